@@ -1,0 +1,185 @@
+//! The table of all keys: name, type, default, check and documentation, one row each.
+//!
+//! The struct fields, the defaults, the environment variables, the validation and
+//! `docs/configuration.md` are made from these rows; nothing else declares a key.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::settings::{self, Check, Key, Settings, settings};
+use super::value::{ByteSize, Cluster, TaskDistribution, Value};
+use crate::telemetry::{self, LogFormat};
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const fn mib(n: u64) -> ByteSize {
+    ByteSize(n * 1024 * 1024)
+}
+
+const AT_LEAST_ONE: Check<usize> = Check {
+    form: "a whole number of at least `1`",
+    test: |n| *n >= 1,
+};
+
+const SECONDS: Check<Duration> = Check {
+    form: "a duration in whole seconds such as `30s` or `5m`",
+    test: |d| d.subsec_nanos() == 0,
+};
+
+const SECONDS_FROM_1: Check<Duration> = Check {
+    form: "a duration in whole seconds of at least `1s` such as `30s` or `5m`",
+    test: |d| d.subsec_nanos() == 0 && d.as_secs() >= 1,
+};
+
+const MESSAGE_SIZE: Check<ByteSize> = Check {
+    form: "a size from `1MiB` to `2047MiB`",
+    test: |s| *s >= mib(1) && *s <= mib(2047),
+};
+
+const SHARE: Check<f64> = Check {
+    form: "a fraction above `0` and up to `1` such as `0.7` or `70%`",
+    test: |f| *f > 0.0 && *f <= 1.0,
+};
+
+const LOG_LEVEL: Check<String> = Check {
+    form: "`off`, `error`, `warn`, `info`, `debug`, `trace`, or directives such as \
+           `info,ballista_scheduler=debug`",
+    test: |text| telemetry::check_level(text).is_ok(),
+};
+
+const HTTP_URL: Check<String> = Check {
+    form: "a URL of the form `http://host:port`",
+    test: |url| is_http_url(url),
+};
+
+/// Whether `url` is `http://host:port`. Ballista speaks plain HTTP/2 and would silently turn an
+/// `https` URL into that, so `https` is refused here.
+pub(super) fn is_http_url(url: &str) -> bool {
+    url.strip_prefix("http://")
+        .map(|rest| rest.strip_suffix('/').unwrap_or(rest))
+        .and_then(|rest| rest.rsplit_once(':'))
+        .is_some_and(|(host, port)| {
+            !host.is_empty()
+                && !host.contains(['/', '@', '?', '#'])
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+}
+
+settings! {
+    /// Settings of the scheduler process.
+    pub SchedulerSettings in "scheduler";
+
+    /// Address on which the scheduler listens; `0.0.0.0` for all interfaces. The ports have no
+    /// authentication: open them only inside a private network.
+    bind_host: String = "127.0.0.1".to_owned();
+    /// Port for gRPC, the REST API, the metrics and the health checks.
+    bind_port: u16 = 50050;
+    /// Host name under which executors and clients reach the scheduler; without it, `bind_host`.
+    external_host: Option<String> = None;
+    /// Largest gRPC message, received or sent. A plan that is larger looks like a lost executor.
+    grpc_max_message: ByteSize = mib(128), MESSAGE_SIZE;
+    /// Time without a heartbeat after which an executor is lost and its tasks run elsewhere.
+    executor_timeout: Duration = secs(20), SECONDS_FROM_1;
+    /// How often the scheduler looks for lost executors. Together with `executor_timeout` it is
+    /// the longest time in which a dead executor is noticed.
+    expire_dead_executor_interval: Duration = secs(5), SECONDS_FROM_1;
+    /// How long running jobs wait for an executor when the last one is lost, before they fail;
+    /// longer than `executor.heartbeat_interval`.
+    no_executors_grace_period: Duration = secs(30), SECONDS;
+    /// How long an executor that is shutting down keeps its running tasks; longer than the longest
+    /// task.
+    executor_termination_grace_period: Duration = secs(60), SECONDS;
+    /// How often one task may fail before its job fails.
+    task_max_failures: usize = 4, AT_LEAST_ONE;
+    /// How often one stage may be repeated after lost shuffle data before its job fails.
+    stage_max_failures: usize = 4, AT_LEAST_ONE;
+    /// Where tasks go: `bias` fills one executor after the other, `round_robin` spreads them.
+    task_distribution: TaskDistribution = TaskDistribution::RoundRobin;
+    /// How long executors keep the result of a finished job; longer than the slowest fetch.
+    finished_job_data_ttl: Duration = secs(3600), SECONDS_FROM_1;
+    /// How long the scheduler remembers a finished job.
+    finished_job_state_ttl: Duration = secs(6 * 3600), SECONDS_FROM_1;
+    /// Folder for the event log, one file per job; without it, none is written.
+    event_log_dir: Option<PathBuf> = None;
+    /// How long running jobs may go on after SIGTERM or SIGINT.
+    drain_timeout: Duration = secs(60);
+    /// Form of the log on standard error.
+    log_format: LogFormat = LogFormat::Text;
+    /// What is logged.
+    log_level: String = "info".to_owned(), LOG_LEVEL;
+}
+
+settings! {
+    /// Settings of an executor process.
+    pub ExecutorSettings in "executor";
+
+    /// Name of the executor in logs and in the REST API; without it, a random one.
+    id: Option<String> = None;
+    /// Address on which the executor listens; `0.0.0.0` for all interfaces. The ports have no
+    /// authentication: open them only inside a private network.
+    bind_host: String = "127.0.0.1".to_owned();
+    /// Host name under which the scheduler, other executors and clients reach this one; without
+    /// it, the address from which the scheduler sees it.
+    external_host: Option<String> = None;
+    /// Port from which shuffle data and results are fetched (Arrow Flight).
+    flight_port: u16 = 50051;
+    /// Port on which the scheduler starts and cancels tasks.
+    grpc_port: u16 = 50052;
+    /// Port of the health checks.
+    health_port: u16 = 50053;
+    /// The scheduler.
+    scheduler_url: String = "http://127.0.0.1:50050".to_owned(), HTTP_URL;
+    /// Tasks that run at the same time; `0` for one per core.
+    task_slots: usize = 0;
+    /// Folder for shuffle data and for what does not fit into memory; a disk of its own is best.
+    work_dir: PathBuf = PathBuf::from("./emporia-work");
+    /// Share of the memory of the container or host that all tasks together may use.
+    memory_fraction: f64 = 0.7, SHARE;
+    /// Memory that all tasks together may use, in place of `memory_fraction`.
+    memory_limit: Option<ByteSize> = None;
+    /// How often the executor reports to the scheduler; at most a third of
+    /// `scheduler.executor_timeout`.
+    heartbeat_interval: Duration = secs(5), SECONDS_FROM_1;
+    /// Age at which data of any job is removed, also of jobs that no scheduler knows any more.
+    job_data_ttl: Duration = secs(6 * 3600), SECONDS_FROM_1;
+    /// How often the executor looks for data to remove; `0s` for never.
+    job_data_clean_up_interval: Duration = secs(600), SECONDS;
+    /// Largest gRPC message, received or sent.
+    grpc_max_message: ByteSize = mib(128), MESSAGE_SIZE;
+    /// How long running tasks may go on after SIGTERM or SIGINT.
+    drain_timeout: Duration = secs(60);
+    /// How long a starting executor tries to reach the scheduler.
+    scheduler_connect_timeout: Duration = secs(30), SECONDS;
+    /// Form of the log on standard error.
+    log_format: LogFormat = LogFormat::Text;
+    /// What is logged.
+    log_level: String = "info".to_owned(), LOG_LEVEL;
+}
+
+settings! {
+    /// Settings of the client program.
+    pub ClientSettings in "client";
+
+    /// Where jobs run: `local[N]` starts a scheduler and N executors inside the client, a URL
+    /// names a running scheduler.
+    cluster: Cluster = Cluster::Local { executors: 2 };
+    /// File with the `[tables.*]` sections; without it, the configuration file itself.
+    catalog: Option<PathBuf> = None;
+    /// Time after which a job is cancelled; without it, never.
+    timeout: Option<Duration> = None;
+    /// Whether plans are changed while they run (adaptive execution). A job that runs so may not
+    /// survive the loss of an executor.
+    aqe: bool = false;
+    /// Partitions of a shuffle; `0` for twice the number of task slots.
+    target_partitions: usize = 0;
+    /// Rows per batch.
+    batch_size: usize = 8192, AT_LEAST_ONE;
+    /// Size up to which one side of a join is sent to every task; `0B` for never.
+    broadcast_threshold: ByteSize = mib(64);
+    /// What is logged.
+    log_level: String = "warn".to_owned(), LOG_LEVEL;
+    /// Form of the log on standard error.
+    log_format: LogFormat = LogFormat::Text;
+}

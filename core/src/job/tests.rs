@@ -1,0 +1,183 @@
+use super::*;
+use crate::error::ErrorKind;
+
+fn param(name: &str, kind: ParamKind, default: Option<&str>) -> ParamSpec {
+    let default = default.map(str::to_owned);
+    ParamSpec {
+        name: name.to_owned(),
+        kind,
+        default,
+        doc: format!("the {name}"),
+    }
+}
+
+fn spec() -> JobSpec {
+    let modes = ParamKind::Choice(vec!["fast".to_owned(), "exact".to_owned()]);
+    JobSpec {
+        name: "top_products".to_owned(),
+        summary: String::new(),
+        params: vec![
+            param("limit", ParamKind::Int, None),
+            param("share", ParamKind::Float, Some("0.5")),
+            param("min_price", ParamKind::Decimal, Some("12.50")),
+            param("city", ParamKind::Text, Some("null")),
+            param("active", ParamKind::Bool, Some("true")),
+            param("day", ParamKind::Date, Some("2024-02-29")),
+            param("since", ParamKind::Timestamp, Some("2024-01-01")),
+            param("tags", ParamKind::List, Some("a, b,,c")),
+            param("mode", modes, Some("fast")),
+        ],
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        docs: String::new(),
+    }
+}
+
+fn bind(given: &[(&str, &str)]) -> Result<Params> {
+    let given: Vec<_> = given
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    Params::bind(&spec(), &given)
+}
+
+fn complaint<T>(result: Result<T>) -> String {
+    match result {
+        Ok(_) => "no error".to_owned(),
+        Err(e) => format!("{}: {e}; {}", e.kind(), e.hint().unwrap_or("no hint")),
+    }
+}
+
+#[test]
+fn every_parameter_gets_its_value_or_its_default() -> Result<()> {
+    let params = bind(&[
+        ("limit", "-3"),
+        ("mode", "exact"),
+        ("since", "2024-03-01T10:00:00+02:00"),
+    ])?;
+    assert_eq!(params.iter().count(), spec().params.len());
+    assert_eq!(params.int("limit"), Some(-3));
+    assert_eq!(params.float("share"), Some(0.5));
+    assert_eq!(params.float("limit"), Some(-3.0));
+    assert_eq!(params.get("min_price"), &ParamValue::Decimal(1250, 2));
+    assert_eq!(params.get("city"), &ParamValue::Null);
+    assert_eq!(params.text("city"), None);
+    assert!(params.bool("active"));
+    assert_eq!(
+        params.get("day"),
+        &ParamValue::Date(NaiveDate::from_ymd_opt(2024, 2, 29).unwrap_or_default())
+    );
+    let since = params.timestamp("since").map(|t| t.to_rfc3339());
+    assert_eq!(since.as_deref(), Some("2024-03-01T08:00:00+00:00"));
+    assert_eq!(params.list("tags"), ["a", "b", "c"]);
+    assert_eq!(params.text("mode"), Some("exact"));
+    assert_eq!(params.get("undeclared"), &ParamValue::Null);
+    Ok(())
+}
+
+#[test]
+fn wrong_parameters_are_named_with_what_was_expected() {
+    let check = |given: &[(&str, &str)], expected: &str| {
+        assert_eq!(complaint(bind(given)), format!("invalid_input: {expected}"));
+    };
+    check(
+        &[("limt", "1")],
+        "job `top_products` has no parameter `limt`; did you mean `limit`?",
+    );
+    check(
+        &[("warehouse", "1")],
+        "job `top_products` has no parameter `warehouse`; `emporia jobs top_products` lists them",
+    );
+    check(
+        &[("limit", "1"), ("limit", "2")],
+        "parameter `limit` is given twice; no hint",
+    );
+    check(
+        &[],
+        "job `top_products` needs the parameter `limit` (int): the limit; add -p limit=<int>",
+    );
+    let mistyped = |name: &str, text: &str, expected: &str| {
+        let expected = format!(
+            "parameter `{name}` of job `top_products`: `{text}` is not {expected}; no hint"
+        );
+        check(&[("limit", "1"), (name, text)], &expected);
+    };
+    mistyped("share", "nan", "a finite number");
+    mistyped("min_price", "1,50", "a decimal number");
+    mistyped("active", "yes", "`true` or `false`");
+    mistyped("day", "2024-02-30", "a date of the form YYYY-MM-DD");
+    mistyped(
+        "since",
+        "yesterday",
+        "a timestamp of the form YYYY-MM-DDTHH:MM:SSZ",
+    );
+    mistyped("mode", "slow", "one of fast, exact");
+    check(
+        &[("limit", "1.5")],
+        "parameter `limit` of job `top_products`: `1.5` is not an integer; no hint",
+    );
+}
+
+#[test]
+fn bad_default_is_a_defect_of_the_job() {
+    let mut spec = spec();
+    spec.params = vec![param("limit", ParamKind::Int, Some("ten"))];
+    let result = Params::bind(&spec, &[]);
+    assert_eq!(result.map_err(|e| e.kind()), Err(ErrorKind::Internal));
+}
+
+#[test]
+fn decimals_are_exact() {
+    let check = |text: &str, expected: Option<(i128, i8)>| {
+        let value = ParamKind::Decimal.parse(text).ok();
+        let expected = expected.map(|(value, scale)| ParamValue::Decimal(value, scale));
+        assert_eq!(value, expected, "{text}");
+    };
+    check("0", Some((0, 0)));
+    check("-12.50", Some((-1250, 2)));
+    check("+.5", Some((5, 1)));
+    check("-.5", Some((-5, 1)));
+    check("7.", Some((7, 0)));
+    for text in [
+        "",
+        ".",
+        "-",
+        "1e3",
+        "1.2.3",
+        "1.-2",
+        "--1",
+        "0.1234567890123456789",
+    ] {
+        check(text, None);
+    }
+}
+
+#[test]
+fn timestamps_are_utc() {
+    let midnight = ParamKind::Timestamp.parse("2024-01-02").ok();
+    for text in [
+        "2024-01-02 00:00:00",
+        "2024-01-02T00:00:00Z",
+        "2024-01-02T01:00:00+01:00",
+    ] {
+        assert_eq!(ParamKind::Timestamp.parse(text).ok(), midnight, "{text}");
+    }
+    assert!(midnight.is_some());
+}
+
+#[test]
+fn kinds_are_shown_as_in_the_documentation() {
+    let shown: Vec<_> = spec().params.iter().map(|p| p.kind.to_string()).collect();
+    let expected = [
+        "int",
+        "float",
+        "decimal",
+        "text",
+        "bool",
+        "date",
+        "timestamp",
+        "list",
+        "fast|exact",
+    ];
+    assert_eq!(shown, expected);
+}

@@ -1,0 +1,14 @@
+//! The vocabulary that every Emporia process shares: errors, configuration, the table catalog, the
+//! data contract, the words of a job, logging and shutdown.
+//!
+//! This crate knows no store and opens no socket.
+
+pub mod catalog;
+pub mod config;
+pub mod contract;
+pub mod error;
+pub mod job;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use error::{Error, ErrorKind, Result};
