@@ -34,6 +34,11 @@ impl ShutdownToken {
     pub async fn triggered(&self) {
         self.0.cancelled().await;
     }
+
+    /// As [`Self::triggered`], for a future that outlives the caller, such as the end of a server.
+    pub async fn triggered_owned(self) {
+        self.0.cancelled_owned().await;
+    }
 }
 
 /// Waits for SIGTERM or SIGINT and returns its name.
@@ -146,6 +151,7 @@ mod tests {
         assert!(!clone.is_triggered());
         token.trigger();
         clone.triggered().await;
+        clone.clone().triggered_owned().await;
         assert!(clone.is_triggered());
     }
 

@@ -226,17 +226,22 @@ fn find<'a>(known: &'a [Key], full_name: &str, origin: &Origin) -> Result<&'a Ke
         .iter()
         .find(|key| key.full_name() == full_name)
         .ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(Key::full_name).collect();
-            // A name from the same section is the likelier one.
-            let section = full_name.split_once('.').map_or("", |(section, _)| section);
-            let (same, other): (Vec<&str>, Vec<&str>) = names
-                .iter()
-                .map(String::as_str)
-                .partition(|name| name.split_once('.').is_some_and(|(s, _)| s == section));
             let error = Error::invalid(format!("unknown key `{full_name}` ({origin})"));
-            match nearest(full_name, same.iter().copied()) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => did_you_mean(error, full_name, other.into_iter()),
+            let (section, name) = full_name.split_once('.').unwrap_or(("", full_name));
+            // A typing error within the section is likelier than a wrong section.
+            let siblings = known
+                .iter()
+                .filter(|key| key.section == section)
+                .map(|key| key.name);
+            if let Some(near) = nearest(name, siblings) {
+                return error.with_hint(format!("did you mean `{section}.{near}`?"));
+            }
+            match known.iter().find(|key| key.name == name) {
+                Some(key) => error.with_hint(format!("did you mean `{}`?", key.full_name())),
+                None => {
+                    let names: Vec<_> = known.iter().map(Key::full_name).collect();
+                    did_you_mean(error, full_name, names.iter().map(String::as_str))
+                }
             }
         })
 }

@@ -9,6 +9,9 @@ use super::schema::is_http_url;
 use crate::error::Error;
 use crate::telemetry::LogFormat;
 
+#[cfg(test)]
+mod tests;
+
 /// A type that a key can have.
 pub(super) trait Value: Sized {
     /// What a value looks like, as the end of "expected …"; Markdown.
@@ -81,7 +84,7 @@ impl fmt::Display for ByteSize {
         let binary = SIZE_UNITS.iter().take(4);
         let unit = binary
             .into_iter()
-            .find(|(_, size)| self.0 > 0 && self.0 % size == 0);
+            .find(|(_, size)| self.0 > 0 && self.0.is_multiple_of(*size));
         let (name, size) = unit.unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / size)
     }
@@ -131,7 +134,7 @@ impl Value for Duration {
         }
         let unit = DURATION_UNITS
             .iter()
-            .find(|(_, size)| millis % u128::from(*size) == 0);
+            .find(|(_, size)| millis.is_multiple_of(u128::from(*size)));
         let (name, size) = unit.unwrap_or(&("ms", 1));
         format!("{}{name}", millis / u128::from(*size))
     }
