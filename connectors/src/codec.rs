@@ -1,0 +1,305 @@
+//! How Emporia's tables, logical nodes and plan nodes cross the wire.
+//!
+//! Both codecs wrap an inner one (Ballista's): a message that starts with [`MAGIC`] is ours, any
+//! other is passed on. A message holds a recipe only, never a connection or a secret.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Result, TableReference, internal_err, plan_err};
+use datafusion::datasource::file_format::FileFormatFactory;
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
+use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use serde::{Deserialize, Serialize};
+
+use crate::delimited::{DelimitedSource, DelimitedTable, SOURCE_KIND};
+use crate::split::{SplitScanExec, SplitSource};
+use crate::write::{StagedWrite, StagedWriteExec, StagedWriteNode};
+
+/// First bytes of our messages; the last one is the version of the format.
+const MAGIC: &[u8; 5] = b"EMPO\x01";
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Message {
+    DelimitedTable(Vec<u8>),
+    StagedWrite(StagedWrite),
+    SplitScan { kind: String, recipe: Vec<u8>, limit: Option<usize> },
+}
+
+impl Message {
+    fn write(&self, buffer: &mut Vec<u8>) -> Result<()> {
+        buffer.extend_from_slice(MAGIC);
+        serde_json::to_writer(buffer, self).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Option<Self>> {
+        let Some(body) = bytes.strip_prefix(MAGIC) else { return Ok(None) };
+        serde_json::from_slice(body).map(Some).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+}
+
+/// Name and type of each column, for recipes.
+pub fn schema_to_names(schema: &Schema) -> Vec<(String, String)> {
+    schema.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect()
+}
+
+/// The nullable schema that [`schema_to_names`] describes.
+///
+/// # Errors
+/// When a type is not one that Arrow prints.
+pub fn schema_from_names(columns: &[(String, String)]) -> Result<SchemaRef> {
+    let fields = columns
+        .iter()
+        .map(|(name, data_type)| Ok(Field::new(name, DataType::from_str(data_type)?, true)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Logical plans: tables and nodes.
+#[derive(Debug)]
+pub struct EmporiaLogicalCodec {
+    inner: Arc<dyn LogicalExtensionCodec>,
+}
+
+impl EmporiaLogicalCodec {
+    /// Wraps `inner`.
+    pub fn new(inner: Arc<dyn LogicalExtensionCodec>) -> Self {
+        Self { inner }
+    }
+}
+
+impl LogicalExtensionCodec for EmporiaLogicalCodec {
+    fn try_decode(
+        &self,
+        bytes: &[u8],
+        inputs: &[LogicalPlan],
+        context: &TaskContext,
+    ) -> Result<Extension> {
+        match (Message::read(bytes)?, inputs) {
+            (Some(Message::StagedWrite(write)), [input]) => {
+                Ok(Extension { node: Arc::new(StagedWriteNode::try_new(write, input.clone())?) })
+            }
+            (Some(other), _) => internal_err!("unexpected logical message {other:?}"),
+            (None, _) => self.inner.try_decode(bytes, inputs, context),
+        }
+    }
+
+    fn try_encode(&self, node: &Extension, buffer: &mut Vec<u8>) -> Result<()> {
+        match node.node.as_any().downcast_ref::<StagedWriteNode>() {
+            Some(node) => Message::StagedWrite(node.write().clone()).write(buffer),
+            None => self.inner.try_encode(node, buffer),
+        }
+    }
+
+    fn try_decode_table_provider(
+        &self,
+        bytes: &[u8],
+        table: &TableReference,
+        schema: SchemaRef,
+        context: &TaskContext,
+    ) -> Result<Arc<dyn TableProvider>> {
+        match Message::read(bytes)? {
+            Some(Message::DelimitedTable(recipe)) => Ok(Arc::new(DelimitedTable::decode(&recipe)?)),
+            Some(other) => internal_err!("unexpected table message {other:?}"),
+            None => self.inner.try_decode_table_provider(bytes, table, schema, context),
+        }
+    }
+
+    fn try_encode_table_provider(
+        &self,
+        table: &TableReference,
+        provider: Arc<dyn TableProvider>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        if let Some(delimited) = provider.downcast_ref::<DelimitedTable>() {
+            return Message::DelimitedTable(delimited.encode()?).write(buffer);
+        }
+        self.inner.try_encode_table_provider(table, provider, buffer)
+    }
+
+    fn try_decode_file_format(
+        &self,
+        bytes: &[u8],
+        context: &TaskContext,
+    ) -> Result<Arc<dyn FileFormatFactory>> {
+        self.inner.try_decode_file_format(bytes, context)
+    }
+
+    fn try_encode_file_format(
+        &self,
+        buffer: &mut Vec<u8>,
+        node: Arc<dyn FileFormatFactory>,
+    ) -> Result<()> {
+        self.inner.try_encode_file_format(buffer, node)
+    }
+
+    fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        self.inner.try_decode_udf(name, bytes)
+    }
+
+    fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udf(node, buffer)
+    }
+
+    fn try_decode_higher_order_function(
+        &self,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Arc<HigherOrderUDF>> {
+        self.inner.try_decode_higher_order_function(name, bytes)
+    }
+
+    fn try_encode_higher_order_function(
+        &self,
+        node: &HigherOrderUDF,
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.inner.try_encode_higher_order_function(node, buffer)
+    }
+
+    fn try_decode_udaf(&self, name: &str, bytes: &[u8]) -> Result<Arc<AggregateUDF>> {
+        self.inner.try_decode_udaf(name, bytes)
+    }
+
+    fn try_encode_udaf(&self, node: &AggregateUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udaf(node, buffer)
+    }
+
+    fn try_decode_udwf(&self, name: &str, bytes: &[u8]) -> Result<Arc<WindowUDF>> {
+        self.inner.try_decode_udwf(name, bytes)
+    }
+
+    fn try_encode_udwf(&self, node: &WindowUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udwf(node, buffer)
+    }
+}
+
+/// Physical plans.
+#[derive(Debug)]
+pub struct EmporiaPhysicalCodec {
+    inner: Arc<dyn PhysicalExtensionCodec>,
+}
+
+impl EmporiaPhysicalCodec {
+    /// Wraps `inner`.
+    pub fn new(inner: Arc<dyn PhysicalExtensionCodec>) -> Self {
+        Self { inner }
+    }
+}
+
+fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
+    match kind {
+        SOURCE_KIND => Ok(Arc::new(DelimitedSource::decode(recipe)?)),
+        _ => plan_err!("no connector reads splits of the kind `{kind}`"),
+    }
+}
+
+impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
+    fn try_decode(
+        &self,
+        bytes: &[u8],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        context: &TaskContext,
+        converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (Message::read(bytes)?, inputs) {
+            (Some(Message::SplitScan { kind, recipe, limit }), [splits]) => {
+                let source = decode_source(&kind, &recipe)?;
+                Ok(Arc::new(SplitScanExec::over(source, Arc::clone(splits), limit)))
+            }
+            (Some(Message::StagedWrite(write)), [input]) => {
+                Ok(Arc::new(StagedWriteExec::new(write, Arc::clone(input))))
+            }
+            (Some(other), _) => internal_err!("unexpected physical message {other:?}"),
+            (None, _) => self.inner.try_decode(bytes, inputs, context, converter),
+        }
+    }
+
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        buffer: &mut Vec<u8>,
+        converter: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        if let Some(scan) = node.downcast_ref::<SplitScanExec>() {
+            let source = scan.source();
+            let message = Message::SplitScan {
+                kind: source.kind().to_owned(),
+                recipe: source.encode()?,
+                limit: scan.limit(),
+            };
+            return message.write(buffer);
+        }
+        if let Some(write) = node.downcast_ref::<StagedWriteExec>() {
+            return Message::StagedWrite(write.write().clone()).write(buffer);
+        }
+        self.inner.try_encode(node, buffer, converter)
+    }
+
+    fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        self.inner.try_decode_udf(name, bytes)
+    }
+
+    fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udf(node, buffer)
+    }
+
+    fn try_decode_higher_order_function(
+        &self,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Arc<HigherOrderUDF>> {
+        self.inner.try_decode_higher_order_function(name, bytes)
+    }
+
+    fn try_encode_higher_order_function(
+        &self,
+        node: &HigherOrderUDF,
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.inner.try_encode_higher_order_function(node, buffer)
+    }
+
+    fn try_decode_expr(
+        &self,
+        bytes: &[u8],
+        inputs: &[Arc<dyn PhysicalExpr>],
+        context: &PhysicalExprDecodeCtx<'_>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        self.inner.try_decode_expr(bytes, inputs, context)
+    }
+
+    fn try_encode_expr(
+        &self,
+        node: &Arc<dyn PhysicalExpr>,
+        buffer: &mut Vec<u8>,
+        context: &PhysicalExprEncodeCtx<'_>,
+    ) -> Result<()> {
+        self.inner.try_encode_expr(node, buffer, context)
+    }
+
+    fn try_decode_udaf(&self, name: &str, bytes: &[u8]) -> Result<Arc<AggregateUDF>> {
+        self.inner.try_decode_udaf(name, bytes)
+    }
+
+    fn try_encode_udaf(&self, node: &AggregateUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udaf(node, buffer)
+    }
+
+    fn try_decode_udwf(&self, name: &str, bytes: &[u8]) -> Result<Arc<WindowUDF>> {
+        self.inner.try_decode_udwf(name, bytes)
+    }
+
+    fn try_encode_udwf(&self, node: &WindowUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        self.inner.try_encode_udwf(node, buffer)
+    }
+}

@@ -1,0 +1,16 @@
+//! Delimited text (CSV): split by byte ranges, parsed straight into typed columns, and, where the
+//! table says `permissive = "true"`, with bad fields reported instead of failing.
+//!
+//! One record is one line: a quoted field may hold the delimiter and doubled quotes but no line
+//! break, which is what makes a file splittable at any byte.
+
+mod fields;
+mod lines;
+mod options;
+mod parse;
+mod reader;
+mod table;
+
+pub use options::{DelimitedOptions, META_COLUMNS, RAW, SOURCE, POSITION, ERROR};
+pub use reader::{DelimitedSource, SOURCE_KIND};
+pub use table::{DelimitedTable, TextFile};

@@ -1,0 +1,258 @@
+//! The shared base of all connectors that bring their own scan.
+//!
+//! Ballista cuts a stage into tasks by keeping, for each task, only its slice of the leaf's
+//! partitions. It can do so for its shuffle readers and for file and memory sources; a custom leaf
+//! is left whole, so that every task would read all of it and rows would be doubled. A connector
+//! therefore is no leaf: [`SplitScanExec`] is a unary node over a memory source whose rows describe
+//! the splits. Ballista restricts the memory source, and the node reads whatever descriptors it
+//! gets.
+//!
+//! ```text
+//!   SplitScanExec: source=…          executes a SplitSource for each descriptor of a partition
+//!     DataSourceExec: memory         N partitions × descriptor rows; restricted per task
+//! ```
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PlanProperties,
+};
+use futures::{StreamExt, TryStreamExt};
+
+/// What a connector implements to be read in parallel: how one split becomes rows.
+///
+/// A source is a recipe. It crosses the wire inside a plan, so it holds no connection and no
+/// secret; [`SplitSource::open`] connects on the executor.
+pub trait SplitSource: fmt::Debug + Send + Sync + Any {
+    /// The tag under which the codec finds the decoder of this source.
+    fn kind(&self) -> &'static str;
+
+    /// The recipe as bytes.
+    ///
+    /// # Errors
+    /// When the recipe cannot be serialised.
+    fn encode(&self) -> Result<Vec<u8>>;
+
+    /// Schema of the rows, after projection.
+    fn schema(&self) -> SchemaRef;
+
+    /// One line for `EXPLAIN`.
+    fn describe(&self) -> String;
+
+    /// Estimated number of rows of all splits together.
+    fn estimated_rows(&self) -> Option<usize> {
+        None
+    }
+
+    /// Reads the split that `descriptor` describes; `limit` is an upper bound of the rows that will
+    /// be taken.
+    ///
+    /// # Errors
+    /// `IoError` for transient faults (Ballista retries the task), any other for permanent ones.
+    fn open(
+        &self,
+        descriptor: &str,
+        limit: Option<usize>,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream>;
+}
+
+/// Name of the only column of the descriptor table.
+const DESCRIPTOR: &str = "split";
+
+/// Reads a [`SplitSource`], partition by partition.
+#[derive(Debug)]
+pub struct SplitScanExec {
+    source: Arc<dyn SplitSource>,
+    splits: Arc<dyn ExecutionPlan>,
+    limit: Option<usize>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl SplitScanExec {
+    /// A scan with one partition for each element of `partitions`; an element holds the descriptors
+    /// of the splits that the partition reads one after another.
+    ///
+    /// # Errors
+    /// When the descriptor table cannot be built.
+    pub fn try_new(
+        source: Arc<dyn SplitSource>,
+        partitions: &[Vec<String>],
+        limit: Option<usize>,
+    ) -> Result<Self> {
+        let schema =
+            Arc::new(Schema::new(vec![Field::new(DESCRIPTOR, DataType::Utf8, false)]));
+        let batches = partitions
+            .iter()
+            .map(|descriptors| {
+                let column: ArrayRef = Arc::new(StringArray::from_iter_values(descriptors));
+                Ok(vec![RecordBatch::try_new(Arc::clone(&schema), vec![column])?])
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let splits = MemorySourceConfig::try_new(&batches, schema, None)?;
+        Ok(Self::over(source, DataSourceExec::from_data_source(splits), limit))
+    }
+
+    /// A scan over an existing descriptor plan, as the codec rebuilds it.
+    pub fn over(
+        source: Arc<dyn SplitSource>,
+        splits: Arc<dyn ExecutionPlan>,
+        limit: Option<usize>,
+    ) -> Self {
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(source.schema()),
+            Partitioning::UnknownPartitioning(splits.output_partitioning().partition_count()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        Self { source, splits, limit, properties, metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// The recipe.
+    pub fn source(&self) -> &Arc<dyn SplitSource> {
+        &self.source
+    }
+
+    /// Upper bound of the rows that each partition needs to yield.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+}
+
+impl DisplayAs for SplitScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SplitScanExec: {}", self.source.describe())?;
+        match self.limit {
+            Some(limit) => write!(f, ", limit={limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for SplitScanExec {
+    fn name(&self) -> &'static str {
+        "SplitScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.splits]
+    }
+
+    // A repartition between the descriptors and the scan would only cost a stage.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            // The partition count is that of the new child: this is what makes the restriction
+            // of a task's slice reach the scan.
+            (Some(splits), true) => {
+                Ok(Arc::new(Self::over(Arc::clone(&self.source), splits, self.limit)))
+            }
+            _ => internal_err!("SplitScanExec has exactly one child"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(
+            datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute,
+        );
+        self.replace_children(children, options)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let descriptors = self.splits.execute(partition, Arc::clone(&context))?;
+        let source = Arc::clone(&self.source);
+        let limit = self.limit;
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let rows = descriptors
+            .map(|batch| descriptors_of(&batch?))
+            .map_ok(|descriptors| futures::stream::iter(descriptors.into_iter().map(Ok)))
+            .try_flatten()
+            .map(move |descriptor: Result<String>| {
+                source.open(&descriptor?, limit, Arc::clone(&context))
+            })
+            .try_flatten()
+            .inspect_ok(move |batch| metrics.output_rows().add(batch.num_rows()));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.source.schema(), rows)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.source.schema());
+        if let (Some(rows), None) = (self.source.estimated_rows(), args.partition()) {
+            statistics.num_rows = Precision::Inexact(rows);
+        }
+        Ok(Arc::new(statistics))
+    }
+}
+
+fn descriptors_of(batch: &RecordBatch) -> Result<Vec<String>> {
+    let column = batch
+        .column_by_name(DESCRIPTOR)
+        .and_then(|column| column.as_any().downcast_ref::<StringArray>())
+        .ok_or_else(|| {
+            DataFusionError::Internal("split descriptors are not a text column".to_owned())
+        })?;
+    Ok(column.iter().flatten().map(str::to_owned).collect())
+}
+
+/// Deals `splits` out to at most `n_partitions` partitions, in order and evenly by count.
+pub fn deal(splits: Vec<String>, n_partitions: usize) -> Vec<Vec<String>> {
+    let n_partitions = n_partitions.clamp(1, splits.len().max(1));
+    let mut partitions = vec![Vec::new(); n_partitions];
+    for (index, split) in splits.into_iter().enumerate() {
+        partitions[index % n_partitions].push(split);
+    }
+    partitions
+}

@@ -1,0 +1,169 @@
+//! The plan node of a staged write.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, BooleanArray, Int32Array, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PlanProperties,
+};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+
+use super::file::BranchWriter;
+use super::{StagedWrite, WrittenFile};
+
+/// Writes each partition of its input to files of its own.
+#[derive(Debug)]
+pub struct StagedWriteExec {
+    write: StagedWrite,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl StagedWriteExec {
+    /// A write of `input`.
+    pub fn new(write: StagedWrite, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(WrittenFile::schema()),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        ));
+        Self { write, input, properties }
+    }
+
+    /// The recipe.
+    pub fn write(&self) -> &StagedWrite {
+        &self.write
+    }
+}
+
+impl DisplayAs for StagedWriteExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outputs: Vec<_> = self.write.branches.iter().map(|b| b.output.as_str()).collect();
+        write!(f, "StagedWriteExec: outputs=[{}], base={}", outputs.join(", "), self.write.base)
+    }
+}
+
+impl ExecutionPlan for StagedWriteExec {
+    fn name(&self) -> &'static str {
+        "StagedWriteExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self::new(self.write.clone(), input))),
+            _ => internal_err!("StagedWriteExec has exactly one child"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let store = context.runtime_env().object_store(ObjectStoreUrl::parse(&self.write.store)?)?;
+        let report = write_partition(self.write.clone(), store, input);
+        let batches = futures::stream::once(report);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(WrittenFile::schema(), batches)))
+    }
+}
+
+async fn write_partition(
+    write: StagedWrite,
+    store: Arc<dyn ObjectStore>,
+    mut input: SendableRecordBatchStream,
+) -> Result<RecordBatch> {
+    let mut writers = write
+        .branches
+        .iter()
+        .map(|branch| BranchWriter::try_new(&write, branch, &input.schema(), Arc::clone(&store)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut n_read = 0;
+    while let Some(batch) = input.try_next().await? {
+        n_read += batch.num_rows() as u64;
+        let Some(route) = &write.route else {
+            if let Some(writer) = writers.first_mut() {
+                writer.write(&batch).await?;
+            }
+            continue;
+        };
+        let route = batch
+            .column_by_name(route)
+            .and_then(|c| c.as_any().downcast_ref::<Int32Array>())
+            .ok_or_else(|| DataFusionError::Internal(format!("`{route}` is not an int32 column")))?
+            .clone();
+        for (index, writer) in writers.iter_mut().enumerate() {
+            if let Some(rows) = select(&batch, &route, index)? {
+                writer.write(&rows).await?;
+            }
+        }
+    }
+    let mut files = Vec::new();
+    for (index, writer) in writers.into_iter().enumerate() {
+        if let Some(file) = writer.finish(index).await? {
+            files.push(file);
+        }
+    }
+    let n_written: u64 = files.iter().map(|f| f.rows).sum();
+    if n_written < n_read {
+        let rows = n_read - n_written;
+        files.push(WrittenFile { branch: None, path: String::new(), rows, bytes: 0 });
+    }
+    WrittenFile::to_batch(&files)
+}
+
+/// The rows whose route is `branch`, without a copy where these are all or none.
+fn select(batch: &RecordBatch, route: &Int32Array, branch: usize) -> Result<Option<RecordBatch>> {
+    let Ok(branch) = i32::try_from(branch) else { return Ok(None) };
+    let mask: BooleanArray = route.iter().map(|r| Some(r == Some(branch))).collect();
+    match mask.true_count() {
+        0 => Ok(None),
+        n if n == mask.len() => Ok(Some(batch.clone())),
+        _ => Ok(Some(filter_record_batch(batch, &mask)?)),
+    }
+}

@@ -1,0 +1,129 @@
+//! The distributed write: every task writes its own partition to staging files and reports them.
+//!
+//! DataFusion's sink wants a single partition, which would make one task write everything. Here the
+//! logical node [`StagedWriteNode`] becomes [`StagedWriteExec`], which keeps the partitions of its
+//! input and yields one report row per file. A row of the input goes to the branch that its route
+//! column names, so that one pass makes several tables.
+
+mod exec;
+mod file;
+mod node;
+
+pub use exec::StagedWriteExec;
+pub use node::{StagedWriteNode, StagedWritePlanner};
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Int32Array, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{Result, exec_err};
+use serde::{Deserialize, Serialize};
+
+/// File format of a written table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// Apache Parquet, compressed with Zstandard level 1.
+    Parquet,
+    /// Delimited text with a header.
+    Csv,
+    /// One JSON object per line.
+    Json,
+}
+
+impl FileFormat {
+    /// Name in catalogs and pointers, which is also the file extension.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// One table that a write makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub struct WriteBranch {
+    /// Name of the output.
+    pub output: String,
+    /// Columns of the input that the table keeps, and their names in the table.
+    pub columns: Vec<(String, String)>,
+}
+
+/// The recipe of a staged write.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub struct StagedWrite {
+    /// Root of the store, e.g. `file:///`.
+    pub store: String,
+    /// Path of the result folder in the store.
+    pub base: String,
+    /// Identifies the run.
+    pub run_id: String,
+    /// Format of all files.
+    pub format: FileFormat,
+    /// Name of the `Int32` route column; without one every row goes to the first branch.
+    pub route: Option<String>,
+    /// The tables.
+    pub branches: Vec<WriteBranch>,
+}
+
+/// One row of a write's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Index of the branch; `None` counts the rows that went to no branch.
+    pub branch: Option<usize>,
+    /// Path relative to the result folder.
+    pub path: String,
+    /// Rows in the file.
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+impl WrittenFile {
+    /// Schema of the report.
+    pub fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("branch", DataType::Int32, true),
+            Field::new("path", DataType::Utf8, false),
+            Field::new("rows", DataType::UInt64, false),
+            Field::new("bytes", DataType::UInt64, false),
+        ]))
+    }
+
+    fn to_batch(files: &[Self]) -> Result<RecordBatch> {
+        let branches = files.iter().map(|f| f.branch.and_then(|b| i32::try_from(b).ok()));
+        Ok(RecordBatch::try_new(
+            Self::schema(),
+            vec![
+                Arc::new(branches.collect::<Int32Array>()),
+                Arc::new(StringArray::from_iter_values(files.iter().map(|f| &f.path))),
+                Arc::new(files.iter().map(|f| Some(f.rows)).collect::<UInt64Array>()),
+                Arc::new(files.iter().map(|f| Some(f.bytes)).collect::<UInt64Array>()),
+            ],
+        )?)
+    }
+
+    /// Reads the report rows of a batch.
+    ///
+    /// # Errors
+    /// When the batch is not a report.
+    pub fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>> {
+        let column = |name: &str| batch.column_by_name(name).map(|c| c.as_any());
+        let branch = column("branch").and_then(|c| c.downcast_ref::<Int32Array>());
+        let path = column("path").and_then(|c| c.downcast_ref::<StringArray>());
+        let rows = column("rows").and_then(|c| c.downcast_ref::<UInt64Array>());
+        let bytes = column("bytes").and_then(|c| c.downcast_ref::<UInt64Array>());
+        let (Some(branch), Some(path), Some(rows), Some(bytes)) = (branch, path, rows, bytes) else {
+            return exec_err!("a write did not report its files");
+        };
+        let file = |i: usize| Self {
+            branch: branch.iter().nth(i).flatten().and_then(|b| usize::try_from(b).ok()),
+            path: path.value(i).to_owned(),
+            rows: rows.value(i),
+            bytes: bytes.value(i),
+        };
+        Ok((0..batch.num_rows()).map(file).collect())
+    }
+}

@@ -1,0 +1,122 @@
+//! The logical node of a staged write and its planner.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err, plan_err};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+
+use super::{StagedWrite, StagedWriteExec, WrittenFile};
+
+/// Writes its input to staging files; yields one row per file.
+#[derive(Debug, Clone)]
+pub struct StagedWriteNode {
+    write: StagedWrite,
+    input: LogicalPlan,
+    schema: DFSchemaRef,
+}
+
+impl StagedWriteNode {
+    /// A write of `input`.
+    ///
+    /// # Errors
+    /// When a branch or the route names a column that the input lacks.
+    pub fn try_new(write: StagedWrite, input: LogicalPlan) -> Result<Self> {
+        let names = write.branches.iter().flat_map(|b| b.columns.iter().map(|(column, _)| column));
+        for name in names.chain(&write.route) {
+            if !input.schema().fields().iter().any(|f| f.name() == name) {
+                return plan_err!("cannot write the column `{name}`: the plan has no such column");
+            }
+        }
+        let schema = Arc::new(DFSchema::try_from(WrittenFile::schema().as_ref().clone())?);
+        Ok(Self { write, input, schema })
+    }
+
+    /// The recipe.
+    pub fn write(&self) -> &StagedWrite {
+        &self.write
+    }
+}
+
+impl PartialEq for StagedWriteNode {
+    fn eq(&self, other: &Self) -> bool {
+        self.write == other.write && self.input == other.input
+    }
+}
+
+impl Eq for StagedWriteNode {}
+
+impl Hash for StagedWriteNode {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.write.hash(state);
+        self.input.hash(state);
+    }
+}
+
+impl PartialOrd for StagedWriteNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.write.partial_cmp(&other.write)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for StagedWriteNode {
+    fn name(&self) -> &'static str {
+        "StagedWrite"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outputs: Vec<_> = self.write.branches.iter().map(|b| b.output.as_str()).collect();
+        write!(f, "StagedWrite: outputs=[{}], base={}", outputs.join(", "), self.write.base)
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match (inputs.pop(), inputs.is_empty()) {
+            (Some(input), true) => Self::try_new(self.write.clone(), input),
+            _ => internal_err!("StagedWrite has exactly one input"),
+        }
+    }
+}
+
+/// Plans [`StagedWriteNode`].
+#[derive(Debug, Default)]
+pub struct StagedWritePlanner;
+
+#[async_trait]
+impl ExtensionPlanner for StagedWritePlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(node) = node.as_any().downcast_ref::<StagedWriteNode>() else { return Ok(None) };
+        let [input] = physical_inputs else {
+            return internal_err!("StagedWrite has exactly one input");
+        };
+        Ok(Some(Arc::new(StagedWriteExec::new(node.write.clone(), Arc::clone(input)))))
+    }
+}

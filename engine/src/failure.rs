@@ -1,0 +1,79 @@
+//! From DataFusion's and Ballista's errors to Emporia's.
+
+use datafusion::error::DataFusionError;
+use emporia_connectors::published::is_disk_full;
+use emporia_core::error::{Error, ErrorKind};
+
+/// Texts by which a lost connection to the scheduler shows; Ballista passes them on as plain text.
+const CONNECTION_LOST: [&str; 9] = [
+    "transport error",
+    "tcp connect error",
+    "Connection refused",
+    "Stream closed without job completing",
+    "h2 protocol error",
+    "stream closed because of a broken pipe",
+    "error reading a body from connection",
+    "connection error",
+    "operation was canceled: connection closed",
+];
+
+/// Classifies the failure of a query.
+pub fn query_error(error: DataFusionError) -> Error {
+    let text = error.to_string();
+    if let Some(failure) = job_failure(&text) {
+        return failure;
+    }
+    if CONNECTION_LOST.iter().any(|t| text.contains(t)) {
+        return Error::new(ErrorKind::Unavailable, "lost the connection to the scheduler")
+            .with_hint("check that it runs and that the address is right, then submit again")
+            .with_source(error);
+    }
+    if is_disk_full(&error) || text.contains("No space left on device") {
+        return disk_full(&text);
+    }
+    let kind = match error.find_root() {
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::Configuration(_) => ErrorKind::InvalidInput,
+        DataFusionError::NotImplemented(_) => ErrorKind::Unsupported,
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourceExhausted,
+        DataFusionError::Internal(_) => ErrorKind::Internal,
+        DataFusionError::ParquetError(_) => ErrorKind::Corrupt,
+        _ => ErrorKind::Failed,
+    };
+    Error::new(kind, first_line(&text))
+}
+
+/// `Job <id> failed: <reason>` as the scheduler reports it.
+fn job_failure(text: &str) -> Option<Error> {
+    let (before, reason) = text.split_once(" failed: ")?;
+    let job = before.rsplit_once("Job ")?.1;
+    if reason.contains("No space left on device") {
+        return Some(disk_full(reason));
+    }
+    let (kind, hint) = if reason.to_lowercase().contains("parquet") {
+        (ErrorKind::Corrupt, "check that the input files are whole; `emporia tables` shows where they are")
+    } else if reason.contains("Resources exhausted") {
+        (ErrorKind::ResourceExhausted, "give the executors more memory, or raise client.target_partitions")
+    } else {
+        (ErrorKind::Failed, "the event log and the executors' logs have the details")
+    };
+    Some(Error::new(kind, format!("job {job} failed: {}", first_line(reason))).with_hint(hint))
+}
+
+fn disk_full(text: &str) -> Error {
+    Error::new(ErrorKind::ResourceExhausted, format!("a disk is full: {}", first_line(text)))
+        .with_hint("free space in the executors' work_dir and at the output location, then submit again")
+}
+
+/// The text up to the first line break, without DataFusion's nesting prefixes.
+fn first_line(text: &str) -> String {
+    let mut line = text.lines().next().unwrap_or_default().trim();
+    for prefix in ["Execution error: ", "External error: ", "Error during planning: ", "Task failed due to runtime execution error: "] {
+        while let Some(rest) = line.strip_prefix(prefix) {
+            line = rest;
+        }
+    }
+    line.to_owned()
+}

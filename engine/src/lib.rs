@@ -1,0 +1,16 @@
+//! The one place that builds a session: functions, catalog, object stores, codecs and
+//! configuration. Client, scheduler and executor all use it, so that a plan means the same in each.
+
+mod ddl;
+mod failure;
+pub mod functions;
+pub mod job;
+pub mod options;
+pub mod publish;
+pub mod query;
+pub mod session;
+pub mod state;
+
+pub use failure::query_error;
+pub use options::EngineOptions;
+pub use session::{Session, Target};

@@ -1,0 +1,101 @@
+//! One query on the cluster: its rows, its job id, and how to cancel it.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use ballista_core::execution_plans::DistributedQueryExec;
+use ballista_core::serde::protobuf::CancelJobParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::protobuf::LogicalPlanNode;
+use emporia_core::error::{Error, ErrorKind, Result};
+use futures::TryStreamExt;
+
+use crate::failure::query_error;
+
+/// A running query.
+pub struct Query {
+    plan: Arc<dyn ExecutionPlan>,
+    rows: SendableRecordBatchStream,
+}
+
+impl Query {
+    pub(crate) fn new(plan: Arc<dyn ExecutionPlan>, rows: SendableRecordBatchStream) -> Self {
+        Self { plan, rows }
+    }
+
+    /// The next rows, `None` at the end.
+    ///
+    /// # Errors
+    /// Of the query.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.rows.try_next().await.map_err(query_error)
+    }
+
+    /// All rows; for small results only.
+    ///
+    /// # Errors
+    /// Of the query.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next().await? {
+            if batch.num_rows() > 0 {
+                batches.push(batch);
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The scheduler's job id, once it accepted the query.
+    pub fn job_id(&self) -> Option<String> {
+        job_id(&self.plan)
+    }
+}
+
+fn job_id(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    if let Some(query) = plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>() {
+        return query.job_id().map(|id| id.to_string());
+    }
+    plan.children().into_iter().find_map(job_id)
+}
+
+/// The queries of a session that are under way, for progress and cancellation.
+#[derive(Debug, Clone, Default)]
+pub struct ActiveQueries(Arc<Mutex<Vec<Weak<dyn ExecutionPlan>>>>);
+
+impl ActiveQueries {
+    pub(crate) fn add(&self, plan: &Arc<dyn ExecutionPlan>) {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.retain(|p| p.strong_count() > 0);
+        plans.push(Arc::downgrade(plan));
+    }
+
+    /// Job ids of the queries that the scheduler accepted and whose rows are still awaited.
+    pub fn job_ids(&self) -> Vec<String> {
+        let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().filter_map(Weak::upgrade).filter_map(|plan| job_id(&plan)).collect()
+    }
+
+    /// Cancels all of them at the scheduler `url`.
+    ///
+    /// # Errors
+    /// `Unavailable` where the scheduler cannot be reached.
+    pub async fn cancel(&self, url: &str) -> Result<usize> {
+        let ids = self.job_ids();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let lost = |e: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(ErrorKind::Unavailable, format!("cannot cancel at the scheduler `{url}`"))
+                .with_source(e)
+        };
+        let mut scheduler =
+            SchedulerGrpcClient::connect(url.to_owned()).await.map_err(|e| lost(Box::new(e)))?;
+        for job_id in &ids {
+            let request = CancelJobParams { job_id: job_id.clone() };
+            scheduler.cancel_job(request).await.map_err(|e| lost(Box::new(e)))?;
+        }
+        Ok(ids.len())
+    }
+}

@@ -1,0 +1,205 @@
+//! A session: the catalog's tables and the cluster that runs queries over them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::prelude::{DataFrame, SessionContext};
+use emporia_connectors::files;
+use emporia_core::catalog::{Catalog, TableDef};
+use emporia_core::error::{Error, ErrorKind, Result, nearest};
+
+use crate::failure::query_error;
+use crate::options::EngineOptions;
+use crate::query::{ActiveQueries, Query};
+use crate::state::{client_state, planning_state, runtime, session_config};
+
+/// Where queries run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// In this process, by DataFusion alone: the reference that the cluster is compared with.
+    SingleProcess,
+    /// On the cluster whose scheduler listens at this `http://host:port`.
+    Scheduler(String),
+}
+
+/// A session over a catalog. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+    catalog: Arc<Catalog>,
+    target: Target,
+    active: ActiveQueries,
+}
+
+impl Session {
+    /// Opens a session; connects only when the first query runs.
+    ///
+    /// # Errors
+    /// `Internal` where the session cannot be built.
+    pub fn open(catalog: Catalog, target: Target, options: &EngineOptions) -> Result<Self> {
+        let config = session_config(options);
+        let state = runtime(None).and_then(|runtime| match &target {
+            Target::SingleProcess => planning_state(config, runtime),
+            Target::Scheduler(url) => client_state(config, runtime, url),
+        });
+        let state = state
+            .map_err(|e| Error::internal("cannot build the session").with_source(e))?;
+        Ok(Self {
+            context: SessionContext::new_with_state(state),
+            catalog: Arc::new(catalog),
+            target,
+            active: ActiveQueries::default(),
+        })
+    }
+
+    /// The DataFusion context, for building expressions and frames.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// The declared tables.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Where queries run.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The queries under way.
+    pub fn active(&self) -> &ActiveQueries {
+        &self.active
+    }
+
+    /// Whether the catalog or an earlier `CREATE EXTERNAL TABLE` has the table.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.catalog.tables.contains_key(name)
+            || self.context.table_exist(name).unwrap_or_default()
+    }
+
+    /// Makes catalog tables known to the context as they are now, so that SQL can name them. Names
+    /// that the catalog lacks are left out: planning reports them, with their position.
+    ///
+    /// # Errors
+    /// Where a table's location or definition is wrong.
+    pub async fn prepare<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        for name in names {
+            if let Some(table) = self.catalog.tables.get(name) {
+                self.register(name, table).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn register(&self, name: &str, table: &TableDef) -> Result<()> {
+        let provider = files::provider(name, table, &self.context.state()).await?;
+        let known = |e| Error::internal(format!("cannot register table `{name}`")).with_source(e);
+        self.context.deregister_table(name).map_err(known)?;
+        self.context.register_table(name, provider).map_err(known)?;
+        Ok(())
+    }
+
+    /// The frame of a catalog table.
+    ///
+    /// # Errors
+    /// `NotFound` with the nearest table name; else as of [`Session::prepare`].
+    pub async fn table(&self, name: &str) -> Result<DataFrame> {
+        if !self.context.table_exist(name).unwrap_or_default() {
+            let Some(table) = self.catalog.tables.get(name) else {
+                return Err(self.unknown_table(name));
+            };
+            self.register(name, table).await?;
+        }
+        self.context.table(name).await.map_err(query_error)
+    }
+
+    /// The error for a table that nobody declared.
+    pub fn unknown_table(&self, name: &str) -> Error {
+        let names = self.catalog.tables.keys().map(String::as_str);
+        let error = Error::not_found(format!("there is no table `{name}`"));
+        match nearest(name, names) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error.with_hint("`emporia tables` lists the tables of the catalog"),
+        }
+    }
+
+    /// Plans one SQL statement; makes the catalog tables that it names known first.
+    ///
+    /// # Errors
+    /// DataFusion's own, so that the caller can point at the place in the text.
+    pub async fn sql(&self, text: &str) -> Result<DataFrame, datafusion::error::DataFusionError> {
+        let state = self.context.state();
+        let dialect = state.config_options().sql_parser.dialect;
+        let statement = state.sql_to_statement(text, &dialect)?;
+        let names: Vec<_> = state.resolve_table_references(&statement)?;
+        let names: Vec<_> = names.iter().map(|name| name.table()).collect();
+        self.prepare(names).await.map_err(emporia_connectors::error::to_datafusion)?;
+        self.context.sql(text).await
+    }
+
+    /// Starts a query.
+    ///
+    /// # Errors
+    /// Where the plan is wrong, or the first step fails.
+    pub async fn start(&self, frame: DataFrame) -> Result<Query> {
+        let (state, plan) = frame.into_parts();
+        let optimized = state.optimize(&plan).map_err(query_error)?;
+        let plan: Arc<dyn ExecutionPlan> = match &optimized {
+            // Ballista's planner loses the columns of a relation that is known to be empty.
+            LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
+                Arc::new(EmptyExec::new(Arc::clone(empty.schema.inner())))
+            }
+            _ => state
+                .query_planner()
+                .create_physical_plan(&optimized, &state)
+                .await
+                .map_err(query_error)?,
+        };
+        let context = self.context.task_ctx();
+        let rows = datafusion::physical_plan::execute_stream(Arc::clone(&plan), context)
+            .map_err(query_error)?;
+        self.active.add(&plan);
+        Ok(Query::new(plan, rows))
+    }
+
+    /// Runs a frame and returns its rows; for small results only.
+    ///
+    /// # Errors
+    /// `Failed` with the cluster's reason, `Unavailable` where the cluster is lost.
+    pub async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>> {
+        self.start(frame).await?.collect().await
+    }
+
+    /// Cancels every query of this session.
+    ///
+    /// # Errors
+    /// `Unavailable` where the scheduler cannot be reached.
+    pub async fn cancel(&self) -> Result<usize> {
+        match &self.target {
+            Target::SingleProcess => Ok(0),
+            Target::Scheduler(url) => self.active.cancel(url).await,
+        }
+    }
+
+    /// Checks that the scheduler answers.
+    ///
+    /// # Errors
+    /// `Unavailable` where it does not within `patience`.
+    pub async fn check_reachable(&self, patience: std::time::Duration) -> Result<()> {
+        let Target::Scheduler(url) = &self.target else { return Ok(()) };
+        let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/').to_owned();
+        let unreachable = || {
+            Error::new(ErrorKind::Unavailable, format!("cannot reach the scheduler at `{url}`"))
+                .with_hint("start one with `emporia cluster up`, or pass --cluster local[2]")
+        };
+        match tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(unreachable().with_source(e)),
+            Err(_) => Err(unreachable()),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Session configuration, runtime and state: what all processes must agree on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ballista_core::extension::{SessionConfigExt, SessionStateExt};
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
+use datafusion::catalog::Session;
+use datafusion::common::Result;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::physical_plan::PhysicalExtensionCodec;
+use emporia_connectors::codec::{EmporiaLogicalCodec, EmporiaPhysicalCodec};
+use emporia_connectors::write::StagedWritePlanner;
+use object_store::local::LocalFileSystem;
+
+use crate::ddl;
+use crate::functions;
+use crate::options::EngineOptions;
+
+/// The codec of logical plans.
+pub fn logical_codec() -> Arc<dyn LogicalExtensionCodec> {
+    Arc::new(EmporiaLogicalCodec::new(Arc::new(BallistaLogicalExtensionCodec::default())))
+}
+
+/// The codec of physical plans.
+pub fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
+    Arc::new(EmporiaPhysicalCodec::new(Arc::new(BallistaPhysicalExtensionCodec::default())))
+}
+
+/// The configuration of a session in any process.
+pub fn session_config(options: &EngineOptions) -> SessionConfig {
+    SessionConfig::new_with_ballista()
+        .with_ballista_logical_extension_codec(logical_codec())
+        .with_ballista_physical_extension_codec(physical_codec())
+        .with_ballista_adaptive_query_planner(options.adaptive)
+        .with_ballista_grpc_client_max_message_size(options.grpc_max_message_bytes)
+        .with_target_partitions(options.target_partitions)
+        .with_batch_size(options.batch_size)
+        .with_information_schema(true)
+        .with_collect_statistics(true)
+        // Positions of names in SQL text, for error messages with line and column.
+        .set_bool("datafusion.sql_parser.collect_spans", true)
+        .set_u64(
+            "datafusion.optimizer.hash_join_single_partition_threshold",
+            options.broadcast_threshold_bytes,
+        )
+}
+
+/// A runtime with Emporia's object stores; operators spill below `spill_dir`.
+///
+/// # Errors
+/// When the spill folder cannot be used.
+pub fn runtime(spill_dir: Option<&Path>) -> Result<Arc<RuntimeEnv>> {
+    let builder = match spill_dir {
+        Some(folder) => RuntimeEnvBuilder::new().with_temp_file_path(folder.to_owned()),
+        None => RuntimeEnvBuilder::new(),
+    };
+    let runtime = builder.build_arc()?;
+    // Removes the folders of an old run together with its last file.
+    let local = LocalFileSystem::new().with_automatic_cleanup(true);
+    let root = ObjectStoreUrl::local_filesystem();
+    runtime.register_object_store(root.as_ref(), Arc::new(local));
+    Ok(runtime)
+}
+
+/// The state that plans and runs queries in this process: the scheduler's, and that of a
+/// single-process session.
+///
+/// # Errors
+/// When a function cannot be registered.
+pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    let builder = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_query_planner(Arc::new(Planner));
+    let mut state = builder.build();
+    functions::register(&mut state)?;
+    ddl::register(&mut state);
+    Ok(state)
+}
+
+/// The state of a client: it plans logically and sends the plan to the scheduler at `url`.
+///
+/// # Errors
+/// When a function cannot be registered.
+pub fn client_state(
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    url: &str,
+) -> Result<SessionState> {
+    let state = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .build();
+    let mut state = state.upgrade_for_ballista(url.to_owned())?;
+    // The upgrade replaces all functions, so ours come after it.
+    functions::register(&mut state)?;
+    ddl::register(&mut state);
+    Ok(state)
+}
+
+/// The functions of an executor: those of the planning state, by name.
+///
+/// # Errors
+/// When a function cannot be registered.
+pub fn function_registry() -> Result<BallistaFunctionRegistry> {
+    let state = planning_state(session_config(&EngineOptions::default()), runtime(None)?)?;
+    Ok(BallistaFunctionRegistry::from(&state))
+}
+
+/// DataFusion's planner with Emporia's logical nodes.
+#[derive(Debug)]
+struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        state: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)])
+            .create_physical_plan(plan, state)
+            .await
+    }
+}

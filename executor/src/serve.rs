@@ -1,0 +1,92 @@
+//! Starts an executor and waits for its end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ballista_core::error::BallistaError;
+use ballista_executor::executor_process::start_executor_process;
+use ballista_executor::health::ExecutorHealth;
+use emporia_core::config::ExecutorSettings;
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::shutdown::ShutdownToken;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{config, health};
+
+/// Pause between two attempts to reach the scheduler.
+const CONNECT_POLL: Duration = Duration::from_millis(100);
+
+/// Serves until the process gets SIGTERM or SIGINT (Ballista's executor listens for them itself and
+/// lets running tasks end) or the scheduler stops it. `shutdown` turns readiness off.
+///
+/// # Errors
+/// `Unavailable` where the scheduler cannot be reached or refuses this executor, for example
+/// because it is of another version.
+pub async fn serve(settings: ExecutorSettings, shutdown: ShutdownToken) -> Result<()> {
+    let state = ExecutorHealth::new();
+    let config = config::build(&settings, state.clone())?;
+    let address = format!("{}:{}", settings.bind_host, settings.health_port);
+    let listener = TcpListener::bind(&address).await.map_err(|e| {
+        Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}"))
+            .with_hint("choose another --health-port")
+            .with_source(e)
+    })?;
+    let probes = health::routes(state, shutdown);
+    let probes = tokio::spawn(async move { axum::serve(listener, probes).await });
+    let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
+    wait_for(&scheduler, settings.scheduler_connect_timeout).await?;
+    let result = start_executor_process(Arc::new(config)).await;
+    probes.abort();
+    result.map_err(|e| refused(&scheduler, e))
+}
+
+/// An executor inside another process; stops with it.
+pub struct Executor(tokio::task::JoinHandle<Result<()>>);
+
+impl Executor {
+    /// Starts an executor on the current runtime, without waiting until it is registered.
+    ///
+    /// # Errors
+    /// Where the configuration is wrong.
+    pub fn spawn(settings: &ExecutorSettings) -> Result<Self> {
+        let config = Arc::new(config::build(settings, ExecutorHealth::new())?);
+        let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
+        Ok(Self(tokio::spawn(async move {
+            start_executor_process(config).await.map_err(|e| refused(&scheduler, e))
+        })))
+    }
+
+    /// Whether it has ended, which an executor does on its own only after a failure.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn wait_for(scheduler: &str, patience: Duration) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match TcpStream::connect(scheduler).await {
+            Ok(_) => return Ok(()),
+            Err(e) if start.elapsed() >= patience => {
+                let text = format!("cannot reach the scheduler at {scheduler}");
+                return Err(Error::new(ErrorKind::Unavailable, text)
+                    .with_hint("start the scheduler first, or pass another --scheduler-url")
+                    .with_source(e));
+            }
+            Err(_) => tokio::time::sleep(CONNECT_POLL).await,
+        }
+    }
+}
+
+fn refused(scheduler: &str, error: BallistaError) -> Error {
+    let text = format!("the executor cannot work for the scheduler at {scheduler}");
+    Error::new(ErrorKind::Unavailable, text)
+        .with_hint("scheduler and executors must be of the same version")
+        .with_source(error)
+}

@@ -1,0 +1,52 @@
+//! The scheduler process.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use emporia_core::config::SchedulerSettings;
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::{shutdown, telemetry};
+use emporia_scheduler::args::Args;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Deep plans are planned recursively; the default of 2 MiB is not enough for them.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            emporia_core::report::to_stderr(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let loaded = args.load(std::env::vars_os())?;
+    let settings: SchedulerSettings = loaded.settings;
+    telemetry::init(settings.log_format, &settings.log_level)?;
+    for value in &loaded.effective {
+        tracing::info!(%value, "setting");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|e| Error::internal("cannot start the runtime").with_source(e))?;
+    runtime.block_on(async {
+        let address = format!("{}:{}", settings.bind_host, settings.bind_port);
+        let listener = tokio::net::TcpListener::bind(&address).await.map_err(|e| {
+            Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}"))
+                .with_hint("is another scheduler running? choose another --bind-port")
+                .with_source(e)
+        })?;
+        let drain_timeout = settings.drain_timeout;
+        shutdown::run_until_signal(drain_timeout, |token| {
+            emporia_scheduler::serve(settings, listener, token)
+        })
+        .await
+    })
+}

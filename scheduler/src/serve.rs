@@ -1,0 +1,124 @@
+//! Assembles and serves the scheduler.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
+use ballista_scheduler::api::get_routes;
+use ballista_scheduler::cluster::BallistaCluster;
+use ballista_scheduler::scheduler_process::create_scheduler;
+use ballista_scheduler::scheduler_server::SchedulerServer;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use emporia_core::config::SchedulerSettings;
+use emporia_core::error::{Error, Result};
+use emporia_core::shutdown::ShutdownToken;
+use tokio::net::TcpListener;
+use tonic::service::RoutesBuilder;
+
+use crate::config;
+
+type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+
+/// How often the drain looks whether jobs are still running.
+const DRAIN_POLL: Duration = Duration::from_millis(100);
+/// gRPC's code for "try again later".
+const GRPC_UNAVAILABLE: &str = "14";
+
+/// Serves until `shutdown` is triggered and all jobs have ended.
+///
+/// While it drains, readiness is off and new queries are refused; running jobs go on, and executors
+/// still reach it.
+///
+/// # Errors
+/// Where the configuration is wrong or the listener fails.
+pub async fn serve(
+    settings: SchedulerSettings,
+    listener: TcpListener,
+    shutdown: ShutdownToken,
+) -> Result<()> {
+    let address = listener
+        .local_addr()
+        .map_err(|e| Error::internal("cannot read the listener's address").with_source(e))?;
+    let config = config::build(&settings, address.port())?;
+    let max_message = settings.grpc_max_message.as_usize();
+    let failed = |e| Error::internal("cannot start the scheduler").with_source(e);
+    if let Some(folder) = &config.event_log_dir {
+        std::fs::create_dir_all(folder).map_err(|e| {
+            Error::invalid(format!("cannot create the event log folder `{folder}`")).with_source(e)
+        })?;
+    }
+    let cluster = BallistaCluster::new_from_config(&config).await.map_err(failed)?;
+    let scheduler: Arc<Scheduler> =
+        Arc::new(create_scheduler(cluster, Arc::new(config)).await.map_err(failed)?);
+
+    let router = routes(&scheduler, max_message, &shutdown);
+    let drained = drain(Arc::clone(&scheduler), shutdown);
+    tracing::info!(%address, "scheduler ready");
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(drained)
+        .await
+        .map_err(|e| Error::internal("the scheduler's listener failed").with_source(e))
+}
+
+fn routes(scheduler: &Arc<Scheduler>, max_message: usize, shutdown: &ShutdownToken) -> Router {
+    let grpc = SchedulerGrpcServer::new(scheduler.as_ref().clone())
+        .max_encoding_message_size(max_message)
+        .max_decoding_message_size(max_message);
+    let mut services = RoutesBuilder::default();
+    services.add_service(grpc);
+    let health = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .with_state((Arc::clone(scheduler), shutdown.clone()));
+    get_routes(Arc::clone(scheduler))
+        .merge(services.routes().into_axum_router())
+        .merge(health)
+        .layer(middleware::from_fn_with_state(shutdown.clone(), refuse_while_draining))
+}
+
+async fn ready(State((scheduler, shutdown)): State<(Arc<Scheduler>, ShutdownToken)>) -> Response {
+    let reason = if shutdown.is_triggered() {
+        "draining\n"
+    } else if !scheduler.is_ready() {
+        "no executor is registered\n"
+    } else {
+        return "ready\n".into_response();
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+}
+
+async fn refuse_while_draining(
+    State(shutdown): State<ShutdownToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_new_query = request.uri().path().contains("SchedulerGrpc/ExecuteQuery");
+    if !(is_new_query && shutdown.is_triggered()) {
+        return next.run(request).await;
+    }
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), "application/grpc"),
+        ("grpc-status", GRPC_UNAVAILABLE),
+        ("grpc-message", "connection error: the scheduler is shutting down"),
+    ];
+    headers.into_response()
+}
+
+async fn drain(scheduler: Arc<Scheduler>, shutdown: ShutdownToken) {
+    shutdown.triggered().await;
+    loop {
+        let n_jobs = scheduler.running_job_number() + scheduler.pending_job_number();
+        if n_jobs == 0 {
+            return;
+        }
+        tracing::info!(n_jobs, "waiting for jobs to end");
+        tokio::time::sleep(DRAIN_POLL).await;
+    }
+}
