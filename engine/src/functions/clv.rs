@@ -29,7 +29,7 @@ use emporia_models::gamma_gamma::GammaGamma;
 const MAX_STEPS: f64 = 1200.0;
 
 /// The functions of this module, to be registered in every session.
-pub fn clv_functions() -> Vec<ScalarUDF> {
+pub(super) fn clv_functions() -> Vec<ScalarUDF> {
     [
         Score::ProbabilityAlive,
         Score::ExpectedPurchases,
