@@ -47,11 +47,20 @@ impl LocalCluster {
         let listener = TcpListener::bind((LOOPBACK, 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let url = format!("http://{LOOPBACK}:{port}");
-        let settings = SchedulerSettings { bind_port: port, ..SchedulerSettings::default() };
+        let settings = SchedulerSettings {
+            bind_port: port,
+            ..SchedulerSettings::default()
+        };
         let min_executors = slots.len();
-        let scheduler =
-            tokio::spawn(emporia_scheduler::serve(settings, listener, ShutdownToken::new()));
-        let work_dir = tempfile::Builder::new().prefix("emporia-").tempdir().map_err(failed)?;
+        let scheduler = tokio::spawn(emporia_scheduler::serve(
+            settings,
+            listener,
+            ShutdownToken::new(),
+        ));
+        let work_dir = tempfile::Builder::new()
+            .prefix("emporia-")
+            .tempdir()
+            .map_err(failed)?;
         let mut executors = Vec::with_capacity(slots.len());
         for (index, task_slots) in slots.iter().enumerate() {
             let settings = ExecutorSettings {
@@ -66,7 +75,12 @@ impl LocalCluster {
             };
             executors.push(Executor::spawn(&settings)?);
         }
-        let cluster = Self { url, scheduler, executors, _work_dir: work_dir };
+        let cluster = Self {
+            url,
+            scheduler,
+            executors,
+            _work_dir: work_dir,
+        };
         cluster.wait_until_ready(min_executors).await?;
         Ok(cluster)
     }
@@ -91,8 +105,10 @@ impl LocalCluster {
             }
             tokio::time::sleep(READY_POLL).await;
         }
-        Err(Error::new(ErrorKind::Failed, "the local cluster did not become ready")
-            .with_hint("run again with --log-level info to see why"))
+        Err(
+            Error::new(ErrorKind::Failed, "the local cluster did not become ready")
+                .with_hint("run again with --log-level info to see why"),
+        )
     }
 }
 

@@ -1,0 +1,457 @@
+//! The command line, parsed into plain structs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use emporia_core::config;
+
+/// Rows of a printed table before the rest is left out.
+pub const DEFAULT_MAX_ROWS: usize = 50;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the job or query failed
+  2    wrong usage of the command line
+  3    invalid job, SQL, parameter, table or configuration; nothing was started
+  4    the cluster cannot be reached, or was lost
+  5    the timeout passed
+  130  interrupted";
+
+/// Analytics for online shops on a cluster: jobs, SQL, data and the cluster itself.
+#[derive(Debug, Clone, PartialEq, Parser)]
+#[command(name = "emporia", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command. Those below "Settings" override keys of the section `[client]`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct GlobalArgs {
+    /// Configuration file [default: ./emporia.toml where there is one].
+    #[arg(long, global = true, env = "EMPORIA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print results and errors only.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Show no progress.
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Show the causes of an error.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// Where to run: local[N] inside this process, or http://host:port.
+    #[arg(long, global = true, value_parser = setting("client.cluster"), help_heading = "Settings")]
+    pub cluster: Option<String>,
+    /// File with the tables.
+    #[arg(long, global = true, value_name = "FILE", value_parser = setting("client.catalog"), help_heading = "Settings")]
+    pub catalog: Option<String>,
+    /// Cancel the job after this time, e.g. 30s or 5m.
+    #[arg(long, global = true, value_parser = setting("client.timeout"), help_heading = "Settings")]
+    pub timeout: Option<String>,
+    /// Partitions of a shuffle.
+    #[arg(long, global = true, value_name = "N", value_parser = setting("client.target_partitions"), help_heading = "Settings")]
+    pub target_partitions: Option<String>,
+    /// Rows per batch.
+    #[arg(long, global = true, value_name = "N", value_parser = setting("client.batch_size"), help_heading = "Settings")]
+    pub batch_size: Option<String>,
+    /// Size up to which one side of a join is sent to every task, e.g. 64MiB.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = setting("client.broadcast_threshold"), help_heading = "Settings")]
+    pub broadcast_threshold: Option<String>,
+    /// Change plans while they run.
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = setting("client.aqe"), help_heading = "Settings")]
+    pub aqe: Option<String>,
+    /// What is logged, e.g. info.
+    #[arg(long, global = true, value_parser = setting("client.log_level"), help_heading = "Settings")]
+    pub log_level: Option<String>,
+    /// Form of the log: text or json.
+    #[arg(long, global = true, value_parser = setting("client.log_format"), help_heading = "Settings")]
+    pub log_format: Option<String>,
+}
+
+impl GlobalArgs {
+    /// The flags that override a key of the configuration, by its full name.
+    pub fn settings(&self) -> [(&'static str, Option<&String>); 9] {
+        [
+            ("client.cluster", self.cluster.as_ref()),
+            ("client.catalog", self.catalog.as_ref()),
+            ("client.timeout", self.timeout.as_ref()),
+            ("client.target_partitions", self.target_partitions.as_ref()),
+            ("client.batch_size", self.batch_size.as_ref()),
+            (
+                "client.broadcast_threshold",
+                self.broadcast_threshold.as_ref(),
+            ),
+            ("client.aqe", self.aqe.as_ref()),
+            ("client.log_level", self.log_level.as_ref()),
+            ("client.log_format", self.log_format.as_ref()),
+        ]
+    }
+}
+
+/// A value parser that accepts what the key of the configuration accepts.
+fn setting(
+    name: &'static str,
+) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let key = config::keys()
+            .into_iter()
+            .find(|key| key.full_name() == name);
+        match key {
+            Some(key) if !key.accepts(text) => Err(format!("not {}", key.form)),
+            _ => Ok(text.to_owned()),
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    /// Run a job and print or write what it makes.
+    Submit(SubmitArgs),
+    /// Run SQL statements, from the command line, a file or a prompt.
+    Sql(SqlArgs),
+    /// List the jobs, or explain one.
+    Jobs(JobsArgs),
+    /// List the tables of the catalog.
+    Tables(TablesArgs),
+    /// Show how a query or job would run.
+    Explain(ExplainArgs),
+    /// Generate the data of an online shop.
+    Generate(GenerateArgs),
+    /// Import a public data set.
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Generate a small data set, run all jobs over it and explain the results.
+    Demo(DemoArgs),
+    /// Start, stop or look at a cluster of processes on this machine.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script, e.g. `source <(emporia completions bash)`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Form of printed or written rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for reading.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// Tab-separated values with a header.
+    Tsv,
+    /// One JSON array of objects.
+    Json,
+    /// One JSON object per line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// The name, which is also the file extension.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct DisplayArgs {
+    /// Form of the rows [default: table, or parquet when they are written].
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Rows of a printed table, 0 for all; other forms are always complete.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_ROWS)]
+    pub max_rows: usize,
+    /// What stands for null in table, csv and tsv.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub null_string: String,
+    /// Leave out the header of csv and tsv.
+    #[arg(long)]
+    pub no_header: bool,
+}
+
+/// `emporia submit`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct SubmitArgs {
+    /// Name of a job (`emporia jobs` lists them) or a file with a SQL job.
+    #[arg(value_name = "JOB|FILE.sql")]
+    pub job: String,
+    /// A parameter of the job.
+    #[arg(long = "param", short, value_name = "NAME=VALUE", value_parser = name_value)]
+    pub params: Vec<(String, String)>,
+    /// Write the results instead of printing them: a table of the catalog, a folder (for all
+    /// outputs), or a file ending in .parquet, .csv, .tsv, .json or .ndjson (for the main one).
+    #[arg(long, short, value_name = "TABLE|URI")]
+    pub output: Option<String>,
+    /// Print all outputs of the job, not only the main one.
+    #[arg(long, conflicts_with = "output")]
+    pub all_outputs: bool,
+    /// How rows are printed.
+    #[command(flatten)]
+    pub display: DisplayArgs,
+}
+
+/// `emporia sql`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct SqlArgs {
+    /// Statements to run, separated by semicolons.
+    #[arg(long, short, value_name = "SQL")]
+    pub execute: Vec<String>,
+    /// File with statements; `-` is the standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "execute")]
+    pub file: Option<PathBuf>,
+    /// How rows are printed.
+    #[command(flatten)]
+    pub display: DisplayArgs,
+}
+
+/// `emporia jobs`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct JobsArgs {
+    /// The job to explain.
+    pub name: Option<String>,
+    /// Form of the list.
+    #[arg(long, default_value = "table")]
+    pub format: Format,
+}
+
+/// `emporia tables`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct TablesArgs {
+    /// The table whose columns to show.
+    pub name: Option<String>,
+    /// Form of the list.
+    #[arg(long, default_value = "table")]
+    pub format: Format,
+}
+
+/// `emporia explain`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct ExplainArgs {
+    /// A query, the name of a job, or a file with a SQL job.
+    #[arg(value_name = "SQL|JOB", required_unless_present = "file")]
+    pub query: Option<String>,
+    /// File with one query.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
+    pub file: Option<PathBuf>,
+    /// Run it and show rows and times of every step.
+    #[arg(long)]
+    pub analyze: bool,
+    /// A parameter of the job.
+    #[arg(long = "param", short, value_name = "NAME=VALUE", value_parser = name_value)]
+    pub params: Vec<(String, String)>,
+}
+
+/// Format of generated files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DataFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object per line.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// `emporia generate`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct GenerateArgs {
+    /// Size; 1 is 10,000 users and 500,000 orders.
+    #[arg(long, default_value = "1", value_parser = scale)]
+    pub scale: f64,
+    /// Equal seeds make equal data.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Folder for the data and its catalog `emporia.toml`.
+    #[arg(long, short, value_name = "URI")]
+    pub out: String,
+    /// Format of the files.
+    #[arg(long, default_value = "parquet")]
+    pub format: DataFormat,
+    /// Only these tables; all but page_views without it.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub tables: Vec<String>,
+    /// Make the page views too, about ten rows per session.
+    #[arg(long)]
+    pub page_views: bool,
+    /// Replace tables that are there.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// `emporia import`.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum ImportCommand {
+    /// Online Retail (UCI 352) or Online Retail II (UCI 502), as CSV files.
+    OnlineRetail {
+        /// Folder with the CSV files.
+        dir: PathBuf,
+        /// Where to.
+        #[command(flatten)]
+        to: ImportTarget,
+    },
+    /// The CDNOW master file or sample (Fader and Hardie).
+    Cdnow {
+        /// The text file.
+        file: PathBuf,
+        /// Where to.
+        #[command(flatten)]
+        to: ImportTarget,
+    },
+}
+
+/// Where an import goes.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct ImportTarget {
+    /// Folder for the tables and their catalog `emporia.toml`.
+    #[arg(long, short, value_name = "URI")]
+    pub out: String,
+    /// Replace tables that are there.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// `emporia demo`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct DemoArgs {
+    /// Folder for data and results.
+    #[arg(long, short, value_name = "DIR", default_value = "./emporia-demo")]
+    pub out: PathBuf,
+    /// Size of the data; 1 is 10,000 users and 500,000 orders.
+    #[arg(long, default_value = "0.05", value_parser = scale)]
+    pub scale: f64,
+    /// Equal seeds make equal data.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+}
+
+/// `emporia cluster`.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum ClusterCommand {
+    /// Start a scheduler and executors as processes of this machine.
+    Up {
+        /// Number of executors.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+        executors: u16,
+        /// Tasks that each executor runs at a time.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+        slots: u16,
+        /// Port of the scheduler; 0 for any.
+        #[arg(long, default_value_t = 50050)]
+        port: u16,
+        /// Where the processes leave their state, logs and data.
+        #[command(flatten)]
+        state: StateDir,
+    },
+    /// Stop it: running jobs may end, then the processes do.
+    Down {
+        /// Time after which the processes are killed.
+        #[arg(long, default_value = "75s", value_parser = duration)]
+        deadline: std::time::Duration,
+        /// Where the processes left their state.
+        #[command(flatten)]
+        state: StateDir,
+    },
+    /// Show its processes, or with --cluster http://host:port the executors of any cluster.
+    Status {
+        /// Form of the list.
+        #[arg(long, default_value = "table")]
+        format: Format,
+        /// Where the processes left their state.
+        #[command(flatten)]
+        state: StateDir,
+    },
+}
+
+/// Where a local cluster keeps its state.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct StateDir {
+    /// Folder for state, logs and data of the cluster.
+    #[arg(long, value_name = "DIR", default_value = "./.emporia/cluster")]
+    pub state_dir: PathBuf,
+}
+
+/// `emporia config`.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting with its value and where the value comes from.
+    Show {
+        /// Form of the list.
+        #[arg(long, default_value = "table")]
+        format: Format,
+    },
+}
+
+/// Shells with completion scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("not of the form NAME=VALUE".to_owned()),
+    }
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale > 0.0 && scale <= 10_000.0 => Ok(scale),
+        _ => Err("not a number above 0 and up to 10000".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "not a duration such as 500ms, 30s or 5m".to_owned();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit_at);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number
+        .checked_mul(millis)
+        .map(std::time::Duration::from_millis)
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! `emporia generate` and `emporia import`: data with a catalog beside it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_datasets::import::ImportOptions;
+use emporia_datasets::{
+    Format, GenerateOptions, Progress, Summary, import_cdnow, import_online_retail, open_local,
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::{DataFormat, GenerateArgs, ImportCommand, ImportTarget};
+use crate::console::{Console, ProgressMode, count, size};
+use crate::interrupt::guarded;
+use crate::settings::Context;
+
+/// Runs `emporia generate`.
+pub(super) async fn generate(args: &GenerateArgs, context: &Context) -> Result<()> {
+    let options = GenerateOptions {
+        scale: args.scale,
+        seed: args.seed,
+        out: args.out.clone(),
+        format: match args.format {
+            DataFormat::Parquet => Format::Parquet,
+            DataFormat::Json => Format::Json,
+            DataFormat::Csv => Format::Csv,
+        },
+        tables: (!args.tables.is_empty()).then(|| args.tables.clone()),
+        page_views: args.page_views,
+        threads: threads(),
+        overwrite: args.overwrite,
+    };
+    let start = Instant::now();
+    let work = generate_into(options, context.console);
+    let summary = guarded(None, context.settings.timeout, work)
+        .await
+        .map_err(overwrite_hint)?;
+    say_summary(&summary, &args.out, start, context.console);
+    Ok(())
+}
+
+/// Generates data into a local folder, with progress.
+pub(super) async fn generate_into(options: GenerateOptions, console: Console) -> Result<Summary> {
+    let (store, base) = open_local(&options.out)?;
+    let progress = DataProgress::new(console);
+    emporia_datasets::generate(options, store, base, &progress).await
+}
+
+/// Files that are made at a time.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// Runs `emporia import`.
+pub(super) async fn import(command: &ImportCommand, context: &Context) -> Result<()> {
+    let (ImportCommand::OnlineRetail { to, .. } | ImportCommand::Cdnow { to, .. }) = command;
+    let start = Instant::now();
+    let work = run_import(command, to, context.console);
+    let summary = guarded(None, context.settings.timeout, work)
+        .await
+        .map_err(overwrite_hint)?;
+    say_summary(&summary, &to.out, start, context.console);
+    Ok(())
+}
+
+async fn run_import(
+    command: &ImportCommand,
+    to: &ImportTarget,
+    console: Console,
+) -> Result<Summary> {
+    let options = ImportOptions {
+        out: to.out.clone(),
+        overwrite: to.overwrite,
+        ..ImportOptions::default()
+    };
+    let (store, base) = open_local(&to.out)?;
+    let progress = DataProgress::new(console);
+    match command {
+        ImportCommand::OnlineRetail { dir, .. } => {
+            import_online_retail(dir, options, store, base, &progress).await
+        }
+        ImportCommand::Cdnow { file, .. } => {
+            import_cdnow(file, options, store, base, &progress).await
+        }
+    }
+}
+
+/// Names the flag that the library cannot know.
+fn overwrite_hint(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::AlreadyExists => {
+            error.with_hint("choose another folder, or pass --overwrite to replace the tables")
+        }
+        _ => error,
+    }
+}
+
+fn say_summary(summary: &Summary, out: &str, start: Instant, console: Console) {
+    for table in &summary.tables {
+        console.say(format!(
+            "{:<18} {:>12} rows  {:>10}  {}",
+            table.name,
+            crate::console::grouped(table.rows),
+            size(table.bytes),
+            count(table.files, "file")
+        ));
+    }
+    summary
+        .notes
+        .iter()
+        .for_each(|note| console.say(format!("note: {note}")));
+    console.say(format!(
+        "wrote {} ({}, {}) to {out} in {:.1} s",
+        count(summary.rows(), "row"),
+        size(summary.bytes()),
+        count(summary.files(), "file"),
+        start.elapsed().as_secs_f64()
+    ));
+    let catalog = format!("{}/emporia.toml", out.trim_end_matches('/'));
+    console.say(format!(
+        "next: emporia tables --catalog {}",
+        catalog.trim_start_matches("file://")
+    ));
+}
+
+/// A bar over the rows of all tables, or a line for each finished table.
+struct DataProgress {
+    mode: ProgressMode,
+    bar: ProgressBar,
+    rows: Mutex<BTreeMap<String, u64>>,
+    start: Instant,
+}
+
+impl DataProgress {
+    fn new(console: Console) -> Self {
+        let mode = console.progress();
+        let bar = match mode {
+            ProgressMode::Bar => {
+                ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
+            }
+            _ => ProgressBar::hidden(),
+        };
+        let template = "{bar:30} {human_pos}/{human_len} rows  {elapsed}  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self {
+            mode,
+            bar,
+            rows: Mutex::default(),
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Progress for DataProgress {
+    fn table_started(&self, table: &str, expected_rows: Option<u64>) {
+        self.bar.inc_length(expected_rows.unwrap_or(0));
+        self.bar.set_message(table.to_owned());
+    }
+
+    fn rows_advanced(&self, table: &str, rows: u64) {
+        self.bar.inc(rows);
+        let mut counts = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(table.to_owned()).or_default() += rows;
+    }
+
+    fn table_finished(&self, table: &str) {
+        if self.mode == ProgressMode::Lines {
+            let counts = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+            let rows = count(counts.get(table).copied().unwrap_or(0), "row");
+            let seconds = self.start.elapsed().as_secs_f64();
+            crate::console::write_line(&format!("{table}: {rows}, {seconds:.1} s"));
+        }
+    }
+}
+
+impl Drop for DataProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,319 @@
+//! `emporia submit`: runs a job and prints or writes what it makes.
+
+use std::time::Instant;
+
+use emporia_connectors::write::FileFormat;
+use emporia_core::catalog::{Catalog, absolute_uri};
+use emporia_core::error::{Error, Result, nearest};
+use emporia_core::job::{JobSpec, Params};
+use emporia_engine::Session;
+use emporia_engine::job::JobRun;
+use emporia_engine::publish::{Report, publish};
+
+use super::rows::{Printer, tables, write_file};
+use crate::args::{Format, SubmitArgs};
+use crate::console::{Console, count, size, write_line};
+use crate::interrupt::guarded;
+use crate::output::{Display, FileTarget};
+use crate::progress::Progress;
+use crate::registry;
+use crate::settings::Context;
+use crate::target::Connection;
+
+/// Where the rows go.
+#[derive(Debug, PartialEq, Eq)]
+enum Destination {
+    /// To standard output.
+    Print(Format),
+    /// The main output into one file.
+    File(FileTarget),
+    /// All outputs as one result set.
+    Folder {
+        location: String,
+        format: FileFormat,
+    },
+}
+
+/// Runs the command; nothing is started before everything that can be checked is checked.
+pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
+    let entry = registry::find(&args.job)?;
+    let spec = entry.job.spec();
+    let params = Params::bind(spec, &args.params)?;
+    let catalog = context.catalog()?;
+    let destination = destination(args, &catalog, spec)?;
+    entry.check_inputs(&catalog)?;
+    let connection = Connection::open(context, catalog).await?;
+    let session = &connection.session;
+    let progress = Progress::watch(context.console, session, &connection.url)?;
+    let work = async {
+        let start = Instant::now();
+        if entry.is_sql {
+            session
+                .prepare(spec.inputs.iter().map(String::as_str))
+                .await?;
+        }
+        let mut run = entry.job.run(session, &params).await?;
+        let notes = std::mem::take(&mut run.notes);
+        let result = deliver(
+            session,
+            run,
+            &destination,
+            args,
+            context.console,
+            progress,
+            start,
+        )
+        .await;
+        notes
+            .iter()
+            .for_each(|note| context.console.say(format!("note: {note}")));
+        result
+    };
+    guarded(Some(session), context.settings.timeout, work).await
+}
+
+async fn deliver(
+    session: &Session,
+    run: JobRun,
+    destination: &Destination,
+    args: &SubmitArgs,
+    console: Console,
+    progress: Progress,
+    start: Instant,
+) -> Result<()> {
+    let display = Display::from(&args.display);
+    match destination {
+        Destination::Print(format) => {
+            let printer = Printer {
+                format: *format,
+                display,
+                console,
+                has_time: true,
+            };
+            print(session, run, &printer, args.all_outputs, progress).await
+        }
+        Destination::File(target) => {
+            let Some((_, frame)) = tables(run)?.into_iter().next() else {
+                return Err(Error::internal("the job has no output"));
+            };
+            let (rows, bytes) = write_file(session, frame, target, &display).await?;
+            drop(progress);
+            let report = wrote(rows, bytes, 1, &target.path.display().to_string());
+            console.say(format!(
+                "{report} in {:.1} s",
+                start.elapsed().as_secs_f64()
+            ));
+            Ok(())
+        }
+        Destination::Folder { location, format } => {
+            let report = publish(session, run, location, *format).await?;
+            drop(progress);
+            say_published(console, &report, start);
+            Ok(())
+        }
+    }
+}
+
+async fn print(
+    session: &Session,
+    run: JobRun,
+    printer: &Printer,
+    are_all_printed: bool,
+    progress: Progress,
+) -> Result<()> {
+    let tables = tables(run)?;
+    let n_printed = if are_all_printed { tables.len() } else { 1 };
+    let mut progress = Some(progress);
+    for (name, frame) in tables.into_iter().take(n_printed) {
+        if are_all_printed {
+            write_line(&format!("-- {name}"));
+        }
+        printer.print(session, frame, progress.take()).await?;
+    }
+    Ok(())
+}
+
+/// Says what a published run consists of, a line per table.
+fn say_published(console: Console, report: &Report, start: Instant) {
+    let seconds = start.elapsed().as_secs_f64();
+    for table in &report.tables {
+        let place = format!("{}/{}", report.location.trim_end_matches('/'), table.name);
+        let wrote = wrote(table.rows, table.bytes, table.files as u64, &place);
+        console.say(format!("{wrote} in {seconds:.1} s"));
+    }
+    if report.dropped > 0 {
+        console.say(format!("{} went to no table", count(report.dropped, "row")));
+    }
+}
+
+fn wrote(rows: u64, bytes: u64, files: u64, place: &str) -> String {
+    format!(
+        "wrote {} ({}, {}) to {place}",
+        count(rows, "row"),
+        size(bytes),
+        count(files, "file")
+    )
+}
+
+fn destination(args: &SubmitArgs, catalog: &Catalog, spec: &JobSpec) -> Result<Destination> {
+    let chosen = args.display.format;
+    let Some(output) = &args.output else {
+        return Ok(Destination::Print(chosen.unwrap_or(Format::Table)));
+    };
+    if let Some(table) = catalog.tables.get(output) {
+        if spec.inputs.contains(output) {
+            return Err(
+                Error::invalid(format!("job `{}` reads the table `{output}`", spec.name))
+                    .with_hint("write to another table"),
+            );
+        }
+        if FileTarget::parse(&table.location, None)?.is_some() {
+            return Err(Error::invalid(format!("table `{output}` is a single file"))
+                .with_hint("make its location a folder, which can hold the files of many tasks"));
+        }
+        let format = match chosen {
+            Some(format) => folder_format(format)?,
+            None => connector_format(&table.connector),
+        };
+        return Ok(Destination::Folder {
+            location: table.location.clone(),
+            format,
+        });
+    }
+    if let Some(target) = FileTarget::parse(output, chosen)? {
+        return Ok(Destination::File(target));
+    }
+    // A lone word is far more often a table with a typing error than a folder.
+    if !output.contains(['/', '.', '\\']) {
+        let error = Error::not_found(format!("there is no table `{output}` to write to"));
+        let names = catalog.tables.keys().map(String::as_str);
+        return Err(match nearest(output, names) {
+            Some(near) => {
+                error.with_hint(format!("did you mean `{near}`? a folder is `./{output}`"))
+            }
+            None => error.with_hint(format!("a folder is `./{output}`")),
+        });
+    }
+    let format = folder_format(chosen.unwrap_or(Format::Parquet))?;
+    Ok(Destination::Folder {
+        location: absolute_uri(output, None),
+        format,
+    })
+}
+
+fn folder_format(format: Format) -> Result<FileFormat> {
+    match format {
+        Format::Parquet => Ok(FileFormat::Parquet),
+        Format::Csv => Ok(FileFormat::Csv),
+        Format::Json | Format::Ndjson => Ok(FileFormat::Json),
+        Format::Table | Format::Tsv => Err(Error::invalid(format!(
+            "a result folder cannot hold {}",
+            format.as_str()
+        ))
+        .with_hint("formats of a folder are parquet, csv and json")),
+    }
+}
+
+fn connector_format(connector: &str) -> FileFormat {
+    match connector {
+        "csv" => FileFormat::Csv,
+        "json" => FileFormat::Json,
+        _ => FileFormat::Parquet,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use emporia_core::catalog::TableDef;
+    use emporia_core::error::ErrorKind;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn check(flags: &str) -> Result<Destination> {
+        let line = format!("emporia submit sales {flags}");
+        let cli = Cli::try_parse_from(line.split_whitespace())
+            .map_err(|e| Error::invalid("bad flags").with_source(e))?;
+        let Command::Submit(args) = cli.command else {
+            return Err(Error::internal("not submit"));
+        };
+        let mut catalog = Catalog::default();
+        let tables = [
+            ("orders", "parquet", "file:///data/orders/"),
+            ("sales_csv", "csv", "file:///data/sales/"),
+            ("one_file", "csv", "file:///data/one.csv"),
+        ];
+        for (name, connector, location) in tables {
+            catalog
+                .tables
+                .insert(name.to_owned(), TableDef::new(connector, location));
+        }
+        let spec = JobSpec {
+            name: "sales".into(),
+            summary: String::new(),
+            params: Vec::new(),
+            inputs: vec!["orders".into()],
+            outputs: Vec::new(),
+            docs: String::new(),
+        };
+        destination(&args, &catalog, &spec)
+    }
+
+    #[test]
+    fn the_output_is_a_table_a_file_or_a_folder() -> Result<()> {
+        let folder = |location: &str, format| Destination::Folder {
+            location: location.into(),
+            format,
+        };
+        assert_eq!(check("")?, Destination::Print(Format::Table));
+        assert_eq!(check("--format json")?, Destination::Print(Format::Json));
+        assert_eq!(
+            check("-o sales_csv")?,
+            folder("file:///data/sales/", FileFormat::Csv)
+        );
+        assert_eq!(
+            check("-o sales_csv --format parquet")?,
+            folder("file:///data/sales/", FileFormat::Parquet)
+        );
+        assert_eq!(
+            check("-o file:///out")?,
+            folder("file:///out", FileFormat::Parquet)
+        );
+        assert_eq!(
+            check("-o /out --format ndjson")?,
+            folder("file:///out", FileFormat::Json)
+        );
+        let file = FileTarget {
+            path: "/out/sales.csv".into(),
+            format: Format::Csv,
+        };
+        assert_eq!(check("-o /out/sales.csv")?, Destination::File(file));
+        Ok(())
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_are_refused() {
+        let kind = |flags: &str| check(flags).err().map(|e| e.kind());
+        assert_eq!(kind("-o orders"), Some(ErrorKind::InvalidInput));
+        assert_eq!(kind("-o one_file"), Some(ErrorKind::InvalidInput));
+        assert_eq!(kind("-o sales_cvs"), Some(ErrorKind::NotFound));
+        assert_eq!(
+            kind("-o ./out --format table"),
+            Some(ErrorKind::InvalidInput)
+        );
+        assert_eq!(
+            kind("-o ./out.csv --format json"),
+            Some(ErrorKind::InvalidInput)
+        );
+    }
+
+    #[test]
+    fn a_write_is_reported_in_one_line() {
+        let line = wrote(1_234_567, 88 << 20, 16, "file:///out/sales");
+        assert_eq!(
+            line,
+            "wrote 1,234,567 rows (88.0 MiB, 16 files) to file:///out/sales"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! The command line of Emporia.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`args`] | the flags, parsed into plain structs |
+//! | [`exit`] | messages of errors and exit codes |
+//! | [`local`] | the cluster inside this process |
+//!
+//! Standard output carries results and nothing else; whatever is said about them goes to standard
+//! error.
+
+pub mod args;
+pub mod exit;
+pub mod local;
+
+mod cluster;
+mod commands;
+mod console;
+mod interrupt;
+mod output;
+mod progress;
+mod registry;
+mod rest;
+mod settings;
+mod target;
+
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::telemetry;
+
+use crate::args::Cli;
+use crate::settings::Context;
+
+/// Plans are built and encoded recursively; the default of 2 MiB is not enough for deep ones.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of the command; their kind says how the program ends.
+pub fn run(cli: Cli) -> Result<()> {
+    let context = Context::load(&cli.global)?;
+    match telemetry::init(context.settings.log_format, &context.settings.log_level) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|e| Error::internal("cannot start the runtime").with_source(e))?;
+    let result = runtime.block_on(commands::run(cli.command, &context));
+    // Work that was cancelled must not hold the process.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,113 @@
+//! Rows as text and files: the forms that `--format` names.
+
+mod columns;
+mod delimited;
+mod file;
+mod json;
+mod parquet;
+mod stdout;
+mod table;
+
+use std::io::{self, Write};
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use emporia_core::error::{Error, ErrorKind, Result};
+
+use crate::args::{DEFAULT_MAX_ROWS, DisplayArgs, Format};
+
+pub(crate) use file::{FileTarget, SingleFile};
+pub(crate) use stdout::{Stdout, is_terminal, print_line};
+
+/// Takes the rows of one result, in order.
+pub(crate) trait RowWriter {
+    /// Writes the rows of a batch.
+    fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Writes what is left and flushes.
+    fn finish(&mut self) -> Result<Written>;
+
+    /// Whether more rows would not be shown.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// What a writer made of the rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Rows that are in the output.
+    pub(crate) rows: u64,
+    /// Whether there were more rows.
+    pub(crate) is_cut: bool,
+}
+
+/// How rows look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Display {
+    /// Rows of a table; `None` for all.
+    pub(crate) max_rows: Option<usize>,
+    /// What stands for null.
+    pub(crate) null: String,
+    /// Whether csv and tsv begin with the names of the columns.
+    pub(crate) has_header: bool,
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self {
+            max_rows: Some(DEFAULT_MAX_ROWS),
+            null: String::new(),
+            has_header: true,
+        }
+    }
+}
+
+impl From<&DisplayArgs> for Display {
+    fn from(args: &DisplayArgs) -> Self {
+        Self {
+            max_rows: (args.max_rows > 0).then_some(args.max_rows),
+            null: args.null_string.clone(),
+            has_header: !args.no_header,
+        }
+    }
+}
+
+/// The writer of a form; rows go to `sink`.
+pub(crate) fn writer<'a>(
+    format: Format,
+    schema: &SchemaRef,
+    display: &Display,
+    sink: Box<dyn Write + Send + 'a>,
+) -> Result<Box<dyn RowWriter + 'a>> {
+    Ok(match format {
+        Format::Table => Box::new(table::TableWriter::new(schema, display, sink)),
+        Format::Csv => Box::new(delimited::DelimitedWriter::csv(schema, display, sink)?),
+        Format::Tsv => Box::new(delimited::DelimitedWriter::tsv(schema, display, sink)?),
+        Format::Json => Box::new(json::JsonWriter::array(sink)),
+        Format::Ndjson => Box::new(json::JsonWriter::lines(sink)),
+        Format::Parquet => Box::new(parquet::ParquetWriter::new(schema, sink)?),
+    })
+}
+
+/// Prints rows that are in memory to standard output.
+pub(crate) fn print(format: Format, display: &Display, batch: &RecordBatch) -> Result<()> {
+    let stdout = Stdout::for_format(format)?;
+    let mut writer = writer(format, &batch.schema(), display, Box::new(stdout))?;
+    writer.write(batch)?;
+    writer.finish().map(drop)
+}
+
+/// The error for rows that cannot be written.
+fn write_failed(error: io::Error) -> Error {
+    Error::new(ErrorKind::Failed, "cannot write the rows").with_source(error)
+}
+
+/// The error for rows that have no form as text.
+fn not_text(error: datafusion::arrow::error::ArrowError) -> Error {
+    Error::new(ErrorKind::Failed, "cannot turn the rows into text").with_source(error)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

@@ -1,0 +1,97 @@
+//! Where queries run: from the settings to an open session.
+
+use std::time::Duration;
+
+use emporia_core::catalog::Catalog;
+use emporia_core::config::Cluster;
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::{EngineOptions, Session, Target};
+
+use crate::local::LocalCluster;
+use crate::rest::Rest;
+use crate::settings::Context;
+
+/// Patience with a remote scheduler that does not answer.
+const REACH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open session; an in-process cluster ends with it.
+pub(crate) struct Connection {
+    pub(crate) session: Session,
+    pub(crate) url: String,
+    options: EngineOptions,
+    _local: Option<LocalCluster>,
+}
+
+impl Connection {
+    /// Starts the in-process cluster or reaches the remote one, and opens a session on it.
+    pub(crate) async fn open(context: &Context, catalog: Catalog) -> Result<Self> {
+        let (url, local, total_slots) = match &context.settings.cluster {
+            Cluster::Local { executors } => {
+                let cluster = LocalCluster::start(*executors).await?;
+                (cluster.url().to_owned(), Some(cluster), *executors)
+            }
+            Cluster::Remote { url } => (url.clone(), None, remote_slots(url).await?),
+        };
+        let options = engine_options(context, total_slots);
+        let session = Session::open(catalog, Target::Scheduler(url.clone()), &options)?;
+        Ok(Self {
+            session,
+            url,
+            options,
+            _local: local,
+        })
+    }
+
+    /// Another session on the same cluster, over other tables.
+    pub(crate) fn session_over(&self, catalog: Catalog) -> Result<Session> {
+        Session::open(catalog, Target::Scheduler(self.url.clone()), &self.options)
+    }
+}
+
+fn engine_options(context: &Context, total_slots: usize) -> EngineOptions {
+    let settings = &context.settings;
+    let target_partitions = match settings.target_partitions {
+        0 => total_slots.max(1),
+        chosen => chosen,
+    };
+    EngineOptions {
+        adaptive: settings.aqe,
+        target_partitions,
+        batch_size: settings.batch_size,
+        broadcast_threshold_bytes: settings.broadcast_threshold.0,
+        ..EngineOptions::default()
+    }
+}
+
+/// Checks that the scheduler answers and counts the task slots of its executors.
+async fn remote_slots(url: &str) -> Result<usize> {
+    reach(url).await?;
+    let executors = Rest::new(url)?.executors().await?;
+    if executors.is_empty() {
+        tracing::warn!(
+            url,
+            "the cluster has no executors; jobs wait for the first one"
+        );
+    }
+    Ok(executors
+        .iter()
+        .map(|e| e.specification.vcores as usize)
+        .sum())
+}
+
+/// Fails within seconds where nobody listens at `url`.
+pub(crate) async fn reach(url: &str) -> Result<()> {
+    let target = Target::Scheduler(url.to_owned());
+    Session::open(Catalog::default(), target, &EngineOptions::default())?
+        .check_reachable(REACH_TIMEOUT)
+        .await
+}
+
+/// The URL of the cluster that the user named, for commands that work on remote clusters only.
+pub(crate) fn remote_url(context: &Context) -> Result<&str> {
+    match &context.settings.cluster {
+        Cluster::Remote { url } => Ok(url),
+        Cluster::Local { .. } => Err(Error::new(ErrorKind::Unavailable, "no cluster runs here")
+            .with_hint("start one with `emporia cluster up`, or pass --cluster http://host:port")),
+    }
+}
