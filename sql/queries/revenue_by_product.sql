@@ -9,9 +9,9 @@
 -- output: revenue_by_product
 -- key: currency, product_id
 -- docs: `revenue` is the sum of quantity x unit price of the sold lines, before the order's discount;
--- docs: all lines are summed. `avg_price`, `min_price` and `max_price` are prices at which the product
--- docs: was sold, not today's base price. A product that has left the product table keeps its row,
--- docs: with a null name. Each currency has its own rows.
+-- docs: all lines are summed, lines of quantity 0 sell nothing. `avg_price`, `min_price` and
+-- docs: `max_price` are prices at which the product was sold, not today's base price. A product that
+-- docs: has left the product table keeps its row, with a null name. Each currency has its own rows.
 -- docs: Avoids: partial sums (a limit before the aggregation), today's price instead of the price at
 -- docs: sale, orders counted once per line.
 
@@ -26,7 +26,8 @@ WITH lines AS (
         max(i.unit_price) AS max_price
     FROM transaction_items AS i
     INNER JOIN transactions AS t ON i.transaction_id = t.transaction_id
-    WHERE ($from IS NULL OR t.ts >= $from)
+    WHERE i.quantity <> 0
+        AND ($from IS NULL OR t.ts >= $from)
         AND ($to IS NULL OR t.ts < $to)
         AND ($statuses IS NULL OR array_has($statuses, t.status))
     GROUP BY t.currency, i.transaction_id, i.product_id

@@ -25,7 +25,8 @@ WITH lines AS (
         sum(i.quantity * i.unit_price) AS revenue
     FROM transaction_items AS i
     INNER JOIN transactions AS t ON i.transaction_id = t.transaction_id
-    WHERE ($from IS NULL OR t.ts >= $from)
+    WHERE i.quantity <> 0
+        AND ($from IS NULL OR t.ts >= $from)
         AND ($to IS NULL OR t.ts < $to)
         AND ($statuses IS NULL OR array_has($statuses, t.status))
     GROUP BY t.currency, i.transaction_id, i.product_id
