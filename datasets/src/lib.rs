@@ -16,10 +16,13 @@ pub mod import;
 pub mod process;
 pub mod progress;
 
+mod columns;
 mod output;
 mod rng;
+#[cfg(test)]
+mod stored;
 
 pub use generate::{GenerateOptions, generate};
-pub use import::{import_cdnow, import_online_retail};
+pub use import::{ImportOptions, import_cdnow, import_online_retail};
 pub use output::{Format, open_local};
 pub use progress::{NoProgress, Progress, Summary, TableSummary};

@@ -26,9 +26,9 @@ pub const PURCHASES: BgNbd = BgNbd {
 
 /// Value of an order in dollars, 250 on average.
 pub const SPEND: GammaGamma = GammaGamma {
-    p: 4.0,
+    p: 2.5,
     q: 5.0,
-    v: 250.0,
+    v: 400.0,
 };
 
 /// Share of the sessions that view any product, have a cart, convert, and reach the checkout or

@@ -124,6 +124,9 @@ mod tests {
         for row in 0..60_000 {
             counts[Rng::at(1, Stream::User, row).between(0, 5) as usize] += 1;
         }
-        assert!(counts.iter().all(|n| n.abs_diff(10_000) < 400), "{counts:?}");
+        assert!(
+            counts.iter().all(|n| n.abs_diff(10_000) < 400),
+            "{counts:?}"
+        );
     }
 }

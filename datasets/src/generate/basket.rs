@@ -118,7 +118,14 @@ fn closest(
             let is_better = best.is_none_or(|(least_off, _)| off < least_off);
             if is_better && !lines.iter().any(|line| line.product == product) {
                 let quantity = quantity as i32;
-                best = Some((off, Line { product, quantity, price }));
+                best = Some((
+                    off,
+                    Line {
+                        product,
+                        quantity,
+                        price,
+                    },
+                ));
             }
         }
         if best.is_some_and(|(off, _)| off <= tolerance) {

@@ -16,9 +16,31 @@ const ACTIVE: f64 = 0.95;
 const MAX_STOCK: i64 = 1_000;
 
 const CATEGORIES: [&str; 25] = [
-    "Electronics", "Computers", "Phones", "Cameras", "Audio", "Clothing", "Shoes", "Jewelry",
-    "Watches", "Books", "Music", "Games", "Toys", "Kitchen", "Furniture", "Garden", "Tools",
-    "Sports", "Outdoor", "Beauty", "Health", "Grocery", "Pets", "Baby", "Office",
+    "Electronics",
+    "Computers",
+    "Phones",
+    "Cameras",
+    "Audio",
+    "Clothing",
+    "Shoes",
+    "Jewelry",
+    "Watches",
+    "Books",
+    "Music",
+    "Games",
+    "Toys",
+    "Kitchen",
+    "Furniture",
+    "Garden",
+    "Tools",
+    "Sports",
+    "Outdoor",
+    "Beauty",
+    "Health",
+    "Grocery",
+    "Pets",
+    "Baby",
+    "Office",
 ];
 const GROUPS: [&str; 5] = ["Basics", "Classics", "Premium", "Accessories", "Seasonal"];
 const ADJECTIVES: [&str; 12] = [

@@ -67,9 +67,13 @@ impl Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Browsed,
-    Abandoned { reached_checkout: bool },
+    Abandoned {
+        reached_checkout: bool,
+    },
     /// The position of the order among those of the user.
-    Converted { order: usize },
+    Converted {
+        order: usize,
+    },
 }
 
 /// A session before its details are drawn; times in seconds since 1970.
@@ -188,7 +192,11 @@ fn qualifying_order(second: i64, target: i64, link_share: f64, rng: &mut Rng) ->
         target,
         discount_percent: discount(rng),
         payment_method: if is_linked { online } else { offline },
-        status: if is_linked { OrderStatus::Completed } else { status },
+        status: if is_linked {
+            OrderStatus::Completed
+        } else {
+            status
+        },
         is_linked,
     }
 }

@@ -87,8 +87,20 @@ pub async fn generate(
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let names = table_names(&options)?;
-    let GenerateOptions { scale, seed, out, format, threads, overwrite, .. } = options;
-    let folder = Folder { store, base, label: out };
+    let GenerateOptions {
+        scale,
+        seed,
+        out,
+        format,
+        threads,
+        overwrite,
+        ..
+    } = options;
+    let folder = Folder {
+        store,
+        base,
+        label: out,
+    };
     for name in &names {
         folder.clear(name, overwrite).await?;
     }
@@ -97,14 +109,26 @@ pub async fn generate(
         .await
         .map_err(|e| Error::internal("the simulation of customers died").with_source(e))?;
     let world = Arc::new(world);
-    let plans: Vec<TablePlan> = names.iter().filter_map(|name| plan::table(name, &world)).collect();
+    let plans: Vec<TablePlan> = names
+        .iter()
+        .filter_map(|name| plan::table(name, &world))
+        .collect();
     let tally = Tally::new(&plans, progress);
-    let files = plans.iter().enumerate().flat_map(|(table, plan)| {
-        (0..plan.parts).map(move |part| (table, plan.clone(), part))
-    });
+    let files = plans
+        .iter()
+        .enumerate()
+        .flat_map(|(table, plan)| (0..plan.parts).map(move |part| (table, plan.clone(), part)));
     futures::stream::iter(files)
         .map(|(table, plan, part)| {
-            write_part(&folder, Arc::clone(&world), format, table, plan, part, &tally)
+            write_part(
+                &folder,
+                Arc::clone(&world),
+                format,
+                table,
+                plan,
+                part,
+                &tally,
+            )
         })
         .buffer_unordered(threads)
         .try_collect::<Vec<()>>()
@@ -149,7 +173,10 @@ fn produce_part(
             write(world, keys, &mut sink)?;
             Ok(sink)
         }
-        Content::Batches { make, keys_per_batch } => {
+        Content::Batches {
+            make,
+            keys_per_batch,
+        } => {
             let schema = plan.schema()?;
             let reports = sink.reporter();
             let mut encoder = Encoder::new(format, &schema, sink)?;
@@ -170,11 +197,15 @@ fn produce_part(
 fn table_names(options: &GenerateOptions) -> Result<Vec<&'static str>> {
     let GenerateOptions { scale, threads, .. } = options;
     if !(scale.is_finite() && *scale > 0.0 && *scale <= MAX_SCALE) {
-        return Err(Error::invalid(format!("scale {scale} is not above 0 and up to {MAX_SCALE}"))
-            .with_hint("0.01 is a good size to try things, 1 has 500,000 transactions"));
+        return Err(Error::invalid(format!(
+            "scale {scale} is not above 0 and up to {MAX_SCALE}"
+        ))
+        .with_hint("0.01 is a good size to try things, 1 has 500,000 transactions"));
     }
     if !(1..=MAX_THREADS).contains(threads) {
-        return Err(Error::invalid(format!("{threads} threads is not between 1 and {MAX_THREADS}")));
+        return Err(Error::invalid(format!(
+            "{threads} threads is not between 1 and {MAX_THREADS}"
+        )));
     }
     let wanted = options.tables.as_deref();
     for name in wanted.unwrap_or_default() {
@@ -202,7 +233,9 @@ async fn catalog_of(folder: &Folder) -> Result<Catalog> {
     let mut catalog = Catalog::default();
     for name in plan::TABLES {
         let parts = folder.parts(name).await?;
-        let format = parts.first().and_then(|path| path.extension()?.parse().ok());
+        let format = parts
+            .first()
+            .and_then(|path| path.extension()?.parse().ok());
         let (Some(format), Some(schema)) = (format, contract::schema(name)) else {
             continue;
         };
@@ -231,29 +264,41 @@ struct Count {
 impl<'a> Tally<'a> {
     fn new(plans: &[TablePlan], progress: &'a dyn Progress) -> Self {
         let counts = plans.iter().map(|plan| Count {
-            summary: TableSummary { name: plan.name.into(), rows: 0, bytes: 0, files: 0 },
+            summary: TableSummary {
+                name: plan.name.into(),
+                rows: 0,
+                bytes: 0,
+                files: 0,
+            },
             expected_rows: plan.expected_rows,
             parts_to_start: plan.parts,
             parts_to_finish: plan.parts,
         });
-        Self { progress, tables: std::sync::Mutex::new(counts.collect()) }
+        Self {
+            progress,
+            tables: std::sync::Mutex::new(counts.collect()),
+        }
     }
 
     /// The counts; they are whole numbers, which a panic elsewhere cannot leave half done.
     fn counts(&self) -> std::sync::MutexGuard<'_, Vec<Count>> {
-        self.tables.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.tables
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn start(&self, table: usize) {
         let count = &mut self.counts()[table];
         if count.parts_to_start == count.parts_to_finish && count.summary.files == 0 {
-            self.progress.table_started(&count.summary.name, count.expected_rows);
+            self.progress
+                .table_started(&count.summary.name, count.expected_rows);
         }
         count.parts_to_start -= 1;
     }
 
     fn advance(&self, table: usize, rows: u64) {
-        self.progress.rows_advanced(&self.counts()[table].summary.name, rows);
+        self.progress
+            .rows_advanced(&self.counts()[table].summary.name, rows);
     }
 
     fn finish(&self, table: usize, written: Written) {
@@ -268,7 +313,10 @@ impl<'a> Tally<'a> {
     }
 
     fn into_summary(self) -> Summary {
-        let counts = self.tables.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let counts = self
+            .tables
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         Summary {
             tables: counts.into_iter().map(|count| count.summary).collect(),
             notes: Vec::new(),

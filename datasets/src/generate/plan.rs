@@ -41,7 +41,10 @@ const LABEL_ROWS_PER_BATCH: u64 = 1 << 19;
 /// Where the rows of a file come from.
 #[derive(Clone, Copy)]
 pub(super) enum Content {
-    Batches { make: MakeBatch, keys_per_batch: u64 },
+    Batches {
+        make: MakeBatch,
+        keys_per_batch: u64,
+    },
     Text(fn(&World, Range<u64>, &mut FileSink) -> Result<()>),
 }
 
@@ -123,9 +126,10 @@ pub(super) fn table(name: &str, world: &World) -> Option<TablePlan> {
     Some(match name {
         "users" => by_user(sizes.users, true, tables::users),
         "categories" => by_row(catalogue::n_categories() as u64, tables::categories),
-        "subcategories" => {
-            by_row(world.catalogue.subcategories.len() as u64, tables::subcategories)
-        }
+        "subcategories" => by_row(
+            world.catalogue.subcategories.len() as u64,
+            tables::subcategories,
+        ),
         "products" => by_row(products, tables::products),
         "price_history" => made_from(products, 2 * products, false, tables::price_history),
         "transactions" => by_user(world.n_orders(), true, tables::transactions),

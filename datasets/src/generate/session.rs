@@ -32,8 +32,12 @@ pub(crate) struct Session {
 pub(crate) fn closing_pages(outcome: Outcome) -> &'static [&'static str] {
     match outcome {
         Outcome::Browsed => &[],
-        Outcome::Abandoned { reached_checkout: false } => &["cart"],
-        Outcome::Abandoned { reached_checkout: true } => &["cart", "checkout"],
+        Outcome::Abandoned {
+            reached_checkout: false,
+        } => &["cart"],
+        Outcome::Abandoned {
+            reached_checkout: true,
+        } => &["cart", "checkout"],
         Outcome::Converted { .. } => &["cart", "checkout", "confirmation"],
     }
 }
@@ -73,7 +77,16 @@ impl Session {
             (rng.below(room as u64 + 1) as usize).max(least)
         };
         let viewed = viewed_products(catalogue, &cart, n_more, rng);
-        Self { device, os, browser, referrer, ip, viewed, cart, n_pages }
+        Self {
+            device,
+            os,
+            browser,
+            referrer,
+            ip,
+            viewed,
+            cart,
+            n_pages,
+        }
     }
 }
 
@@ -103,12 +116,7 @@ fn abandoned_cart(catalogue: &Catalogue, second: i64, rng: &mut Rng) -> Vec<Line
 }
 
 /// The products of the cart with `n_more` others mixed in, all distinct.
-fn viewed_products(
-    catalogue: &Catalogue,
-    cart: &[Line],
-    n_more: usize,
-    rng: &mut Rng,
-) -> Vec<u32> {
+fn viewed_products(catalogue: &Catalogue, cart: &[Line], n_more: usize, rng: &mut Rng) -> Vec<u32> {
     let mut viewed: Vec<u32> = cart.iter().map(|line| line.product).collect();
     for _ in 0..n_more {
         let product = catalogue.popular(rng);
@@ -176,7 +184,9 @@ pub(crate) fn pages(
     }
     walk.extend(closing.iter().map(|page_type| page(page_type, None, None)));
 
-    let mut starts: Vec<i64> = (1..walk.len()).map(|_| rng.between(visit.start, visit.end)).collect();
+    let mut starts: Vec<i64> = (1..walk.len())
+        .map(|_| rng.between(visit.start, visit.end))
+        .collect();
     starts.push(visit.start);
     starts.sort_unstable();
     starts.push(visit.end);
@@ -188,5 +198,11 @@ pub(crate) fn pages(
 }
 
 fn page(page_type: &'static str, product: Option<u32>, category: Option<u32>) -> Page {
-    Page { page_type, product, category, second: 0, duration: 0 }
+    Page {
+        page_type,
+        product,
+        category,
+        second: 0,
+        duration: 0,
+    }
 }

@@ -29,13 +29,27 @@ const FAMILY_NAMES: [&str; 16] = [
     "Kim", "Lopez", "Moreau", "Novak", "Okafor", "Popov",
 ];
 const CITIES: [&str; 10] = [
-    "New York", "Los Angeles", "Chicago", "Houston", "Phoenix", "Philadelphia", "San Antonio",
-    "San Diego", "Dallas", "San Jose",
+    "New York",
+    "Los Angeles",
+    "Chicago",
+    "Houston",
+    "Phoenix",
+    "Philadelphia",
+    "San Antonio",
+    "San Diego",
+    "Dallas",
+    "San Jose",
 ];
 const PRODUCTS: [(&str, &str); N_PRODUCTS as usize] = [
-    ("Running Shoes", "Shoes"), ("Leather Boots", "Shoes"), ("Canvas Sneakers", "Shoes"),
-    ("Denim Jacket", "Clothing"), ("Cotton Shirt", "Clothing"), ("Wool Sweater", "Clothing"),
-    ("Rain Coat", "Clothing"), ("Leather Belt", "Accessories"), ("Sun Glasses", "Accessories"),
+    ("Running Shoes", "Shoes"),
+    ("Leather Boots", "Shoes"),
+    ("Canvas Sneakers", "Shoes"),
+    ("Denim Jacket", "Clothing"),
+    ("Cotton Shirt", "Clothing"),
+    ("Wool Sweater", "Clothing"),
+    ("Rain Coat", "Clothing"),
+    ("Leather Belt", "Accessories"),
+    ("Sun Glasses", "Accessories"),
     ("Travel Bag", "Accessories"),
 ];
 const PAYMENT_METHODS: [&str; 4] = ["Credit Card", "Debit Card", "PayPal", "Cash"];
@@ -90,9 +104,13 @@ fn push_customer(out: &mut Vec<u8>, world: &World, row: u64) {
     let age = rng.between(18, 80);
     push_text(out, &mut rng, "-1", |out| push_int(out, age));
     let gender = rng.pick(&["M", "F", "O"]);
-    push_text(out, &mut rng, "", |out| out.extend_from_slice(gender.as_bytes()));
+    push_text(out, &mut rng, "", |out| {
+        out.extend_from_slice(gender.as_bytes())
+    });
     let city = rng.pick(&CITIES);
-    push_text(out, &mut rng, "", |out| out.extend_from_slice(city.as_bytes()));
+    push_text(out, &mut rng, "", |out| {
+        out.extend_from_slice(city.as_bytes())
+    });
 }
 
 fn push_product(out: &mut Vec<u8>, world: &World, row: u64) {
@@ -120,7 +138,9 @@ fn push_order(out: &mut Vec<u8>, world: &World, row: u64) {
     out.push(b',');
     push_date(out, rng.between(ORDER_DAYS.0, ORDER_DAYS.1));
     let method = rng.pick(&PAYMENT_METHODS);
-    push_text(out, &mut rng, "", |out| out.extend_from_slice(method.as_bytes()));
+    push_text(out, &mut rng, "", |out| {
+        out.extend_from_slice(method.as_bytes())
+    });
 }
 
 /// Appends a comma and a value, or what stands for a damaged one.

@@ -22,7 +22,7 @@ const MIN_PRODUCTS: u64 = 100;
 pub(crate) struct Sizes {
     pub(crate) users: u64,
     pub(crate) products: u64,
-    /// Reached, and passed by less than the orders of one user.
+    /// Met within half of the orders of one user.
     pub(crate) transactions: u64,
     pub(crate) sessions: u64,
     pub(crate) raw_orders: u64,
@@ -75,7 +75,12 @@ impl World {
             .collect();
         let is_buyer = choose_buyers(seed, &counts, sizes.transactions);
 
-        let buyers = || counts.iter().zip(&is_buyer).filter(|(_, is_buyer)| **is_buyer);
+        let buyers = || {
+            counts
+                .iter()
+                .zip(&is_buyer)
+                .filter(|(_, is_buyer)| **is_buyer)
+        };
         let qualifying: u64 = buyers().map(|((_, qualifying), _)| qualifying).sum();
         let linked = SESSION_MIX.converted * sizes.sessions as f64;
         let mut world = Self {
@@ -163,18 +168,21 @@ impl World {
     }
 }
 
-/// Users become buyers in random order until there are enough orders; the others never buy.
+/// Users become buyers in random order until there are about as many orders as wanted; the others
+/// never buy: about 15 % of the users, and not less than 5 %.
 fn choose_buyers(seed: u64, counts: &[(u64, u64)], n_transactions: u64) -> Vec<bool> {
     let mut users: Vec<usize> = (0..counts.len()).collect();
     users.sort_by_key(|&user| (Rng::at(seed, Stream::BuyerOrder, user as u64).bits(), user));
+    users.truncate(counts.len() - counts.len() / 20);
     let mut is_buyer = vec![false; counts.len()];
     let mut n_orders = 0;
     for user in users {
-        if n_orders >= n_transactions {
+        let with_user = n_orders + counts[user].0;
+        if with_user.abs_diff(n_transactions) >= n_transactions.abs_diff(n_orders) {
             break;
         }
         is_buyer[user] = true;
-        n_orders += counts[user].0;
+        n_orders = with_user;
     }
     is_buyer
 }

@@ -23,7 +23,13 @@ pub(crate) fn definition(table: &str, schema: &Schema, format: Format) -> Result
         definition.columns = schema
             .fields()
             .iter()
-            .map(|field| Ok(format!("{} {}", field.name(), type_name(field.data_type())?)))
+            .map(|field| {
+                Ok(format!(
+                    "{} {}",
+                    field.name(),
+                    type_name(field.data_type())?
+                ))
+            })
             .collect::<Result<_>>()?;
     }
     if format == Format::Csv {

@@ -1,11 +1,10 @@
 //! Record batches to bytes, the same bytes for the same rows.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::csv;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::json::{LineDelimitedWriter, WriterBuilder};
 use emporia_core::{Error, Result};
@@ -47,10 +46,13 @@ impl Encoder {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Parquet(writer) => writer.write(batch).map_err(failed),
-            Self::Json(writer) => writer.write(batch).map_err(failed),
+            Self::Json(writer) => {
+                let batch = with_offsets(batch).map_err(failed)?;
+                writer.write(&batch).map_err(failed)
+            }
             Self::Csv(writer) => {
-                let flat = nested_as_text(batch).map_err(failed)?;
-                writer.write(&flat).map_err(failed)
+                let batch = with_offsets(batch).and_then(|batch| nested_as_text(&batch));
+                writer.write(&batch.map_err(failed)?).map_err(failed)
             }
         }
     }
@@ -72,6 +74,23 @@ fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::internal("cannot encode rows").with_source(cause)
 }
 
+/// The batch with `+00:00` for `UTC`, the same instants: the text writers know no names of zones
+/// without a database of them. Both end up as `2025-12-31T00:00:00Z`.
+fn with_offsets(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::<ArrayRef>::new());
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let mut field = field.as_ref().clone();
+        let mut column = Arc::clone(column);
+        if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+            column = Arc::new(times.clone().with_timezone("+00:00"));
+            field = field.with_data_type(column.data_type().clone());
+        }
+        fields.push(field);
+        columns.push(column);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
 /// The batch with its nested columns as JSON text.
 fn nested_as_text(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = batch.schema_ref();
@@ -81,7 +100,11 @@ fn nested_as_text(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let (mut fields, mut columns) = (Vec::new(), Vec::<ArrayRef>::new());
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
         if field.data_type().is_nested() {
-            fields.push(Field::new(field.name(), DataType::Utf8, field.is_nullable()));
+            fields.push(Field::new(
+                field.name(),
+                DataType::Utf8,
+                field.is_nullable(),
+            ));
             columns.push(Arc::new(json_texts(field, column)?));
         } else {
             fields.push(field.as_ref().clone());
@@ -100,11 +123,10 @@ fn json_texts(field: &Field, column: &ArrayRef) -> Result<StringArray, ArrowErro
         .build::<_, arrow::json::writer::LineDelimited>(Vec::new());
     writer.write(&batch)?;
     writer.finish()?;
-    let lines = String::from_utf8(writer.into_inner())
-        .map_err(|e| ArrowError::JsonError(e.to_string()))?;
+    let lines =
+        String::from_utf8(writer.into_inner()).map_err(|e| ArrowError::JsonError(e.to_string()))?;
     // A line is `{"<name>":<value>}`.
-    let mut prefix = String::new();
-    let _ = write!(prefix, "{{\"{}\":", field.name());
+    let prefix = format!("{{\"{}\":", field.name());
     Ok(lines
         .lines()
         .enumerate()

@@ -115,7 +115,9 @@ impl Folder {
             .list(Some(&prefix))
             .map_ok(|object| object.location)
             .try_filter(|path| {
-                let is_part = path.filename().is_some_and(|name| name.starts_with("part-"));
+                let is_part = path
+                    .filename()
+                    .is_some_and(|name| name.starts_with("part-"));
                 futures::future::ready(is_part)
             })
             .try_collect()
@@ -153,9 +155,8 @@ impl Folder {
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => ErrorKind::PermissionDenied,
             object_store::Error::NotFound { .. } => ErrorKind::NotFound,
-            object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. } => {
-                ErrorKind::Unsupported
-            }
+            object_store::Error::NotSupported { .. }
+            | object_store::Error::NotImplemented { .. } => ErrorKind::Unsupported,
             _ => ErrorKind::Unavailable,
         };
         Error::new(

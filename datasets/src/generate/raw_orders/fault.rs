@@ -125,8 +125,10 @@ impl Fault {
             Self::DuplicateKey => {
                 let minutes = rng.between(1, 23 * 60) as u64;
                 values.micros += (minutes * MICROS_PER_MINUTE) as i64;
-                let others: Vec<&str> =
-                    STATUSES.into_iter().filter(|s| *s != values.status).collect();
+                let others: Vec<&str> = STATUSES
+                    .into_iter()
+                    .filter(|s| *s != values.status)
+                    .collect();
                 values.status = rng.pick(&others);
             }
             Self::NegativePrice => values.price = -values.price,
@@ -160,7 +162,12 @@ impl Fault {
             Self::FieldMissing => drop(fields.pop()),
             Self::FieldExtra => fields.push(rng.pick(&["", "extra", "0"]).into()),
             Self::UnparsableTimestamp => {
-                let wrong = ["2025-13-45 99:00:00", "yesterday", "31/12/2025", "2025-02-30 12:00:00"];
+                let wrong = [
+                    "2025-13-45 99:00:00",
+                    "yesterday",
+                    "31/12/2025",
+                    "2025-02-30 12:00:00",
+                ];
                 fields[TIMESTAMP] = rng.pick(&wrong).into();
             }
             Self::UnparsableBoolean => {

@@ -4,13 +4,12 @@ mod fault;
 mod row;
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use emporia_core::Result;
 
-use super::tables::batch;
 use super::world::World;
+use crate::columns::{batch, int64, text};
 use crate::output::FileSink;
 use fault::{Fault, fault_of};
 use row::Row;
@@ -60,10 +59,6 @@ pub(super) fn labels(world: &World, rows: Range<u64>) -> Result<RecordBatch> {
     let names = faults.iter().map(|(_, fault)| fault.as_str());
     batch(
         "orders_labels",
-        vec![
-            Arc::new(Int64Array::from_iter_values(numbers)),
-            Arc::new(StringArray::from_iter_values(ids)),
-            Arc::new(StringArray::from_iter_values(names)),
-        ],
+        vec![int64(numbers), text(ids), text(names)],
     )
 }

@@ -7,12 +7,11 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::RecordBatch;
 use emporia_core::Result;
 
-use super::columns::{batch, cents, optional_text, text, times};
+use crate::columns::{batch, cents, int64, optional_text, text, times};
 use crate::generate::catalogue::SECONDS_PER_DAY;
 use crate::generate::world::World;
 use crate::process::END_DAY;
@@ -39,11 +38,22 @@ const MAX_VIEWS: usize = 12;
 const CART_OF_VIEW: f64 = 0.18;
 const PURCHASE_OF_CART: f64 = 0.35;
 const CODES: [&str; 16] = [
-    "electronics.smartphone", "electronics.audio.headphone", "electronics.video.tv",
-    "electronics.clocks", "computers.notebook", "computers.peripherals.mouse",
-    "appliances.kitchen.kettle", "appliances.kitchen.refrigerators",
-    "appliances.environment.vacuum", "furniture.living_room.sofa", "furniture.bedroom.bed",
-    "apparel.shoes", "apparel.shirt", "kids.toys", "auto.accessories.player", "sport.bicycle",
+    "electronics.smartphone",
+    "electronics.audio.headphone",
+    "electronics.video.tv",
+    "electronics.clocks",
+    "computers.notebook",
+    "computers.peripherals.mouse",
+    "appliances.kitchen.kettle",
+    "appliances.kitchen.refrigerators",
+    "appliances.environment.vacuum",
+    "furniture.living_room.sofa",
+    "furniture.bedroom.bed",
+    "apparel.shoes",
+    "apparel.shirt",
+    "kids.toys",
+    "auto.accessories.player",
+    "sport.bicycle",
 ];
 const BRANDS: [&str; 16] = [
     "alder", "borealis", "cobalt", "dunlin", "ember", "fjord", "granite", "harbor", "indigo",
@@ -62,24 +72,41 @@ struct Event {
 pub(crate) fn events(world: &World, rows: Range<u64>) -> Result<RecordBatch> {
     let n_blocks = world.sizes.events.div_ceil(BLOCK_EVENTS);
     let blocks = rows.start / BLOCK_EVENTS..rows.end.div_ceil(BLOCK_EVENTS);
-    let mut all: Vec<Event> = blocks.flat_map(|block| block_of(world, block, n_blocks)).collect();
+    let mut all: Vec<Event> = blocks
+        .flat_map(|block| block_of(world, block, n_blocks))
+        .collect();
     all.truncate((rows.end - rows.start) as usize);
 
-    let products: Vec<EventProduct> =
-        all.iter().map(|event| EventProduct::new(world.seed, event.product)).collect();
-    let ids = Int64Array::from_iter_values(rows.map(|row| row as i64 + 1));
+    let products: Vec<EventProduct> = all
+        .iter()
+        .map(|event| EventProduct::new(world.seed, event.product))
+        .collect();
     batch(
         "events",
         vec![
-            Arc::new(ids),
+            int64(rows.map(|row| row as i64 + 1)),
             times(all.iter().map(|event| event.second)),
             text(all.iter().map(|event| event.event_type)),
-            text(all.iter().map(|event| (1_000_000 + event.product * 37).to_string())),
-            text(products.iter().map(|p| (2_053_013_550_000 + p.category as u64 * 11).to_string())),
-            optional_text(products.iter().map(|p| p.has_code.then(|| CODES[p.category]))),
+            text(
+                all.iter()
+                    .map(|event| (1_000_000 + event.product * 37).to_string()),
+            ),
+            text(
+                products
+                    .iter()
+                    .map(|p| (2_053_013_550_000 + p.category as u64 * 11).to_string()),
+            ),
+            optional_text(
+                products
+                    .iter()
+                    .map(|p| p.has_code.then(|| CODES[p.category])),
+            ),
             optional_text(products.iter().map(|p| p.brand)),
             cents(products.iter().map(|p| p.price))?,
-            text(all.iter().map(|event| (500_000_000 + event.user).to_string())),
+            text(
+                all.iter()
+                    .map(|event| (500_000_000 + event.user).to_string()),
+            ),
             text(all.iter().map(|event| format!("us_{:012x}", event.session))),
         ],
     )
@@ -137,7 +164,13 @@ fn block_of(world: &World, block: u64, n_blocks: u64) -> Vec<Event> {
 fn push_session(events: &mut Vec<Event>, user: u64, session: u64, start: i64, rng: &mut Rng) {
     let mut second = start;
     let mut push = |event_type, product, rng: &mut Rng| {
-        events.push(Event { second, event_type, product, user, session });
+        events.push(Event {
+            second,
+            event_type,
+            product,
+            user,
+            session,
+        });
         second += 1 + (rng.exponential(MEAN_PAUSE) as i64).min(MAX_PAUSE);
     };
     let n_views = 1 + (rng.exponential(MEAN_MORE_VIEWS) as usize).min(MAX_VIEWS - 1);

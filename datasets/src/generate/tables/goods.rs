@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use emporia_core::Result;
 
-use super::columns::{batch, cents, decimal, int32, text, times};
 use super::{id, subcategory_id};
+use crate::columns::{batch, cents, decimal, int32, text, times};
 use crate::generate::catalogue::{self, Product, Subcategory};
 use crate::generate::world::World;
 
@@ -43,9 +43,12 @@ pub(crate) fn products(world: &World, range: Range<u64>) -> Result<RecordBatch> 
     let catalogue = &world.catalogue;
     let products: &[Product] = &catalogue.products[range.start as usize..range.end as usize];
     let numbers = || range.clone().map(|number| number as u32);
-    let base_prices = products
-        .iter()
-        .map(|product| catalogue.prices_of(product).last().map_or(0, |price| price.1));
+    let base_prices = products.iter().map(|product| {
+        catalogue
+            .prices_of(product)
+            .last()
+            .map_or(0, |price| price.1)
+    });
     let is_active: BooleanArray = products.iter().map(|p| Some(p.is_active)).collect();
     batch(
         "products",
@@ -53,7 +56,11 @@ pub(crate) fn products(world: &World, range: Range<u64>) -> Result<RecordBatch> 
             text(numbers().map(id::product)),
             text(numbers().map(|product| catalogue::product_name(catalogue, product))),
             text(numbers().map(|product| id::category(catalogue.category(product)))),
-            text(products.iter().map(|p| subcategory_id(catalogue, p.subcategory))),
+            text(
+                products
+                    .iter()
+                    .map(|p| subcategory_id(catalogue, p.subcategory)),
+            ),
             cents(base_prices)?,
             int32(products.iter().map(|p| p.current_stock)),
             Arc::new(is_active) as ArrayRef,

@@ -1,6 +1,5 @@
 //! The tables of the shop as record batches.
 
-mod columns;
 mod events;
 mod goods;
 mod orders;
@@ -18,15 +17,11 @@ pub(super) use orders::{transaction_items, transactions};
 pub(super) use sessions::{page_views, sessions};
 pub(super) use users::users;
 
+use super::basket::{self, Line};
 use super::catalogue::Catalogue;
 use super::customer::Order;
-#[cfg(test)]
-use super::customer::OrderStatus;
-use super::basket::{self, Line};
 use super::world::World;
 use crate::rng::{Rng, Stream};
-
-pub(super) use columns::batch;
 
 /// Makes the batch of a range of keys: users, products, rows, whatever the table is made from.
 pub(super) type MakeBatch = fn(&World, Range<u64>) -> Result<RecordBatch>;
@@ -64,15 +59,6 @@ mod id {
         format!("txn_{:012x}", order + 1)
     }
 }
-
-/// Whether the status belongs to an order that counts.
-#[cfg(test)]
-pub(super) fn qualifies(status: &str) -> bool {
-    ![OrderStatus::Cancelled, OrderStatus::Refunded]
-        .iter()
-        .any(|other| other.as_str() == status)
-}
-
 
 fn subcategory_id(catalogue: &Catalogue, subcategory: u32) -> String {
     let entry = &catalogue.subcategories[subcategory as usize];

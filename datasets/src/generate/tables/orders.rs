@@ -5,8 +5,8 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use emporia_core::Result;
 
-use super::columns::{batch, cents, int32, optional_text, text, times};
 use super::{basket_of, id};
+use crate::columns::{batch, cents, int32, optional_text, text, times};
 use crate::generate::basket::Line;
 use crate::generate::customer::{Order, Outcome};
 use crate::generate::world::World;
@@ -58,7 +58,14 @@ fn rows_of(world: &World, user: u64) -> Vec<Row> {
             let subtotal = lines.iter().map(Line::subtotal).sum::<i64>();
             // Rounded down, so that no discount passes its percentage.
             let discount = subtotal * order.discount_percent / 100;
-            Row { number, user, session, order, subtotal, discount }
+            Row {
+                number,
+                user,
+                session,
+                order,
+                subtotal,
+                discount,
+            }
         })
         .collect()
 }

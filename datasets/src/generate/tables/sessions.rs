@@ -5,9 +5,9 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use emporia_core::Result;
 
-use super::columns::{batch, carts, int32, lists, optional_text, text, times};
 use super::users::{Place, home, place_of_visit};
 use super::{basket_of, id};
+use crate::columns::{batch, carts, int32, lists, optional_text, text, times};
 use crate::generate::customer::{Outcome, Visit};
 use crate::generate::session::{self, Page, Session};
 use crate::generate::world::World;
@@ -36,7 +36,13 @@ fn rows_of(world: &World, user: u64) -> Vec<Row> {
             };
             let session = Session::draw(world.seed, number, &visit, basket, &world.catalogue);
             let place = place_of_visit(home, number);
-            Row { number, user, place, visit, session }
+            Row {
+                number,
+                user,
+                place,
+                visit,
+                session,
+            }
         })
         .collect()
 }
@@ -50,7 +56,9 @@ pub(crate) fn sessions(world: &World, users: Range<u64>) -> Result<RecordBatch> 
     let cart = || rows.iter().flat_map(|row| &row.session.cart);
     let cart_products: Vec<String> = cart().map(|line| id::product(line.product)).collect();
     let cart_lengths: Vec<usize> = rows.iter().map(|row| row.session.cart.len()).collect();
-    let seconds = rows.iter().map(|row| (row.visit.end - row.visit.start) as i32);
+    let seconds = rows
+        .iter()
+        .map(|row| (row.visit.end - row.visit.start) as i32);
     let ips = rows.iter().map(|row| {
         let [a, b, c, d] = row.session.ip;
         format!("{a}.{b}.{c}.{d}")
@@ -92,9 +100,19 @@ pub(crate) fn sessions(world: &World, users: Range<u64>) -> Result<RecordBatch> 
 pub(crate) fn page_views(world: &World, users: Range<u64>) -> Result<RecordBatch> {
     let mut rows: Vec<(u64, i32, Page)> = Vec::new();
     for row in users.flat_map(|user| rows_of(world, user)) {
-        let Row { number, visit, session, .. } = row;
+        let Row {
+            number,
+            visit,
+            session,
+            ..
+        } = row;
         let pages = session::pages(world.seed, number, &visit, &session, &world.catalogue);
-        rows.extend(pages.into_iter().zip(1..).map(|(page, seq)| (number, seq, page)));
+        rows.extend(
+            pages
+                .into_iter()
+                .zip(1..)
+                .map(|(page, seq)| (number, seq, page)),
+        );
     }
     let pages = || rows.iter().map(|row| &row.2);
     batch(

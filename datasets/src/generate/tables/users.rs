@@ -5,8 +5,8 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use emporia_core::Result;
 
-use super::columns::{batch, optional_text, text, times};
 use super::id;
+use crate::columns::{batch, optional_text, text, times};
 use crate::generate::customer;
 use crate::generate::world::World;
 use crate::rng::{Rng, Stream};

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, Int32Array, ListArray, RecordBatch, StringArray, StructArray,
-    TimestampMicrosecondArray,
+    ArrayRef, Decimal128Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use emporia_core::{Error, Result, contract};
 
 /// A batch of a table of the contract.
 pub(crate) fn batch(table: &str, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     let schema = contract::schema(table)
         .ok_or_else(|| Error::internal(format!("table `{table}` is not in the contract")))?;
-    RecordBatch::try_new(schema, columns)
-        .map_err(|e| Error::internal(format!("cannot make rows of `{table}`")).with_source(e))
+    batch_of(&schema, columns)
+}
+
+/// A batch of any schema.
+pub(crate) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|e| Error::internal(format!("cannot make rows of {schema}")).with_source(e))
 }
 
 /// Text that is never null.
@@ -28,6 +33,16 @@ pub(crate) fn optional_text<T: AsRef<str>>(
     values: impl IntoIterator<Item = Option<T>>,
 ) -> ArrayRef {
     Arc::new(values.into_iter().collect::<StringArray>())
+}
+
+/// A column without values.
+pub(crate) fn nulls(data_type: &DataType, rows: usize) -> ArrayRef {
+    arrow::array::new_null_array(data_type, rows)
+}
+
+/// Large whole numbers.
+pub(crate) fn int64(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
 }
 
 /// Whole numbers.
@@ -43,7 +58,11 @@ pub(crate) fn times(seconds: impl IntoIterator<Item = i64>) -> ArrayRef {
 
 /// Money from cents.
 pub(crate) fn cents(values: impl IntoIterator<Item = i64>) -> Result<ArrayRef> {
-    decimal(values.into_iter().map(i128::from), 18, contract::MONEY_SCALE)
+    decimal(
+        values.into_iter().map(i128::from),
+        18,
+        contract::MONEY_SCALE,
+    )
 }
 
 /// Decimals from their digits.
@@ -83,7 +102,12 @@ pub(crate) fn carts(
 fn list_of(lengths: &[usize], values: ArrayRef) -> Result<ArrayRef> {
     let item: DataType = values.data_type().clone();
     let offsets = OffsetBuffer::from_lengths(lengths.iter().copied());
-    ListArray::try_new(Arc::new(Field::new("item", item, true)), offsets, values, None)
-        .map(|array| Arc::new(array) as ArrayRef)
-        .map_err(|e| Error::internal("cannot make a list column").with_source(e))
+    ListArray::try_new(
+        Arc::new(Field::new("item", item, true)),
+        offsets,
+        values,
+        None,
+    )
+    .map(|array| Arc::new(array) as ArrayRef)
+    .map_err(|e| Error::internal("cannot make a list column").with_source(e))
 }

@@ -1,0 +1,245 @@
+//! CDNOW: the purchases of the customers whom a record shop won in the first quarter of 1997.
+//!
+//! | table | rows |
+//! |---|---|
+//! | `users` | one per customer; registered with the first purchase |
+//! | `transactions` | one per row, also for rows of zero dollars and for exact duplicates, which are real orders of one day; numbered as in the file |
+//! | `transaction_items` | one per transaction, of the product `cd` |
+//! | `rejects` | rows that could not be read |
+//!
+//! The dollars of a row are those of all its CDs. The subtotal of the item is that sum, exactly;
+//! the unit price is the sum divided by the number of CDs, rounded half up to the cent, so that
+//! quantity times unit price can differ from the subtotal by half a cent per CD.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use emporia_core::{Error, ErrorKind, Result, contract};
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::rejects::{self, Reject};
+use super::{ImportOptions, Table, parse, write_tables};
+use crate::columns::{batch_of, cents, int32, nulls, text, times};
+use crate::progress::{Progress, Summary};
+
+/// Fields of a row of the full file: customer, day, CDs, dollars. The sample of a tenth has the
+/// number of the customer within the sample as a second field.
+const MASTER_FIELDS: usize = 4;
+const SAMPLE_FIELDS: usize = 5;
+
+/// Imports a file of CDNOW, the full one or the sample of a tenth; customers have their numbers in
+/// the full file. Writes below `base` of `store`; see the module for the tables.
+///
+/// # Errors
+/// `NotFound` when there is no such file, `InvalidInput` when it is not of this layout,
+/// `AlreadyExists` when a table is there already and may not be overwritten, and the errors of the
+/// store.
+pub async fn import_cdnow(
+    file: impl Into<PathBuf>,
+    options: ImportOptions,
+    store: Arc<dyn ObjectStore>,
+    base: Path,
+    progress: &dyn Progress,
+) -> Result<Summary> {
+    let file = file.into();
+    let orders = tokio::task::spawn_blocking(move || read(&file))
+        .await
+        .map_err(|e| Error::internal("the reader of CDNOW died").with_source(e))
+        .flatten()?;
+    let scale = contract::MONEY_SCALE;
+    let tables = vec![
+        Table::of_contract("users", scale, orders.users.len(), users)?,
+        Table::of_contract("transactions", scale, orders.rows.len(), transactions)?,
+        Table::of_contract(
+            "transaction_items",
+            scale,
+            orders.rows.len(),
+            transaction_items,
+        )?,
+        Table::of_contract(
+            "rejects",
+            scale,
+            orders.rejects.len(),
+            |orders: &Orders, schema, rows| rejects::batch(&orders.rejects, schema, rows),
+        )?,
+    ];
+    write_tables(orders, tables, options, store, base, progress).await
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    rows: Vec<Row>,
+    /// First and last day by customer.
+    users: Vec<(String, (i64, i64))>,
+    rejects: Vec<Reject>,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// Number of the data row in the file, from one.
+    number: u64,
+    customer: String,
+    /// Seconds since 1970.
+    second: i64,
+    quantity: i32,
+    cents: i64,
+}
+
+impl Row {
+    fn id(&self) -> String {
+        format!("cdnow_{:06}", self.number)
+    }
+
+    fn unit_price(&self) -> i64 {
+        match i64::from(self.quantity) {
+            0 => self.cents,
+            quantity => (2 * self.cents + quantity).div_euclid(2 * quantity),
+        }
+    }
+}
+
+fn read(file: &FilePath) -> Result<Orders> {
+    let bytes = std::fs::read(file).map_err(|e| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::NotFound,
+        };
+        Error::new(kind, format!("cannot read CDNOW file `{}`", file.display())).with_source(e)
+    })?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let text = String::from_utf8_lossy(&bytes);
+    let is_blank_or_header = |line: &str| {
+        // Only the header begins with a letter.
+        line.trim_start()
+            .bytes()
+            .next()
+            .is_none_or(|byte| byte.is_ascii_alphabetic())
+    };
+    let mut lines = (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !is_blank_or_header(line))
+        .peekable();
+    let width = match lines
+        .peek()
+        .map(|(_, line)| line.split_whitespace().count())
+    {
+        Some(width @ (MASTER_FIELDS | SAMPLE_FIELDS)) => width,
+        width => {
+            let width = width.unwrap_or(0);
+            return Err(Error::invalid(format!(
+                "`{}` is no CDNOW file: its first row has {width} fields",
+                file.display()
+            ))
+            .with_hint("rows have customer, [number in the sample,] yyyymmdd, CDs and dollars"));
+        }
+    };
+
+    let mut orders = Orders::default();
+    let mut users: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for (number, (line_no, line)) in (1..).zip(lines) {
+        match typed(line, width, number) {
+            Ok(row) => {
+                let (first, last) = users
+                    .entry(row.customer.clone())
+                    .or_insert((row.second, row.second));
+                *first = row.second.min(*first);
+                *last = row.second.max(*last);
+                orders.rows.push(row);
+            }
+            Err(rule) => orders.rejects.push(Reject {
+                table: "transactions",
+                rule,
+                raw: line.to_owned(),
+                source: name.clone().into_owned(),
+                line: line_no,
+            }),
+        }
+    }
+    orders.users = users.into_iter().collect();
+    Ok(orders)
+}
+
+/// The row of a line, or the rule that it breaks.
+fn typed(line: &str, width: usize, number: u64) -> Result<Row, &'static str> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    if fields.len() != width {
+        return Err("field_count");
+    }
+    let [.., day, quantity, dollars] = fields[..] else {
+        return Err("field_count");
+    };
+    let customer = parse::integer_id(fields[0]).ok_or("customer_id_unparsable")?;
+    let quantity = quantity.parse().map_err(|_| "quantity_unparsable")?;
+    if quantity < 0 {
+        return Err("quantity_negative");
+    }
+    Ok(Row {
+        number,
+        customer: customer.to_owned(),
+        second: parse::compact_date(day).ok_or("date_unparsable")?,
+        quantity,
+        cents: parse::decimal(dollars, 2).ok_or("dollars_unparsable")?,
+    })
+}
+
+fn users(orders: &Orders, schema: &SchemaRef, rows: Range<usize>) -> Result<RecordBatch> {
+    let users = &orders.users[rows];
+    let unknown = || nulls(schema.field(3).data_type(), users.len());
+    batch_of(
+        schema,
+        vec![
+            text(users.iter().map(|user| &user.0)),
+            times(users.iter().map(|user| user.1.0)),
+            times(users.iter().map(|user| user.1.1)),
+            unknown(),
+            unknown(),
+            unknown(),
+        ],
+    )
+}
+
+fn transactions(orders: &Orders, schema: &SchemaRef, rows: Range<usize>) -> Result<RecordBatch> {
+    let rows = &orders.rows[rows];
+    let unknown = || nulls(schema.field(1).data_type(), rows.len());
+    let totals = || cents(rows.iter().map(|row| row.cents));
+    batch_of(
+        schema,
+        vec![
+            text(rows.iter().map(Row::id)),
+            unknown(),
+            text(rows.iter().map(|row| &row.customer)),
+            times(rows.iter().map(|row| row.second)),
+            totals()?,
+            cents(rows.iter().map(|_| 0))?,
+            totals()?,
+            unknown(),
+            text(rows.iter().map(|_| "completed")),
+            text(rows.iter().map(|_| "USD")),
+        ],
+    )
+}
+
+fn transaction_items(
+    orders: &Orders,
+    schema: &SchemaRef,
+    rows: Range<usize>,
+) -> Result<RecordBatch> {
+    let rows = &orders.rows[rows];
+    batch_of(
+        schema,
+        vec![
+            text(rows.iter().map(Row::id)),
+            int32(rows.iter().map(|_| 1)),
+            text(rows.iter().map(|_| "cd")),
+            nulls(schema.field(3).data_type(), rows.len()),
+            int32(rows.iter().map(|row| row.quantity)),
+            cents(rows.iter().map(Row::unit_price))?,
+            cents(rows.iter().map(|row| row.cents))?,
+        ],
+    )
+}

@@ -1,0 +1,262 @@
+//! Imports of the real data, where it is at hand, and of small files.
+
+use std::collections::HashSet;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use emporia_core::ErrorKind;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+
+use super::{ImportOptions, import_cdnow, import_online_retail};
+use crate::output::Format;
+use crate::progress::{NoProgress, Summary};
+use crate::stored::{TestResult, files, table};
+
+/// A path of the real data; `None`, with a line that says so, where it is missing.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+fn real_data(name: &str) -> Option<PathBuf> {
+    let path = FilePath::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data")
+        .join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: put the public data set at ../shared/data/{name} to run this test");
+    None
+}
+
+async fn retail(dir: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
+    let store = Arc::new(InMemory::new());
+    let options = ImportOptions::default();
+    let base = Path::from("data");
+    let summary = import_online_retail(dir, options, store.clone(), base, &NoProgress).await?;
+    Ok((store, summary))
+}
+
+async fn cdnow(file: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
+    let store = Arc::new(InMemory::new());
+    let options = ImportOptions::default();
+    let base = Path::from("data");
+    let summary = import_cdnow(file, options, store.clone(), base, &NoProgress).await?;
+    Ok((store, summary))
+}
+
+#[tokio::test]
+async fn online_retail_has_its_golden_numbers() -> TestResult {
+    let Some(dir) = real_data("online_retail") else {
+        return Ok(());
+    };
+    let (store, summary) = retail(&dir).await?;
+    let lines = table(&store, "online_retail").await?;
+    assert_eq!(lines.len(), 541_909);
+    assert_eq!(lines.nulls("customer_id"), 135_080);
+    assert_eq!(lines.nulls("description"), 1_454);
+    let quantities = lines.numbers("quantity")?;
+    let prices = lines.numbers("unit_price")?;
+    assert_eq!(quantities.iter().sum::<i64>(), 5_176_450);
+    assert_eq!(
+        quantities.iter().filter(|quantity| **quantity < 0).count(),
+        10_624
+    );
+    assert_eq!(prices.iter().filter(|price| **price == 0).count(), 2_515);
+    assert_eq!(prices.iter().filter(|price| **price < 0).count(), 2);
+    let net: i64 = quantities.iter().zip(&prices).map(|(q, p)| q * p).sum();
+    assert_eq!(net, 9_747_747_934);
+    let invoices = lines.text("invoice_no");
+    assert_eq!(
+        invoices
+            .iter()
+            .filter(|number| number.starts_with('C'))
+            .count(),
+        9_288
+    );
+    let countries: HashSet<String> = lines.text("country").into_iter().collect();
+    assert_eq!(countries.len(), 38);
+    let customers = lines.text("customer_id");
+    let known = |row: &usize| !customers[*row].is_empty();
+    let sold = |row: &usize| known(row) && quantities[*row] > 0 && prices[*row] > 0;
+    let value = |rows: &[usize]| {
+        rows.iter()
+            .map(|row| quantities[*row] * prices[*row])
+            .sum::<i64>()
+    };
+    let named: Vec<usize> = (0..lines.len()).filter(known).collect();
+    assert_eq!((named.len(), value(&named)), (406_829, 8_300_065_814));
+    let sales: Vec<usize> = (0..lines.len()).filter(sold).collect();
+    assert_eq!((sales.len(), value(&sales)), (397_884, 8_911_407_904));
+    assert_eq!(customers[0], "17850");
+
+    let orders = table(&store, "transactions").await?;
+    assert_eq!(orders.len(), 25_900);
+    assert_eq!(orders.numbers("total")?.iter().sum::<i64>(), 9_747_747_934);
+    let of = |status: &str| {
+        orders
+            .text("status")
+            .iter()
+            .filter(|s| *s == status)
+            .count()
+    };
+    assert_eq!((of("cancelled"), of("adjustment")), (3_836, 3));
+    let rows = |name: &str| summary.table(name).map(|table| table.rows);
+    assert_eq!(rows("users"), Some(4_372));
+    assert_eq!(rows("products"), Some(4_070));
+    assert_eq!(rows("transaction_items"), Some(541_909));
+    assert_eq!(rows("rejects"), Some(0));
+    assert_eq!(summary.notes.len(), 1, "{:?}", summary.notes);
+    Ok(())
+}
+
+#[tokio::test]
+async fn cdnow_has_its_golden_numbers() -> TestResult {
+    let Some(file) = real_data("cdnow/CDNOW_master.txt") else {
+        return Ok(());
+    };
+    let (store, summary) = cdnow(&file).await?;
+    let orders = table(&store, "transactions").await?;
+    assert_eq!(orders.len(), 69_659);
+    let totals = orders.numbers("total")?;
+    assert_eq!(totals.iter().sum::<i64>(), 250_031_563);
+    assert_eq!(totals.iter().filter(|total| **total == 0).count(), 80);
+    assert_eq!(summary.table("users").map(|users| users.rows), Some(23_570));
+    assert_eq!(
+        summary.table("rejects").map(|rejects| rejects.rows),
+        Some(0)
+    );
+    let items = table(&store, "transaction_items").await?;
+    let quantities = items.numbers("quantity")?;
+    assert_eq!(quantities.iter().sum::<i64>(), 167_881);
+    assert_eq!(items.numbers("subtotal")?, totals);
+    let (users, times) = (orders.text("user_id"), orders.numbers("ts")?);
+    let rows = || users.iter().zip(&times).zip(quantities.iter().zip(&totals));
+    assert_eq!(orders.len() - rows().collect::<HashSet<_>>().len(), 255);
+    assert_eq!(
+        users.iter().zip(&times).collect::<HashSet<_>>().len(),
+        67_591
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_sample_of_cdnow_has_customers_of_the_full_file() -> TestResult {
+    let Some(file) = real_data("cdnow/CDNOW_sample.txt") else {
+        return Ok(());
+    };
+    let (store, summary) = cdnow(&file).await?;
+    assert_eq!(
+        summary.table("transactions").map(|orders| orders.rows),
+        Some(6_919)
+    );
+    assert_eq!(summary.table("users").map(|users| users.rows), Some(2_357));
+    assert_eq!(table(&store, "users").await?.text("user_id")[0], "00004");
+    Ok(())
+}
+
+#[tokio::test]
+async fn odd_invoices_and_bad_lines_are_accounted_for() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let header =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
+    std::fs::write(
+        dir.path().join("b.csv"),
+        format!(
+            "{header}\n\
+             2,A, mug ,1,2011-01-02 10:01:00,0.001,,France\n\
+             1,B,late line,2,2011-01-02 09:00:00,3.00,7.0,France\n\
+             1,B,\"a, b\",x,2011-01-02 09:00:00,3.00,7.0,France\n\
+             1,B,short\n"
+        ),
+    )?;
+    std::fs::write(
+        dir.path().join("a.csv"),
+        format!(
+            "{header}\n\
+             1,A,cup,2,2011-01-01 10:00:00,1.50,,France\n\
+             1,A,mug,-1,2011-01-01 10:01:00,1.50,8.0,France\n\
+             C3,A,,-1,2011-01-01 10:01:00,1.50,8.0,Spain\n"
+        ),
+    )?;
+    let (store, summary) = retail(dir.path()).await?;
+    let orders = table(&store, "transactions").await?;
+    assert_eq!(orders.text("transaction_id"), ["1", "C3", "2"]);
+    assert_eq!(orders.text("user_id"), ["8", "8", ""]);
+    assert_eq!(orders.numbers("subtotal")?, [7_500, -1_500, 1]);
+    assert_eq!(
+        orders.text("status"),
+        ["completed", "cancelled", "completed"]
+    );
+    let items = table(&store, "transaction_items").await?;
+    assert_eq!(items.text("transaction_id"), ["1", "1", "1", "C3", "2"]);
+    assert_eq!(items.numbers("line_no")?, [1, 2, 3, 1, 1]);
+    // `mug` occurs twice once its blanks are gone.
+    assert_eq!(
+        table(&store, "products").await?.text("name"),
+        ["mug", "late line"]
+    );
+    let users = table(&store, "users").await?;
+    assert_eq!(users.text("user_id"), ["8", "7"]);
+    assert_eq!(users.text("country"), ["Spain", "France"]);
+    let rejects = table(&store, "rejects").await?;
+    assert_eq!(
+        rejects.text("rule_id"),
+        ["quantity_unparsable", "field_count"]
+    );
+    assert_eq!(
+        rejects.text("raw")[0],
+        "1,B,\"a, b\",x,2011-01-02 09:00:00,3.00,7.0,France"
+    );
+    assert_eq!(rejects.numbers("position")?, [4, 5]);
+    assert_eq!(summary.notes.len(), 2);
+
+    std::fs::write(dir.path().join("c.csv"), "InvoiceNo,StockCode\n")?;
+    let refused = retail(dir.path())
+        .await
+        .map(drop)
+        .map_err(|e| e.to_string());
+    assert!(refused.is_err_and(|text| text.contains("c.csv") && text.contains("Description")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn cdnow_rows_keep_their_cents_in_every_format() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("rows.txt");
+    std::fs::write(
+        &file,
+        " id date n usd\n 1 19970101 3 10.00\n 1 19970101 3 10.00\n 2 1997 1 5\n",
+    )?;
+    let (store, _) = cdnow(&file).await?;
+    let items = table(&store, "transaction_items").await?;
+    assert_eq!(
+        items.text("transaction_id"),
+        ["cdnow_000001", "cdnow_000002"]
+    );
+    assert_eq!(items.numbers("unit_price")?, [333, 333]);
+    assert_eq!(items.numbers("subtotal")?, [1_000, 1_000]);
+    assert_eq!(
+        table(&store, "rejects").await?.text("rule_id"),
+        ["date_unparsable"]
+    );
+
+    for format in [Format::Json, Format::Csv] {
+        let store = Arc::new(InMemory::new());
+        let options = ImportOptions {
+            format,
+            ..ImportOptions::default()
+        };
+        let base = Path::from("data");
+        import_cdnow(&*file, options, store.clone(), base, &NoProgress).await?;
+        let text = files(&store, "data/transactions").await?;
+        let text = String::from_utf8(text.into_values().next().unwrap_or_default())?;
+        assert!(
+            text.contains("10.00") && text.contains("1997-01-01T00:00:00Z"),
+            "{text}"
+        );
+    }
+    let store = Arc::new(InMemory::new());
+    let missing = dir.path().join("missing.txt");
+    let options = ImportOptions::default();
+    let refused = import_cdnow(missing, options, store, Path::default(), &NoProgress).await;
+    assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+    Ok(())
+}
