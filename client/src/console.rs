@@ -36,6 +36,17 @@ impl Console {
         self.progress
     }
 
+    /// A console without lines of progress, for parts whose end is reported anyway.
+    pub(crate) fn without_lines(self) -> Self {
+        match self.progress {
+            ProgressMode::Lines => Self {
+                progress: ProgressMode::Off,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// A console that says nothing, for results that need no remark.
     pub(crate) fn silent(self) -> Self {
         Self {

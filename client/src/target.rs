@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use emporia_core::catalog::Catalog;
 use emporia_core::config::Cluster;
-use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::error::Result;
 use emporia_engine::{EngineOptions, Session, Target};
 
 use crate::local::LocalCluster;
@@ -85,13 +85,4 @@ pub(crate) async fn reach(url: &str) -> Result<()> {
     Session::open(Catalog::default(), target, &EngineOptions::default())?
         .check_reachable(REACH_TIMEOUT)
         .await
-}
-
-/// The URL of the cluster that the user named, for commands that work on remote clusters only.
-pub(crate) fn remote_url(context: &Context) -> Result<&str> {
-    match &context.settings.cluster {
-        Cluster::Remote { url } => Ok(url),
-        Cluster::Local { .. } => Err(Error::new(ErrorKind::Unavailable, "no cluster runs here")
-            .with_hint("start one with `emporia cluster up`, or pass --cluster http://host:port")),
-    }
 }

@@ -1,5 +1,6 @@
 //! From a frame to printed rows or to one file.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::logical_expr::LogicalPlan;
@@ -35,7 +36,7 @@ impl Printer {
     ) -> Result<()> {
         let start = Instant::now();
         let stdout = Stdout::for_format(self.format)?;
-        let schema = frame.schema().inner().clone();
+        let schema = Arc::clone(frame.schema().inner());
         let frame = self.limited(frame)?;
         let mut query = session.start(frame).await?;
         let mut writer = output::writer(self.format, &schema, &self.display, Box::new(stdout))?;
@@ -90,7 +91,7 @@ pub(crate) async fn write_file(
     target: &FileTarget,
     display: &Display,
 ) -> Result<(u64, u64)> {
-    let schema = frame.schema().inner().clone();
+    let schema = Arc::clone(frame.schema().inner());
     let mut query = session.start(frame).await?;
     let mut file = SingleFile::create(target, &schema, display)?;
     while let Some(batch) = query.next().await? {
@@ -151,8 +152,6 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datafusion::arrow::array::{ArrayRef, Int32Array, StringArray};
     use datafusion::arrow::record_batch::RecordBatch;
     use datafusion::prelude::SessionContext;

@@ -11,6 +11,7 @@ mod table;
 use std::io::{self, Write};
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use emporia_core::error::{Error, ErrorKind, Result};
 
@@ -104,10 +105,9 @@ fn write_failed(error: io::Error) -> Error {
 }
 
 /// The error for rows that have no form as text.
-fn not_text(error: datafusion::arrow::error::ArrowError) -> Error {
+fn not_text(error: ArrowError) -> Error {
     Error::new(ErrorKind::Failed, "cannot turn the rows into text").with_source(error)
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

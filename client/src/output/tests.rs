@@ -226,7 +226,7 @@ fn parquet_keeps_every_type() {
     file.finish().unwrap();
     let bytes = std::fs::File::open(&path).unwrap();
     let reader = ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes);
-    let schema = reader.unwrap().schema().clone();
+    let schema = Arc::clone(reader.unwrap().schema());
     let types = |schema: &Schema| {
         schema
             .fields()
