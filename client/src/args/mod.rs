@@ -1,9 +1,15 @@
 //! The command line, parsed into plain structs.
 
+mod global;
+mod values;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use emporia_core::config;
+
+pub use global::GlobalArgs;
+use values::{duration, name_value, scale};
 
 /// Rows of a printed table before the rest is left out.
 pub const DEFAULT_MAX_ROWS: usize = 50;
@@ -28,86 +34,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Flags of every command. Those below "Settings" override keys of the section `[client]`.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct GlobalArgs {
-    /// Configuration file [default: ./emporia.toml where there is one].
-    #[arg(long, global = true, env = "EMPORIA_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Print results and errors only.
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Show no progress.
-    #[arg(long, global = true)]
-    pub no_progress: bool,
-    /// Show the causes of an error.
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
-    /// Where to run: local[N] inside this process, or http://host:port.
-    #[arg(long, global = true, value_parser = setting("client.cluster"), help_heading = "Settings")]
-    pub cluster: Option<String>,
-    /// File with the tables.
-    #[arg(long, global = true, value_name = "FILE", value_parser = setting("client.catalog"), help_heading = "Settings")]
-    pub catalog: Option<String>,
-    /// Cancel the job after this time, e.g. 30s or 5m.
-    #[arg(long, global = true, value_parser = setting("client.timeout"), help_heading = "Settings")]
-    pub timeout: Option<String>,
-    /// Partitions of a shuffle.
-    #[arg(long, global = true, value_name = "N", value_parser = setting("client.target_partitions"), help_heading = "Settings")]
-    pub target_partitions: Option<String>,
-    /// Rows per batch.
-    #[arg(long, global = true, value_name = "N", value_parser = setting("client.batch_size"), help_heading = "Settings")]
-    pub batch_size: Option<String>,
-    /// Size up to which one side of a join is sent to every task, e.g. 64MiB.
-    #[arg(long, global = true, value_name = "SIZE", value_parser = setting("client.broadcast_threshold"), help_heading = "Settings")]
-    pub broadcast_threshold: Option<String>,
-    /// Change plans while they run.
-    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_parser = setting("client.aqe"), help_heading = "Settings")]
-    pub aqe: Option<String>,
-    /// What is logged, e.g. info.
-    #[arg(long, global = true, value_parser = setting("client.log_level"), help_heading = "Settings")]
-    pub log_level: Option<String>,
-    /// Form of the log: text or json.
-    #[arg(long, global = true, value_parser = setting("client.log_format"), help_heading = "Settings")]
-    pub log_format: Option<String>,
-}
-
-impl GlobalArgs {
-    /// The flags that override a key of the configuration, by its full name.
-    pub fn settings(&self) -> [(&'static str, Option<&String>); 9] {
-        [
-            ("client.cluster", self.cluster.as_ref()),
-            ("client.catalog", self.catalog.as_ref()),
-            ("client.timeout", self.timeout.as_ref()),
-            ("client.target_partitions", self.target_partitions.as_ref()),
-            ("client.batch_size", self.batch_size.as_ref()),
-            (
-                "client.broadcast_threshold",
-                self.broadcast_threshold.as_ref(),
-            ),
-            ("client.aqe", self.aqe.as_ref()),
-            ("client.log_level", self.log_level.as_ref()),
-            ("client.log_format", self.log_format.as_ref()),
-        ]
-    }
-}
-
-/// A value parser that accepts what the key of the configuration accepts.
-fn setting(
-    name: &'static str,
-) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        let key = config::keys()
-            .into_iter()
-            .find(|key| key.full_name() == name);
-        match key {
-            Some(key) if !key.accepts(text) => Err(format!("not {}", key.form)),
-            _ => Ok(text.to_owned()),
-        }
-    }
 }
 
 /// The commands.
@@ -373,7 +299,7 @@ pub enum ClusterCommand {
     Down {
         /// Time after which the processes are killed.
         #[arg(long, default_value = "75s", value_parser = duration)]
-        deadline: std::time::Duration,
+        deadline: Duration,
         /// Where the processes left their state.
         #[command(flatten)]
         state: StateDir,
@@ -417,40 +343,6 @@ pub enum Shell {
     Zsh,
     /// fish.
     Fish,
-}
-
-fn name_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.to_owned()))
-        }
-        _ => Err("not of the form NAME=VALUE".to_owned()),
-    }
-}
-
-fn scale(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(scale) if scale > 0.0 && scale <= 10_000.0 => Ok(scale),
-        _ => Err("not a number above 0 and up to 10000".to_owned()),
-    }
-}
-
-fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let wrong = || "not a duration such as 500ms, 30s or 5m".to_owned();
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(unit_at);
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number
-        .checked_mul(millis)
-        .map(std::time::Duration::from_millis)
-        .ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ fn cluster_has_defaults() {
         state: state.clone(),
     };
     assert_eq!(parse("emporia cluster up"), Ok(Command::Cluster(up)));
-    let deadline = std::time::Duration::from_millis(1500);
+    let deadline = Duration::from_millis(1500);
     let down = ClusterCommand::Down { deadline, state };
     assert_eq!(
         parse("emporia cluster down --deadline 1500ms"),
