@@ -5,16 +5,16 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use emporia_core::ErrorKind;
+use emporia_core::catalog::Catalog;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use super::{ImportOptions, import_cdnow, import_online_retail};
-use crate::output::Format;
+use crate::output::{Format, open_local};
 use crate::progress::{NoProgress, Summary};
 use crate::stored::{TestResult, files, table};
 
 /// A path of the real data; `None`, with a line that says so, where it is missing.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 fn real_data(name: &str) -> Option<PathBuf> {
     let path = FilePath::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/data")
@@ -30,7 +30,8 @@ async fn retail(dir: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
     let store = Arc::new(InMemory::new());
     let options = ImportOptions::default();
     let base = Path::from("data");
-    let summary = import_online_retail(dir, options, store.clone(), base, &NoProgress).await?;
+    let summary =
+        import_online_retail(dir, options, Arc::clone(&store) as _, base, &NoProgress).await?;
     Ok((store, summary))
 }
 
@@ -38,7 +39,7 @@ async fn cdnow(file: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
     let store = Arc::new(InMemory::new());
     let options = ImportOptions::default();
     let base = Path::from("data");
-    let summary = import_cdnow(file, options, store.clone(), base, &NoProgress).await?;
+    let summary = import_cdnow(file, options, Arc::clone(&store) as _, base, &NoProgress).await?;
     Ok((store, summary))
 }
 
@@ -245,7 +246,7 @@ async fn cdnow_rows_keep_their_cents_in_every_format() -> TestResult {
             ..ImportOptions::default()
         };
         let base = Path::from("data");
-        import_cdnow(&*file, options, store.clone(), base, &NoProgress).await?;
+        import_cdnow(&*file, options, Arc::clone(&store) as _, base, &NoProgress).await?;
         let text = files(&store, "data/transactions").await?;
         let text = String::from_utf8(text.into_values().next().unwrap_or_default())?;
         assert!(
@@ -253,6 +254,24 @@ async fn cdnow_rows_keep_their_cents_in_every_format() -> TestResult {
             "{text}"
         );
     }
+    // Without a reject, the table is empty and still there.
+    std::fs::write(&file, " 1 19970101 3 10.00\n")?;
+    for (format, expected) in [
+        (Format::Json, ""),
+        (Format::Csv, "table_name,rule_id,raw,source,position\n"),
+    ] {
+        let out = dir.path().join(format.as_str());
+        let (store, base) = open_local(&out.to_string_lossy())?;
+        let options = ImportOptions {
+            format,
+            ..ImportOptions::default()
+        };
+        import_cdnow(&*file, options, store, base, &NoProgress).await?;
+        let rejects = out.join(format!("rejects/part-00000.{format}"));
+        assert_eq!(std::fs::read_to_string(rejects)?, expected);
+        Catalog::load(&out.join("emporia.toml"))?;
+    }
+
     let store = Arc::new(InMemory::new());
     let missing = dir.path().join("missing.txt");
     let options = ImportOptions::default();

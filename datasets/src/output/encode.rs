@@ -20,8 +20,8 @@ const ROW_GROUP_ROWS: usize = 1 << 17;
 /// Writes the batches of one file.
 pub(crate) enum Encoder {
     Parquet(Box<ArrowWriter<FileSink>>),
-    Json(LineDelimitedWriter<FileSink>),
-    Csv(csv::Writer<FileSink>),
+    Json(Box<LineDelimitedWriter<FileSink>>),
+    Csv(Box<csv::Writer<FileSink>>),
 }
 
 impl Encoder {
@@ -37,8 +37,14 @@ impl Encoder {
                 let writer = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties));
                 Self::Parquet(Box::new(writer.map_err(failed)?))
             }
-            Format::Json => Self::Json(LineDelimitedWriter::new(sink)),
-            Format::Csv => Self::Csv(csv::WriterBuilder::new().with_header(true).build(sink)),
+            Format::Json => Self::Json(Box::new(LineDelimitedWriter::new(sink))),
+            Format::Csv => {
+                let writer = csv::WriterBuilder::new().with_header(true).build(sink);
+                let mut encoder = Self::Csv(Box::new(writer));
+                // A table without rows has its header all the same.
+                encoder.write(&RecordBatch::new_empty(Arc::clone(schema)))?;
+                encoder
+            }
         })
     }
 

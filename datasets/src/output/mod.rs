@@ -60,7 +60,7 @@ impl FromStr for Format {
     }
 }
 
-/// Opens a local folder, given as a path or a `file://` URI, for [`generate`](crate::generate) and
+/// Opens a local folder, given as a path or a `file://` URI, for [`generate`](crate::generate()) and
 /// the imports; makes the folder when it is missing.
 ///
 /// # Errors

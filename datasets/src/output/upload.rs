@@ -10,8 +10,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use tokio::sync::mpsc;
 
-/// Size of the pieces that go to the store.
-const PIECE_BYTES: usize = 8 << 20;
+/// Size of the pieces that go to the store; some stores take no smaller ones.
+const PIECE_BYTES: usize = 5 << 20;
 /// Pieces of one file that are on their way to the store at a time.
 const PIECES_IN_FLIGHT: usize = 2;
 
@@ -57,7 +57,7 @@ impl Folder {
             .map_err(|e| self.failed("write", relative, e))?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES);
 
-        let (sender, mut receiver) = mpsc::channel(PIECES_IN_FLIGHT);
+        let (sender, mut receiver) = mpsc::channel(1);
         let producer =
             tokio::task::spawn_blocking(move || produce(FileSink::new(sender))?.finish());
         let mut written = Written { rows: 0, bytes: 0 };
@@ -209,9 +209,9 @@ impl FileSink {
         if self.buffer.len() < at_least {
             return Ok(());
         }
-        let piece = Bytes::copy_from_slice(&self.buffer);
-        self.buffer.clear();
-        self.send(Message::Piece(piece))
+        let next = Vec::with_capacity(self.buffer.capacity());
+        let piece = std::mem::replace(&mut self.buffer, next);
+        self.send(Message::Piece(Bytes::from(piece)))
     }
 
     fn send(&self, message: Message) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! Files: the same bytes whatever the threads are, readable formats, honest summaries.
 
+use std::sync::Arc;
+
 use emporia_core::ErrorKind;
 use emporia_core::catalog::Catalog;
 use object_store::path::Path;
@@ -108,20 +110,20 @@ async fn the_catalog_names_the_tables_of_all_runs() -> TestResult {
         ..options(0.002, &["orders_raw", "users"])
     };
     let base = Path::from("data");
-    let refused = generate(again, store.clone(), base.clone(), &NoProgress).await;
+    let refused = generate(again, Arc::clone(&store) as _, base.clone(), &NoProgress).await;
     assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::AlreadyExists));
 
     let other = GenerateOptions {
         format: Format::Csv,
         ..options(0.002, &["products"])
     };
-    generate(other, store.clone(), base.clone(), &NoProgress).await?;
+    generate(other, Arc::clone(&store) as _, base.clone(), &NoProgress).await?;
     let over = GenerateOptions {
         format: Format::Json,
         overwrite: true,
         ..options(0.002, &["users", "shop_products"])
     };
-    generate(over, store.clone(), base, &NoProgress).await?;
+    generate(over, Arc::clone(&store) as _, base, &NoProgress).await?;
     let all = files(&store, "data").await?;
     assert!(!all.contains_key("data/users/part-00000.parquet"));
     let catalog = Catalog::parse(&String::from_utf8(all["data/emporia.toml"].clone())?, None)?;
