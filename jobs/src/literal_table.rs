@@ -11,9 +11,7 @@ use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Column, ScalarValue, ToDFSchema, UnnestOptions};
 use datafusion::error::Result as PlanResult;
-use datafusion::logical_expr::{
-    EmptyRelation, LogicalPlan, LogicalPlanBuilder, lit,
-};
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::prelude::{DataFrame, SessionContext};
 use emporia_core::error::Result;
 
@@ -35,14 +33,22 @@ fn plan(batch: &RecordBatch) -> PlanResult<LogicalPlan> {
             schema: schema.to_dfschema_ref()?,
         }));
     }
-    let lists = batch.columns().iter().zip(schema.fields()).map(|(values, field)| {
-        let item = Arc::new(Field::new_list_field(field.data_type().clone(), true));
-        let offsets = OffsetBuffer::from_lengths([values.len()]);
-        let list = ListArray::try_new(item, offsets, Arc::clone(values), None)?;
-        Ok(lit(ScalarValue::List(Arc::new(list))).alias(field.name()))
-    });
+    let lists = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(values, field)| {
+            let item = Arc::new(Field::new_list_field(field.data_type().clone(), true));
+            let offsets = OffsetBuffer::from_lengths([values.len()]);
+            let list = ListArray::try_new(item, offsets, Arc::clone(values), None)?;
+            Ok(lit(ScalarValue::List(Arc::new(list))).alias(field.name()))
+        });
     let lists = lists.collect::<PlanResult<Vec<_>>>()?;
-    let columns = schema.fields().iter().map(|f| Column::from_name(f.name())).collect();
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|f| Column::from_name(f.name()))
+        .collect();
     let options = UnnestOptions::new().with_preserve_nulls(false);
     LogicalPlanBuilder::empty(true)
         .project(lists)?
@@ -66,7 +72,10 @@ mod tests {
 
     #[tokio::test]
     async fn rows_come_back_with_nulls_and_names() {
-        let rows = batch(vec![Some(1), None, Some(3)], vec![None, Some("b"), Some("c")]);
+        let rows = batch(
+            vec![Some(1), None, Some(3)],
+            vec![None, Some("b"), Some("c")],
+        );
         let context = SessionContext::new();
         let frame = literal_table(&context, &rows).expect("a frame");
         let result = frame.collect().await.expect("rows");

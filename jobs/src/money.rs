@@ -30,7 +30,9 @@ pub(crate) fn scale_of(frame: &DataFrame, table: &str, column: &str) -> Result<i
             "column `{column}` of table `{table}` is {other}, but money must be a decimal"
         ))
         .with_hint("declare it as decimal(18,2) in the catalog")),
-        None => Err(Error::invalid(format!("table `{table}` has no column `{column}`"))),
+        None => Err(Error::invalid(format!(
+            "table `{table}` has no column `{column}`"
+        ))),
     }
 }
 
@@ -60,12 +62,18 @@ pub(crate) fn money_type(scale: i8) -> DataType {
 /// A number of money from a double, rounded to the scale; null where it does not fit.
 pub(crate) fn from_double(value: Expr, scale: i8) -> Expr {
     let limit = 10_f64.powi(i32::from(PRECISION) - i32::from(scale) - 1);
-    let fits = value.clone().gt(lit(-limit)).and(value.clone().lt(lit(limit)));
+    let fits = value
+        .clone()
+        .gt(lit(-limit))
+        .and(value.clone().lt(lit(limit)));
     let rounded = datafusion::functions::math::expr_fn::round(vec![value, lit(i64::from(scale))]);
-    let checked = datafusion::logical_expr::when(fits, rounded)
-        .otherwise(lit(ScalarValue::Float64(None)));
+    let checked =
+        datafusion::logical_expr::when(fits, rounded).otherwise(lit(ScalarValue::Float64(None)));
     // `when` with one branch cannot fail; the expression itself is the fallback.
-    cast(checked.unwrap_or_else(|_| lit(ScalarValue::Float64(None))), money_type(scale))
+    cast(
+        checked.unwrap_or_else(|_| lit(ScalarValue::Float64(None))),
+        money_type(scale),
+    )
 }
 
 /// Units of `scale` as text, for messages: `123.45`.
@@ -86,7 +94,11 @@ pub(crate) fn divide(numerator: i128, denominator: i128) -> Option<i128> {
     }
     let quotient = numerator / denominator;
     let is_half = 2 * (numerator % denominator).abs() >= denominator.abs();
-    let away = if (numerator < 0) == (denominator < 0) { 1 } else { -1 };
+    let away = if (numerator < 0) == (denominator < 0) {
+        1
+    } else {
+        -1
+    };
     Some(if is_half { quotient + away } else { quotient })
 }
 

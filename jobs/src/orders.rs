@@ -38,7 +38,9 @@ pub(crate) fn qualifying(params: &Params) -> Option<Expr> {
     let statuses = params.list("statuses");
     let status = (!statuses.is_empty() && !statuses.iter().any(|s| s == "all"))
         .then(|| ident("status").in_list(statuses.iter().map(lit).collect(), false));
-    let currency = params.text("currency").map(|c| ident("currency").eq(lit(c)));
+    let currency = params
+        .text("currency")
+        .map(|c| ident("currency").eq(lit(c)));
     all_of([status, currency])
 }
 
@@ -49,7 +51,10 @@ pub(crate) fn all_of(conditions: impl IntoIterator<Item = Option<Expr>>) -> Opti
 
 /// An instant as a literal of the type of time columns.
 pub(crate) fn instant(time: DateTime<Utc>) -> Expr {
-    lit(ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), Some("UTC".into())))
+    lit(ScalarValue::TimestampMicrosecond(
+        Some(time.timestamp_micros()),
+        Some("UTC".into()),
+    ))
 }
 
 /// The condition that `column` is not after the instant.
@@ -67,7 +72,9 @@ pub(crate) fn from(column: &str, time: Option<DateTime<Utc>>) -> Option<Expr> {
 ///
 /// # Errors
 /// `InvalidInput` where there are several: amounts of different currencies have no sum.
-pub(crate) fn one_currency(names: impl IntoIterator<Item = Option<String>>) -> Result<Option<String>> {
+pub(crate) fn one_currency(
+    names: impl IntoIterator<Item = Option<String>>,
+) -> Result<Option<String>> {
     let mut one: Option<String> = None;
     for name in names.into_iter().flatten() {
         match &one {
@@ -76,7 +83,9 @@ pub(crate) fn one_currency(names: impl IntoIterator<Item = Option<String>>) -> R
                     "the orders are in several currencies, among them {first} and {name}, whose \
                      amounts cannot be added"
                 ))
-                .with_hint(format!("run the job per currency, for example with -p currency={first}")));
+                .with_hint(format!(
+                    "run the job per currency, for example with -p currency={first}"
+                )));
             }
             Some(_) => {}
             None => one = Some(name),

@@ -20,7 +20,10 @@ pub(crate) fn choice(name: &str, values: &[&str], default: &str, doc: &str) -> P
 
 /// A table that a job makes.
 pub(crate) fn output(name: &str, key: &[&str]) -> OutputSpec {
-    OutputSpec { name: name.to_owned(), key: key.iter().map(|k| (*k).to_owned()).collect() }
+    OutputSpec {
+        name: name.to_owned(),
+        key: key.iter().map(|k| (*k).to_owned()).collect(),
+    }
 }
 
 /// Owned texts.

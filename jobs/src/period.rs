@@ -90,12 +90,18 @@ impl Period {
 
 /// Days from 1970-01-01 to the UTC day of a time, as `Int64`.
 pub(crate) fn day_number(time: Expr) -> Expr {
-    cast(cast(cast(in_utc(time), DataType::Date32), DataType::Int32), DataType::Int64)
+    cast(
+        cast(cast(in_utc(time), DataType::Date32), DataType::Int32),
+        DataType::Int64,
+    )
 }
 
 /// A time as an instant in UTC with microseconds; one without zone is taken to be in UTC.
 pub(crate) fn in_utc(time: Expr) -> Expr {
-    cast(time, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+    cast(
+        time,
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    )
 }
 
 /// Microseconds since the epoch, as `Int64`.
@@ -112,7 +118,11 @@ pub(crate) fn day_of(date: NaiveDate) -> i64 {
 pub(crate) fn date_of(day: i64) -> Option<NaiveDate> {
     let days = Days::new(day.unsigned_abs());
     let epoch = NaiveDate::default();
-    if day < 0 { epoch.checked_sub_days(days) } else { epoch.checked_add_days(days) }
+    if day < 0 {
+        epoch.checked_sub_days(days)
+    } else {
+        epoch.checked_add_days(days)
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +135,13 @@ mod tests {
 
     #[test]
     fn numbers_and_starts_are_inverse() {
-        for day in ["1969-12-28", "1970-01-01", "2024-02-29", "2024-12-30", "2025-01-05"] {
+        for day in [
+            "1969-12-28",
+            "1970-01-01",
+            "2024-02-29",
+            "2024-12-30",
+            "2025-01-05",
+        ] {
             for period in [Period::Day, Period::Week, Period::Month] {
                 let number = period.number_of(date(day));
                 let start = period.start(number).expect("a start");
@@ -138,15 +154,24 @@ mod tests {
     #[test]
     fn weeks_begin_on_monday_also_across_the_year() {
         let week = Period::Week;
-        assert_eq!(week.start(week.number_of(date("2025-01-01"))), Some(date("2024-12-30")));
+        assert_eq!(
+            week.start(week.number_of(date("2025-01-01"))),
+            Some(date("2024-12-30"))
+        );
     }
 
     #[test]
     fn a_period_is_complete_when_the_next_one_begins() {
         let month = Period::Month;
         let noon = "1998-06-30T12:00:00Z".parse().expect("a time");
-        assert_eq!(month.start(month.last_complete(noon)), Some(date("1998-05-01")));
+        assert_eq!(
+            month.start(month.last_complete(noon)),
+            Some(date("1998-05-01"))
+        );
         let after = "1998-07-01T00:00:00Z".parse().expect("a time");
-        assert_eq!(month.start(month.last_complete(after)), Some(date("1998-06-01")));
+        assert_eq!(
+            month.start(month.last_complete(after)),
+            Some(date("1998-06-01"))
+        );
     }
 }

@@ -45,10 +45,14 @@ pub(crate) fn column_of(frame: &DataFrame, table: &str, name: &str) -> Result<Ex
     }
     let error = Error::invalid(format!("table `{table}` has no column `{name}`"));
     let fields = frame.schema().fields();
-    Err(match nearest(name, fields.iter().map(|f| f.name().as_str())) {
-        Some(near) => error.with_hint(format!("did you mean `{near}`? rename it in the catalog")),
-        None => error.with_hint("the job needs the columns of the data contract"),
-    })
+    Err(
+        match nearest(name, fields.iter().map(|f| f.name().as_str())) {
+            Some(near) => {
+                error.with_hint(format!("did you mean `{near}`? rename it in the catalog"))
+            }
+            None => error.with_hint("the job needs the columns of the data contract"),
+        },
+    )
 }
 
 /// Whether the frame has the column.

@@ -15,8 +15,8 @@ pub(super) fn name_value(text: &str) -> Result<(String, String), String> {
 /// A size of generated data.
 pub(super) fn scale(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(scale) if scale > 0.0 && scale <= 10_000.0 => Ok(scale),
-        _ => Err("not a number above 0 and up to 10000".to_owned()),
+        Ok(scale) if scale > 0.0 && scale <= 1_000.0 => Ok(scale),
+        _ => Err("not a number above 0 and up to 1000".to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@
 //! A table without places (not read from text) has its repeated keys numbered by a window, over the
 //! rows of these keys only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, Int64Array};
@@ -86,7 +86,9 @@ pub(super) fn text_hash(session: &Session) -> Result<Expr> {
 
 /// Whether the hash is in the set; never null.
 pub(super) fn is_in(session: &Session, hash: Expr, set: &ScalarValue) -> Result<Expr> {
-    Ok(function(session, "hash_in_set")?.call(vec![hash, lit(set.clone())]).is_true())
+    Ok(function(session, "hash_in_set")?
+        .call(vec![hash, lit(set.clone())])
+        .is_true())
 }
 
 /// The hashes of keys that occur more than once; `None` where there are none.
@@ -106,13 +108,18 @@ pub(super) async fn repeated_keys(
         .and_then(|frame| frame.limit(0, Some(MAX_KEYS + 1)))
         .map_err(planning("the search for repeated keys"))?;
     let batches = session.collect(frame).await?;
-    let hashes: Vec<u64> = rows::unsigned(&batches, "hash")?.into_iter().flatten().collect();
+    let hashes: Vec<u64> = rows::unsigned(&batches, "hash")?
+        .into_iter()
+        .flatten()
+        .collect();
     if hashes.len() > MAX_KEYS {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             format!("more than {MAX_KEYS} values of the key occur more than once"),
         )
-        .with_hint(format!("skip the rules with -p skip={EXACT_DUPLICATE},{DUPLICATE_KEY}")));
+        .with_hint(format!(
+            "skip the rules with -p skip={EXACT_DUPLICATE},{DUPLICATE_KEY}"
+        )));
     }
     Ok((!hashes.is_empty()).then(|| hash_set(hashes)))
 }
@@ -155,8 +162,10 @@ pub(super) fn decide(mut candidates: Vec<Candidate>, active: Active) -> Decision
     let mut decisions = Decisions::default();
     for rows in by_key.into_values() {
         let mut originals: Vec<&Candidate> = Vec::with_capacity(rows.len());
+        let mut texts = HashSet::new();
         for row in &rows {
-            if active.exact_code.is_some() && originals.iter().any(|o| o.text == row.text) {
+            let is_new = texts.insert(row.text);
+            if active.exact_code.is_some() && !is_new {
                 decisions.exact.push(row.place);
                 decisions.positions.push(row.position);
             } else {
@@ -212,10 +221,7 @@ impl Decisions {
 }
 
 /// The hashes of positions as the engine's function computes them.
-fn position_hashes(
-    session: &Session,
-    positions: impl Iterator<Item = i64>,
-) -> Result<ScalarValue> {
+fn position_hashes(session: &Session, positions: impl Iterator<Item = i64>) -> Result<ScalarValue> {
     let array = Int64Array::from_iter_values(positions);
     let number_rows = array.len();
     let hashed = function(session, "key_hash")?.invoke_with_args(ScalarFunctionArgs {
@@ -241,13 +247,18 @@ pub(super) fn numbered(
     active: Active,
     repeated: &ScalarValue,
 ) -> Result<DataFrame> {
-    let is_candidate = ident(CODE)
-        .eq(lit(0_i32))
-        .and(is_in(session, active.key_hash(session)?, repeated)?);
+    let is_candidate =
+        ident(CODE)
+            .eq(lit(0_i32))
+            .and(is_in(session, active.key_hash(session)?, repeated)?);
     let plan = || -> PlanResult<DataFrame> {
         let others = judged.clone().filter(is_candidate.clone().is_not_true())?;
-        let columns: Vec<String> =
-            judged.schema().fields().iter().map(|f| f.name().clone()).collect();
+        let columns: Vec<String> = judged
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .collect();
         let time = active.latest.unwrap_or("_raw");
         let copy = row_number()
             .partition_by(vec![ident(active.key), ident("_raw")])
@@ -270,7 +281,10 @@ pub(super) fn numbered(
             .build()?
             .alias("_rank");
         let code = when(ident("_is_copy"), lit(active.exact_code.unwrap_or(0)))
-            .when(ident("_rank").gt(lit(1_u64)), lit(active.key_code.unwrap_or(0)))
+            .when(
+                ident("_rank").gt(lit(1_u64)),
+                lit(active.key_code.unwrap_or(0)),
+            )
             .otherwise(lit(0_i32))?;
         let kept = columns.iter().filter(|c| *c != CODE).map(ident);
         let kept = kept.chain([code.alias(CODE)]).collect::<Vec<_>>();

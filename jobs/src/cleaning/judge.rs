@@ -8,9 +8,7 @@ use datafusion::logical_expr::{Expr, cast, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result, nearest};
 
-use super::rules::{
-    Action, DUPLICATE_KEY, EXACT_DUPLICATE, LINE_FAULTS, RuleSet, UNREADABLE,
-};
+use super::rules::{Action, DUPLICATE_KEY, EXACT_DUPLICATE, LINE_FAULTS, RuleSet, UNREADABLE};
 use super::source::Source;
 
 /// Column with the number of the rule that a row breaks, from 1; 0 for a trusted row.
@@ -53,10 +51,17 @@ impl Judge {
     /// # Errors
     /// `InvalidInput` where `skip` names a rule that the set does not have.
     pub(super) fn new(set: &RuleSet, source: &Source, skip: &[String]) -> Result<Self> {
-        let mut judge = Self { verdicts: Vec::new(), repairs: Vec::new() };
+        let mut judge = Self {
+            verdicts: Vec::new(),
+            repairs: Vec::new(),
+        };
         if source.has_errors {
             for fault in LINE_FAULTS {
-                judge.add(fault, Action::Quarantine, Some(format!("_error = '{fault}'")));
+                judge.add(
+                    fault,
+                    Action::Quarantine,
+                    Some(format!("_error = '{fault}'")),
+                );
             }
             for column in &source.columns {
                 let id = format!("parse:{column}");
@@ -93,7 +98,11 @@ impl Judge {
     }
 
     fn add(&mut self, id: &str, action: Action, predicate: Option<String>) {
-        self.verdicts.push(Verdict { id: id.to_owned(), action, predicate });
+        self.verdicts.push(Verdict {
+            id: id.to_owned(),
+            action,
+            predicate,
+        });
     }
 
     fn without(mut self, skip: &[String], set: &RuleSet) -> Result<Self> {
@@ -115,7 +124,9 @@ impl Judge {
             }
         }
         if self.repairs.len() > MAX_REPAIRS {
-            return Err(Error::internal(format!("more than {MAX_REPAIRS} repairs in a rule set")));
+            return Err(Error::internal(format!(
+                "more than {MAX_REPAIRS} repairs in a rule set"
+            )));
         }
         Ok(self)
     }
@@ -169,8 +180,11 @@ impl Judge {
     /// whether the chain of rules is looked at.
     pub(super) fn row_code(&self, frame: &DataFrame, source: &Source) -> PlanResult<Expr> {
         let mut branches = Vec::new();
-        let mut suspicious =
-            if source.has_errors { Some(ident("_error").is_not_null()) } else { None };
+        let mut suspicious = if source.has_errors {
+            Some(ident("_error").is_not_null())
+        } else {
+            None
+        };
         for (verdict, code) in self.verdicts.iter().zip(1_i32..) {
             let Some(predicate) = &verdict.predicate else {
                 continue;
@@ -192,7 +206,11 @@ impl Judge {
 
     /// Where a row goes: 0 to the trusted rows, 1 to the rejects, null nowhere.
     pub(super) fn route(&self) -> PlanResult<Expr> {
-        let dropped = self.verdicts.iter().zip(1_i32..).filter(|(v, _)| v.action == Action::Drop);
+        let dropped = self
+            .verdicts
+            .iter()
+            .zip(1_i32..)
+            .filter(|(v, _)| v.action == Action::Drop);
         let mut branches = vec![(ident(CODE).eq(lit(0_i32)), lit(0_i32))];
         for (_, code) in dropped {
             branches.push((ident(CODE).eq(lit(code)), lit(ScalarValue::Int32(None))));
@@ -203,7 +221,8 @@ impl Judge {
     /// The id of the rule that a row breaks, null for a trusted row.
     pub(super) fn rule_id(&self) -> PlanResult<Expr> {
         let ids = self.verdicts.iter().zip(1_i32..);
-        let branches = ids.map(|(verdict, code)| (ident(CODE).eq(lit(code)), lit(verdict.id.as_str())));
+        let branches =
+            ids.map(|(verdict, code)| (ident(CODE).eq(lit(code)), lit(verdict.id.as_str())));
         let id = case(branches.collect(), lit(ScalarValue::Utf8(None)))?;
         when(ident(CODE).not_eq(lit(0_i32)), id).otherwise(lit(ScalarValue::Utf8(None)))
     }
@@ -217,16 +236,24 @@ impl Judge {
         for (bit, repair) in self.repairs.iter().enumerate() {
             let is_set = datafusion::logical_expr::bitwise_and(ident(REPAIRS), lit(1_i64 << bit))
                 .not_eq(lit(0_i64));
-            parts.push(when(is_set, lit(repair.id.as_str())).otherwise(lit(ScalarValue::Utf8(None)))?);
+            parts.push(
+                when(is_set, lit(repair.id.as_str())).otherwise(lit(ScalarValue::Utf8(None)))?,
+            );
         }
-        when(ident(REPAIRS).not_eq(lit(0_i64)), concat_ws(lit(","), parts)).otherwise(earlier)
+        when(
+            ident(REPAIRS).not_eq(lit(0_i64)),
+            concat_ws(lit(","), parts),
+        )
+        .otherwise(earlier)
     }
 }
 
 impl Verdict {
     /// Whether the rule looks at the fault that the connector found, which is null nearly always.
     fn is_about_text(&self) -> bool {
-        self.predicate.as_ref().is_some_and(|predicate| predicate.starts_with("_error "))
+        self.predicate
+            .as_ref()
+            .is_some_and(|predicate| predicate.starts_with("_error "))
     }
 }
 
@@ -245,5 +272,9 @@ fn case(branches: Vec<(Expr, Expr)>, otherwise: Expr) -> PlanResult<Expr> {
 
 /// A repaired column keeps its type; one without repairs stays a plain column.
 fn cast_to(value: Expr, plain: Expr, data_type: &DataType) -> Expr {
-    if value == plain { plain } else { cast(value, data_type.clone()) }
+    if value == plain {
+        plain
+    } else {
+        cast(value, data_type.clone())
+    }
 }

@@ -57,12 +57,16 @@ impl Cleaning {
         let default = set_names.first().copied().unwrap_or_default();
         let mut inputs: Vec<&str> = sets::ALL.iter().map(|set| set.table).collect();
         inputs.dedup();
-        let mut outputs: Vec<_> = sets::ALL.iter().map(|set| output(set.clean, set.key)).collect();
+        let mut outputs: Vec<_> = sets::ALL
+            .iter()
+            .map(|set| output(set.clean, set.key))
+            .collect();
         outputs.push(output("rejects", &["table_name", "source", "position"]));
         outputs.push(output("cleaning_counters", &["table_name", "rule_id"]));
         let spec = JobSpec {
             name: "cleaning".into(),
-            summary: "trusted rows of a raw table, rejects with reasons, counters that balance".into(),
+            summary: "trusted rows of a raw table, rejects with reasons, counters that balance"
+                .into(),
             params: vec![
                 choice("rules", &set_names, default, "rule set"),
                 param(
@@ -106,7 +110,11 @@ async fn run(session: &Session, set: &RuleSet, table: &str, skip: &[String]) -> 
     let counters = survey.to_batch(&judge, table)?;
     Ok(JobRun {
         outputs: vec![
-            Output::Split { frame, route: ROUTE.into(), branches: branches(&source, set) },
+            Output::Split {
+                frame,
+                route: ROUTE.into(),
+                branches: branches(&source, set),
+            },
             Output::Table {
                 name: "cleaning_counters".into(),
                 frame: literal_table(session.context(), &counters)?,
@@ -172,7 +180,11 @@ fn routed(
         judge.flags(ident("_flags"))?.alias("_flags"),
         lit(table).alias("_table"),
         judge.rule_id()?.alias("_rule"),
-        if source.has_raw_text() { ident("_raw") } else { raw.alias("_raw") },
+        if source.has_raw_text() {
+            ident("_raw")
+        } else {
+            raw.alias("_raw")
+        },
         ident(SOURCE),
         ident(POSITION),
         judge.route()?.alias(ROUTE),
@@ -182,9 +194,16 @@ fn routed(
 
 fn branches(source: &Source, set: &RuleSet) -> Vec<Branch> {
     let named = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect::<Vec<_>>()
+        pairs
+            .iter()
+            .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
+            .collect::<Vec<_>>()
     };
-    let mut clean: Vec<_> = source.columns.iter().map(|c| (c.clone(), c.clone())).collect();
+    let mut clean: Vec<_> = source
+        .columns
+        .iter()
+        .map(|c| (c.clone(), c.clone()))
+        .collect();
     clean.extend(named(&[("_flags", "flags")]));
     let rejects = named(&[
         ("_table", "table_name"),
@@ -194,8 +213,14 @@ fn branches(source: &Source, set: &RuleSet) -> Vec<Branch> {
         (POSITION, "position"),
     ]);
     vec![
-        Branch { name: set.clean.into(), columns: clean },
-        Branch { name: "rejects".into(), columns: rejects },
+        Branch {
+            name: set.clean.into(),
+            columns: clean,
+        },
+        Branch {
+            name: "rejects".into(),
+            columns: rejects,
+        },
     ]
 }
 

@@ -42,7 +42,10 @@ pub(super) enum Action {
     /// It goes to the rejects, with its raw text.
     Quarantine,
     /// The column gets the value of the SQL expression, and the row the id of the rule as a flag.
-    RepairAndFlag { column: &'static str, expression: &'static str },
+    RepairAndFlag {
+        column: &'static str,
+        expression: &'static str,
+    },
     /// The whole run fails.
     Fail,
 }
@@ -101,7 +104,12 @@ pub(super) const fn quarantine(
     description: &'static str,
     predicate: &'static str,
 ) -> Rule {
-    Rule { id, description, predicate, action: Action::Quarantine }
+    Rule {
+        id,
+        description,
+        predicate,
+        action: Action::Quarantine,
+    }
 }
 
 /// A rule that repairs.
@@ -112,5 +120,10 @@ pub(super) const fn repair(
     column: &'static str,
     expression: &'static str,
 ) -> Rule {
-    Rule { id, description, predicate, action: Action::RepairAndFlag { column, expression } }
+    Rule {
+        id,
+        description,
+        predicate,
+        action: Action::RepairAndFlag { column, expression },
+    }
 }

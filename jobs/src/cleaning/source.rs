@@ -69,7 +69,8 @@ impl Source {
 
     async fn with_lookup(mut self, session: &Session, lookup: &Lookup) -> Result<Self> {
         let plan = || planning("a lookup of the rules");
-        let [key, found, value] = ["key", "found", "value"].map(|s| format!("_{}_{s}", lookup.name));
+        let [key, found, value] =
+            ["key", "found", "value"].map(|s| format!("_{}_{s}", lookup.name));
         let Some(table) = lookup.tables.iter().find(|table| session.has_table(table)) else {
             self.frame = self
                 .frame
@@ -91,7 +92,10 @@ impl Source {
             .and_then(|other| {
                 other.aggregate(
                     vec![ident(&key)],
-                    vec![max(ident("_looked_up")).alias(&value), max(lit(true)).alias(&found)],
+                    vec![
+                        max(ident("_looked_up")).alias(&value),
+                        max(lit(true)).alias(&found),
+                    ],
                 )
             })
             .map_err(plan())?;
@@ -127,7 +131,12 @@ impl Source {
         repaired.push(or(self.has_flags, FLAGS, null_text()).alias("_flags"));
         repaired.push(judge.repair_bits(&self.frame)?);
         // What the rules may look at, besides the columns.
-        let fields = self.frame.schema().fields().iter().map(|f| f.name().clone());
+        let fields = self
+            .frame
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.name().clone());
         let extra = fields.filter(|name| name == ERROR || name.ends_with("_found"));
         repaired.extend(extra.filter(|name| name.starts_with('_')).map(ident));
         let frame = self.frame.clone().select(repaired)?;
@@ -150,7 +159,12 @@ impl Source {
 
 /// Renames the columns of a source system.
 fn with_our_names(frame: DataFrame, set: &RuleSet) -> PlanResult<DataFrame> {
-    let names: Vec<String> = frame.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> = frame
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     let columns = names.iter().map(|name| {
         let alias = set.aliases.iter().find(|(theirs, _)| theirs == name);
         ident(name).alias(alias.map_or(name.as_str(), |(_, ours)| ours))

@@ -40,9 +40,7 @@ pub(super) struct Survey {
 pub(super) async fn count_rows(session: &Session, judged: DataFrame) -> Result<Survey> {
     let frame = judged
         .select(vec![group_number().alias("token")])
-        .and_then(|frame| {
-            frame.aggregate(vec![ident("token")], vec![count(lit(1)).alias("n")])
-        })
+        .and_then(|frame| frame.aggregate(vec![ident("token")], vec![count(lit(1)).alias("n")]))
         .map_err(planning("the survey of the table"))?;
     let batches = session.collect(frame).await?;
     let mut survey = Survey::default();
@@ -60,9 +58,10 @@ pub(super) async fn survey(
     active: Active,
     repeated: &ScalarValue,
 ) -> Result<(Survey, Vec<Candidate>)> {
-    let is_candidate = ident(CODE)
-        .eq(lit(0_i32))
-        .and(is_in(session, active.key_hash(session)?, repeated)?);
+    let is_candidate =
+        ident(CODE)
+            .eq(lit(0_i32))
+            .and(is_in(session, active.key_hash(session)?, repeated)?);
     let place = place_hash(session)?;
     let time = match active.latest {
         Some(column) => micros(ident(column)),
@@ -72,37 +71,54 @@ pub(super) async fn survey(
     let columns: [(&str, Expr, ScalarValue); 7] = [
         ("place", place, ScalarValue::UInt64(None)),
         ("hash", active.key_hash(session)?, ScalarValue::UInt64(None)),
-        ("check", active.check_hash(session)?, ScalarValue::UInt64(None)),
+        (
+            "check",
+            active.check_hash(session)?,
+            ScalarValue::UInt64(None),
+        ),
         ("text", text_hash(session)?, ScalarValue::UInt64(None)),
         ("time", time, ScalarValue::Int64(None)),
         ("position", ident(POSITION), ScalarValue::Int64(None)),
         ("source", ident(SOURCE), ScalarValue::Utf8(None)),
     ];
     let frame = || -> datafusion::error::Result<DataFrame> {
-        let flagged = vec![
-            ident(CODE),
-            ident(REPAIRS),
-            is_candidate.alias("candidate"),
-        ];
+        let flagged = vec![ident(CODE), ident(REPAIRS), is_candidate.alias("candidate")];
         let mut passed = flagged;
-        passed.extend(judged.schema().fields().iter().map(|f| f.name().clone()).filter(|name| {
-            name != CODE && name != REPAIRS
-        }).map(ident));
+        passed.extend(
+            judged
+                .schema()
+                .fields()
+                .iter()
+                .map(|f| f.name().clone())
+                .filter(|name| name != CODE && name != REPAIRS)
+                .map(ident),
+        );
         let judged = judged.clone().select(passed)?;
         let mut narrow = Vec::new();
         for (name, value, null) in columns {
-            narrow.push(when(ident("candidate"), value).otherwise(lit(null))?.alias(name));
+            narrow.push(
+                when(ident("candidate"), value)
+                    .otherwise(lit(null))?
+                    .alias(name),
+            );
         }
         narrow.extend([ident(CODE), ident(REPAIRS)]);
         let judged = judged.select(narrow)?;
         let marked = datafusion::logical_expr::bitwise_or(ident("place"), lit(CANDIDATE));
         let token = when(ident("place").is_not_null(), marked).otherwise(group_number())?;
-        let names = ["place", "hash", "check", "text", "time", "position", "source"];
+        let names = [
+            "place", "hash", "check", "text", "time", "position", "source",
+        ];
         let mut columns: Vec<Expr> = names.into_iter().map(ident).collect();
         columns.extend([token.alias("token"), ident(REPAIRS).alias("repairs")]);
-        let mut measures = vec![count(lit(1)).alias("n"), max(ident("repairs")).alias("repairs")];
+        let mut measures = vec![
+            count(lit(1)).alias("n"),
+            max(ident("repairs")).alias("repairs"),
+        ];
         measures.extend(names.into_iter().map(|name| max(ident(name)).alias(name)));
-        judged.select(columns)?.aggregate(vec![ident("token")], measures)
+        judged
+            .select(columns)?
+            .aggregate(vec![ident("token")], measures)
     };
     let frame = frame().map_err(planning("the survey of the table"))?;
     read(&session.collect(frame).await?)
@@ -180,19 +196,30 @@ impl Survey {
 
     /// Rows that break the rule with the code; the trusted ones for 0.
     pub(super) fn rows_of(&self, code: i32) -> i64 {
-        self.groups.iter().filter(|((c, _), _)| *c == code).map(|(_, n)| n).sum()
+        self.groups
+            .iter()
+            .filter(|((c, _), _)| *c == code)
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// Trusted rows with the repair.
     fn repaired(&self, bit: usize) -> i64 {
         let has = |repairs: i64| repairs >> bit & 1 == 1;
-        let groups = self.groups.iter().filter(|((c, repairs), _)| *c == 0 && has(*repairs));
+        let groups = self
+            .groups
+            .iter()
+            .filter(|((c, repairs), _)| *c == 0 && has(*repairs));
         groups.map(|(_, n)| n).sum()
     }
 
     /// Rows that an action removes.
     pub(super) fn removed_by(&self, judge: &Judge, action: Action) -> i64 {
-        let codes = judge.verdicts.iter().zip(1_i32..).filter(|(v, _)| v.action == action);
+        let codes = judge
+            .verdicts
+            .iter()
+            .zip(1_i32..)
+            .filter(|(v, _)| v.action == action);
         codes.map(|(_, code)| self.rows_of(code)).sum()
     }
 
@@ -203,7 +230,10 @@ impl Survey {
             if verdict.action == Action::Fail && n > 0 {
                 return Err(Error::new(
                     ErrorKind::Failed,
-                    format!("{n} rows of table `{table}` break the rule `{}`", verdict.id),
+                    format!(
+                        "{n} rows of table `{table}` break the rule `{}`",
+                        verdict.id
+                    ),
                 )
                 .with_hint("nothing was written; correct the source"));
             }
@@ -221,7 +251,11 @@ impl Survey {
             total("quarantined", self.removed_by(judge, Action::Quarantine)),
         ];
         for (verdict, code) in judge.verdicts.iter().zip(1_i32..) {
-            counters.push((verdict.id.clone(), verdict.action.name().to_owned(), self.rows_of(code)));
+            counters.push((
+                verdict.id.clone(),
+                verdict.action.name().to_owned(),
+                self.rows_of(code),
+            ));
         }
         for (bit, repair) in judge.repairs.iter().enumerate() {
             counters.push((repair.id.clone(), "repair".to_owned(), self.repaired(bit)));
@@ -231,10 +265,26 @@ impl Survey {
         let actions = counters.iter().map(|(_, action, _)| Some(action.as_str()));
         let rows = counters.iter().map(|(_, _, n)| Some(*n));
         RecordBatch::try_from_iter_with_nullable([
-            ("table_name", Arc::new(tables.collect::<StringArray>()) as ArrayRef, false),
-            ("rule_id", Arc::new(ids.collect::<StringArray>()) as ArrayRef, false),
-            ("action", Arc::new(actions.collect::<StringArray>()) as ArrayRef, false),
-            ("rows", Arc::new(rows.collect::<Int64Array>()) as ArrayRef, false),
+            (
+                "table_name",
+                Arc::new(tables.collect::<StringArray>()) as ArrayRef,
+                false,
+            ),
+            (
+                "rule_id",
+                Arc::new(ids.collect::<StringArray>()) as ArrayRef,
+                false,
+            ),
+            (
+                "action",
+                Arc::new(actions.collect::<StringArray>()) as ArrayRef,
+                false,
+            ),
+            (
+                "rows",
+                Arc::new(rows.collect::<Int64Array>()) as ArrayRef,
+                false,
+            ),
         ])
         .map_err(|e| Error::internal("cannot make the table of counters").with_source(e))
     }

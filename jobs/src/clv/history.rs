@@ -94,7 +94,10 @@ impl History {
                 ident("currency"),
             ])
         });
-        Ok(Self { orders: orders.map_err(planning("the orders of customers"))?, scale })
+        Ok(Self {
+            orders: orders.map_err(planning("the orders of customers"))?,
+            scale,
+        })
     }
 
     /// One row per customer: `user_id, orders, days, first_day, last_day, revenue, repeat_revenue,
@@ -149,11 +152,7 @@ impl History {
 
     /// Fetches what the models and scores are made from, of a sample of the customers where there
     /// are more than the settings allow.
-    pub(super) async fn collect(
-        &self,
-        session: &Session,
-        settings: &Settings,
-    ) -> Result<Observed> {
+    pub(super) async fn collect(&self, session: &Session, settings: &Settings) -> Result<Observed> {
         let mut halvings = 0;
         loop {
             let orders = if halvings == 0 {
@@ -161,7 +160,10 @@ impl History {
             } else {
                 let hash = function(session, "key_hash")?.call(vec![ident("user_id")]);
                 let in_sample = (hash % lit(1_u64 << halvings)).eq(lit(0_u64));
-                self.orders.clone().filter(in_sample).map_err(planning("a sample of customers"))?
+                self.orders
+                    .clone()
+                    .filter(in_sample)
+                    .map_err(planning("a sample of customers"))?
             };
             let names = [
                 "orders",
@@ -218,7 +220,9 @@ impl History {
             .chain(rows::texts(batches, "max_currency")?);
         let last_order = customers.iter().map(|c| c.last_day).max().unwrap_or(0);
         Ok(Observed {
-            last_day: settings.end.map_or(last_order, |end| day_of(end.date_naive())),
+            last_day: settings
+                .end
+                .map_or(last_order, |end| day_of(end.date_naive())),
             customers,
             currency: orders::one_currency(currencies)?,
             halvings,

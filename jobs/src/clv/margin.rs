@@ -35,8 +35,14 @@ pub(super) async fn margins(session: &Session, history: &History) -> Result<Data
     let subcategories = session.table("subcategories").await?;
     let columns = ["subcategory_id", "profit_margin"];
     let subcategories = select_columns(subcategories, "subcategories", &columns)?;
-    plan(history.orders.clone(), items, products, subcategories, scale)
-        .map_err(planning("the margins of orders"))
+    plan(
+        history.orders.clone(),
+        items,
+        products,
+        subcategories,
+        scale,
+    )
+    .map_err(planning("the margins of orders"))
 }
 
 fn plan(
@@ -46,8 +52,10 @@ fn plan(
     subcategories: DataFrame,
     scale: i8,
 ) -> datafusion::error::Result<DataFrame> {
-    let products = products
-        .select(vec![ident("product_id").alias("margin_product"), ident("subcategory_id")])?;
+    let products = products.select(vec![
+        ident("product_id").alias("margin_product"),
+        ident("subcategory_id"),
+    ])?;
     let subcategories = subcategories.select(vec![
         ident("subcategory_id").alias("margin_subcategory"),
         ident("profit_margin"),
@@ -58,8 +66,20 @@ fn plan(
             ident("product_id").alias("item_product"),
             money::units(ident("subtotal"), scale).alias("line_amount"),
         ])?
-        .join(products, JoinType::Inner, &["item_product"], &["margin_product"], None)?
-        .join(subcategories, JoinType::Inner, &["subcategory_id"], &["margin_subcategory"], None)?
+        .join(
+            products,
+            JoinType::Inner,
+            &["item_product"],
+            &["margin_product"],
+            None,
+        )?
+        .join(
+            subcategories,
+            JoinType::Inner,
+            &["subcategory_id"],
+            &["margin_subcategory"],
+            None,
+        )?
         .aggregate(
             vec![ident("item_transaction")],
             vec![
@@ -77,7 +97,13 @@ fn plan(
     let rounded = datafusion::functions::math::expr_fn::round(vec![double("gross_margin") * rate]);
     let margin = coalesce(vec![rounded, lit(0.0)]);
     orders
-        .join(gross, JoinType::Left, &["transaction_id"], &["item_transaction"], None)?
+        .join(
+            gross,
+            JoinType::Left,
+            &["transaction_id"],
+            &["item_transaction"],
+            None,
+        )?
         .select(vec![
             ident("user_id"),
             ident("day"),

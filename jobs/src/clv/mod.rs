@@ -61,8 +61,18 @@ impl Clv {
             name: "clv".into(),
             summary: "historic and predicted lifetime value of customers, with RFM segments".into(),
             params: vec![
-                choice("time_unit", &["day", "week", "month"], "week", "unit of the purchase model"),
-                param("calibration_start", ParamKind::Timestamp, "null", "first instant that is observed; null: any"),
+                choice(
+                    "time_unit",
+                    &["day", "week", "month"],
+                    "week",
+                    "unit of the purchase model",
+                ),
+                param(
+                    "calibration_start",
+                    ParamKind::Timestamp,
+                    "null",
+                    "first instant that is observed; null: any",
+                ),
                 param(
                     "calibration_end",
                     ParamKind::Timestamp,
@@ -70,7 +80,12 @@ impl Clv {
                     "last instant that is observed; null: the day of the last order",
                 ),
                 param("horizon", ParamKind::Int, "12", "months of the prediction"),
-                param("discount_rate", ParamKind::Float, "0.01", "discount per month, as a fraction"),
+                param(
+                    "discount_rate",
+                    ParamKind::Float,
+                    "0.01",
+                    "discount per month, as a fraction",
+                ),
                 orders::statuses_param(),
                 orders::currency_param(),
                 choice(
@@ -86,8 +101,16 @@ impl Clv {
                     "most customers to fit the models to; beyond it a sample of them is taken",
                 ),
             ],
-            inputs: names(&["transactions", "transaction_items", "products", "subcategories"]),
-            outputs: vec![output("clv", &["user_id"]), output("clv_model", &["model", "parameter"])],
+            inputs: names(&[
+                "transactions",
+                "transaction_items",
+                "products",
+                "subcategories",
+            ]),
+            outputs: vec![
+                output("clv", &["user_id"]),
+                output("clv_model", &["model", "parameter"]),
+            ],
             docs: include_str!("../../docs/clv.md").into(),
         };
         Self { spec }
@@ -115,16 +138,33 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
     notes.extend(models.notes());
     let with_margin = settings.with_margin && margin::has_tables(session);
     if settings.with_margin && !with_margin {
-        notes.push("there is no margin: it needs transaction_items, products and subcategories".into());
+        notes.push(
+            "there is no margin: it needs transaction_items, products and subcategories".into(),
+        );
     }
-    let margins = if with_margin { Some(margin::margins(session, &history).await?) } else { None };
-    let scores = scores::Scores { settings: &settings, observed: &observed, models: &models, cuts: &cuts };
+    let margins = if with_margin {
+        Some(margin::margins(session, &history).await?)
+    } else {
+        None
+    };
+    let scores = scores::Scores {
+        settings: &settings,
+        observed: &observed,
+        models: &models,
+        cuts: &cuts,
+    };
     let clv = scores.plan(session, &history, margins)?;
     let model = literal_table(session.context(), &models.to_batch(&settings)?)?;
     Ok(JobRun {
         outputs: vec![
-            Output::Table { name: "clv".into(), frame: clv },
-            Output::Table { name: "clv_model".into(), frame: model },
+            Output::Table {
+                name: "clv".into(),
+                frame: clv,
+            },
+            Output::Table {
+                name: "clv_model".into(),
+                frame: model,
+            },
         ],
         notes,
         checks: Vec::new(),
@@ -133,11 +173,19 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
 
 impl Settings {
     fn of(params: &Params) -> Result<Self> {
-        let horizon = params.int("horizon").filter(|months| (1..=MAX_HORIZON).contains(months));
-        let horizon = horizon.and_then(|months| u32::try_from(months).ok()).ok_or_else(|| {
-            Error::invalid(format!("parameter `horizon` must be 1 to {MAX_HORIZON} months"))
-        })?;
-        let discount_rate = params.float("discount_rate").filter(|rate| (0.0..1.0).contains(rate));
+        let horizon = params
+            .int("horizon")
+            .filter(|months| (1..=MAX_HORIZON).contains(months));
+        let horizon = horizon
+            .and_then(|months| u32::try_from(months).ok())
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "parameter `horizon` must be 1 to {MAX_HORIZON} months"
+                ))
+            })?;
+        let discount_rate = params
+            .float("discount_rate")
+            .filter(|rate| (0.0..1.0).contains(rate));
         let fit_customers = params.int("fit_customers").filter(|n| *n > 0);
         let settings = Self {
             unit: match params.text("time_unit") {
@@ -153,9 +201,9 @@ impl Settings {
                     .with_hint("one percent per month is 0.01")
             })?,
             with_margin: params.text("margin") != Some("off"),
-            fit_customers: fit_customers.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
-                Error::invalid("parameter `fit_customers` must be positive")
-            })?,
+            fit_customers: fit_customers
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| Error::invalid("parameter `fit_customers` must be positive"))?,
         };
         match (settings.start, settings.end) {
             (Some(start), Some(end)) if start >= end => Err(Error::invalid(

@@ -33,7 +33,9 @@ impl Models {
         for customer in &observed.customers {
             let x = customer.days - 1;
             let t_x = customer.last_day - customer.first_day;
-            *histories.entry((x, t_x, observed.last_day - customer.first_day)).or_default() += 1;
+            *histories
+                .entry((x, t_x, observed.last_day - customer.first_day))
+                .or_default() += 1;
             if x > 0 && customer.repeat_revenue > 0 {
                 *spends.entry((x, customer.repeat_revenue)).or_default() += 1;
             } else if x > 0 {
@@ -78,7 +80,11 @@ impl Models {
             Err(e) => notes.push(format!("there is no purchase model: {e}")),
         }
         match &self.spend {
-            Ok(fit) => notes.extend(fit.weak.iter().map(|w| format!("weak fit of Gamma-Gamma: {w}"))),
+            Ok(fit) => notes.extend(
+                fit.weak
+                    .iter()
+                    .map(|w| format!("weak fit of Gamma-Gamma: {w}")),
+            ),
             Err(e) => notes.push(format!("there is no spend model: {e}")),
         }
         if self.without_value > 0 {
@@ -122,13 +128,25 @@ impl Models {
         let weak = rows.iter().map(|row| Some(row.reason.is_some()));
         RecordBatch::try_from_iter_with_nullable([
             ("model", text(|row| Some(row.model.to_owned())), false),
-            ("parameter", text(|row| Some(row.parameter.to_owned())), false),
+            (
+                "parameter",
+                text(|row| Some(row.parameter.to_owned())),
+                false,
+            ),
             ("estimate", double(|row| Some(row.estimate)), false),
             ("standard_error", double(|row| row.standard_error), true),
             ("unit", text(|row| Some(row.unit.clone())), false),
-            ("log_likelihood", double(|row| Some(row.log_likelihood)), false),
+            (
+                "log_likelihood",
+                double(|row| Some(row.log_likelihood)),
+                false,
+            ),
             ("n", Arc::new(n.collect::<Int64Array>()) as ArrayRef, false),
-            ("weak", Arc::new(weak.collect::<BooleanArray>()) as ArrayRef, false),
+            (
+                "weak",
+                Arc::new(weak.collect::<BooleanArray>()) as ArrayRef,
+                false,
+            ),
             ("weak_reason", text(|row| row.reason.clone()), true),
         ])
         .map_err(|e| Error::internal("cannot make the table of models").with_source(e))
@@ -157,7 +175,10 @@ impl ModelRow {
     ) -> Vec<Self> {
         let reason = (!fit.weak.is_empty()).then(|| fit.weak.join("; "));
         let errors: Vec<Option<f64>> = match errors {
-            Some(errors) => errors.into_iter().map(|e| Some(e).filter(|e| e.is_finite())).collect(),
+            Some(errors) => errors
+                .into_iter()
+                .map(|e| Some(e).filter(|e| e.is_finite()))
+                .collect(),
             None => vec![None; N],
         };
         names

@@ -106,7 +106,10 @@ mod tests {
     fn every_score_has_a_segment() {
         for (r, f, m) in (0..125).map(|i| (i / 25 + 1, i / 5 % 5 + 1, i % 5 + 1)) {
             let matches = |segment: &&Segment| {
-                [r, f, m].iter().zip(segment.1).all(|(s, (low, high))| (low..=high).contains(s))
+                [r, f, m]
+                    .iter()
+                    .zip(segment.1)
+                    .all(|(s, (low, high))| (low..=high).contains(s))
             };
             assert!(SEGMENTS.iter().any(|s| matches(&s)), "{r} {f} {m}");
         }

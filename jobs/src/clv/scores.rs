@@ -14,8 +14,8 @@ use super::Settings;
 use super::history::{History, Observed};
 use super::model::Models;
 use super::rfm::{self, Cuts};
-use crate::tables::{function, planning};
 use crate::money;
+use crate::tables::{function, planning};
 
 /// Scale of predicted money: it is an estimate, and cents are more than enough.
 const CLV_SCALE: i8 = 2;
@@ -40,10 +40,12 @@ impl Scores<'_> {
         history
             .per_customer(orders)
             .and_then(|customers| {
-                self.with_scores(customers).map_err(planning("the scores of customers"))
+                self.with_scores(customers)
+                    .map_err(planning("the scores of customers"))
             })
             .and_then(|customers| {
-                self.finish(customers, predictions).map_err(planning("the values of customers"))
+                self.finish(customers, predictions)
+                    .map_err(planning("the values of customers"))
             })
     }
 
@@ -66,8 +68,14 @@ impl Scores<'_> {
             ident("margin"),
             mean.alias("mean_value"),
             (last_day() - ident("last_day")).alias("days_since_last_order"),
-            self.cuts.recency.score(&(ident("last_day") - last_day()))?.alias("r_score"),
-            self.cuts.frequency.score(&ident("orders"))?.alias("f_score"),
+            self.cuts
+                .recency
+                .score(&(ident("last_day") - last_day()))?
+                .alias("r_score"),
+            self.cuts
+                .frequency
+                .score(&ident("orders"))?
+                .alias("f_score"),
             self.cuts.money.score(&ident("revenue"))?.alias("m_score"),
         ])
     }
@@ -147,6 +155,9 @@ fn rounded_mean(total: Expr, n: Expr) -> Expr {
     let total = cast(total, DataType::Int64);
     let n = cast(n, DataType::Int64);
     // Half of the divisor is added before the division is cut off.
-    let sign = cast(signum(cast(total.clone(), DataType::Float64)), DataType::Int64);
+    let sign = cast(
+        signum(cast(total.clone(), DataType::Float64)),
+        DataType::Int64,
+    );
     (total * lit(2_i64) + sign * n.clone()) / (n * lit(2_i64))
 }

@@ -1,1 +1,207 @@
+use datafusion::logical_expr::lit;
+use datafusion::prelude::ident;
+use emporia_engine::Session;
+use emporia_models::bg_nbd::BgNbd;
+use emporia_models::gamma_gamma::GammaGamma;
+use emporia_models::simulate::{Customer, Process};
 
+use super::*;
+use crate::testing::{contract_table, frame, lines, params, session};
+
+const TRANSACTIONS: &str = "
+    t1,,u1,2024-01-01T08:00:00Z,20.00,0.00,20.00,card,completed,USD
+    t2,,u1,2024-01-15T08:00:00Z,10.00,0.00,10.00,card,completed,USD
+    t3,,u1,2024-01-15T20:00:00Z,12.00,2.00,10.00,card,completed,USD
+    t4,,u1,2024-01-29T08:00:00Z,30.00,0.00,30.00,card,completed,USD
+    t5,,u2,2024-01-08T08:00:00Z,5.00,0.00,5.00,card,completed,USD
+    t6,,u3,2024-02-05T08:00:00Z,7.00,0.00,7.00,card,shipped,USD
+    t7,,u3,2024-02-06T08:00:00Z,7.00,0.00,7.00,card,canceled,USD
+    t8,,,2024-02-06T08:00:00Z,7.00,0.00,7.00,card,completed,USD";
+
+async fn clv(session: &Session, given: &[(&str, &str)]) -> JobRun {
+    let params = params(Clv::new().spec(), given);
+    run(session, &params).await.expect("a run")
+}
+
+#[tokio::test]
+async fn history_counts_days_and_leaves_the_first_one_out_of_the_mean() {
+    let session = session();
+    contract_table(&session, "transactions", TRANSACTIONS);
+    let run = clv(&session, &[]).await;
+    let columns = [
+        "user_id",
+        "frequency",
+        "recency",
+        "age",
+        "orders",
+        "revenue",
+        "aov",
+        "currency",
+    ];
+    let rows = lines(frame(&run, "clv"), &columns).await;
+    let expected = [
+        "u1 2 4.0 5.0 4 70.00 17.50 USD",
+        "u2 0 0.0 4.0 1 5.00 5.00 USD",
+        "u3 0 0.0 0.0 1 7.00 7.00 USD",
+    ];
+    assert_eq!(rows, expected);
+    let rows = lines(
+        frame(&run, "clv"),
+        &["user_id", "days_since_last_order", "rfm"],
+    )
+    .await;
+    assert_eq!(rows.len(), 3);
+    assert!(rows[2].starts_with("u3 0 "), "{rows:?}");
+    // Three customers fit nothing, and the notes say so.
+    assert!(
+        run.notes
+            .iter()
+            .any(|n| n.contains("weak") || n.contains("no purchase model"))
+    );
+}
+
+#[tokio::test]
+async fn d18_calibration_ends_where_the_user_says() {
+    let session = session();
+    contract_table(&session, "transactions", TRANSACTIONS);
+    let run = clv(
+        &session,
+        &[("calibration_end", "2024-01-22"), ("time_unit", "day")],
+    )
+    .await;
+    let rows = lines(
+        frame(&run, "clv"),
+        &["user_id", "frequency", "recency", "age"],
+    )
+    .await;
+    assert_eq!(rows, ["u1 1 14.0 21.0", "u2 0 0.0 14.0"]);
+}
+
+#[tokio::test]
+async fn margins_follow_subcategory_and_discount() {
+    let session = session();
+    contract_table(&session, "transactions", TRANSACTIONS);
+    contract_table(
+        &session,
+        "transaction_items",
+        "t1,1,p1,,1,20.00,20.00
+         t3,1,p1,,1,6.00,6.00
+         t3,2,p2,,1,6.00,6.00
+         t5,1,p9,,1,5.00,5.00",
+    );
+    contract_table(&session, "products", "p1,Lamp,c1,s1,,,,\np2,Desk,c1,s2,,,,");
+    contract_table(
+        &session,
+        "subcategories",
+        "s1,c1,Lamps,0.2500\ns2,c1,Desks,0.5000",
+    );
+    let run = clv(&session, &[]).await;
+    let rows = lines(frame(&run, "clv"), &["user_id", "margin_revenue"]).await;
+    // 5.00, and (1.50 + 3.00) less a sixth; an unknown product has no margin.
+    assert_eq!(rows, ["u1 8.75", "u2 0.00", "u3 0.00"]);
+}
+
+#[tokio::test]
+async fn no_customers_give_no_rows() {
+    let session = session();
+    contract_table(&session, "transactions", "");
+    let run = clv(&session, &[]).await;
+    assert!(lines(frame(&run, "clv"), &["user_id"]).await.is_empty());
+    assert!(lines(frame(&run, "clv_model"), &["model"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn parameters_of_simulated_customers_are_recovered() {
+    let process = Process {
+        purchases: BgNbd {
+            r: 0.8,
+            alpha: 40.0,
+            a: 0.9,
+            b: 2.5,
+        },
+        spend: GammaGamma {
+            p: 6.0,
+            q: 4.0,
+            v: 15.0,
+        },
+    };
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut uniform = || random.f64();
+    let mut transactions = String::new();
+    let start = chrono::NaiveDate::from_ymd_opt(2023, 1, 1).expect("a date");
+    for user in 0..3000_u64 {
+        let customer = Customer::draw(&process, &mut uniform);
+        let joined = user % 180;
+        let age = (720 - joined) as f64;
+        for (at, purchase) in customer.purchases(&process, age, &mut uniform).enumerate() {
+            let day = start + chrono::Days::new(joined + purchase.time as u64);
+            let total = format!("{:.2}", purchase.value.max(0.01));
+            transactions += &format!(
+                "t{user}-{at},,u{user},{day}T12:00:00Z,{total},0.00,{total},card,completed,USD\n"
+            );
+        }
+    }
+    let session = session();
+    contract_table(&session, "transactions", &transactions);
+    let given = [("time_unit", "day"), ("calibration_end", "2024-12-21")];
+    let run = clv(&session, &given).await;
+    let columns = [
+        "model",
+        "parameter",
+        "estimate",
+        "standard_error",
+        "n",
+        "weak",
+    ];
+    let rows = lines(frame(&run, "clv_model"), &columns).await;
+    let truth = [
+        ("a", 0.9),
+        ("alpha", 40.0),
+        ("b", 2.5),
+        ("r", 0.8),
+        ("p", 6.0),
+        ("q", 4.0),
+        ("v", 15.0),
+    ];
+    for (parameter, value) in truth {
+        let row = rows
+            .iter()
+            .find(|r| r.split(' ').nth(1) == Some(parameter))
+            .expect("a row");
+        let numbers: Vec<f64> = row
+            .split(' ')
+            .skip(2)
+            .filter_map(|v| v.parse().ok())
+            .collect();
+        // Purchases are cut to whole days, which moves the estimates a little.
+        assert!(
+            (numbers[0] - value).abs() < 4.0 * numbers[1] + 0.03 * value,
+            "{row}"
+        );
+    }
+    // Scores are probabilities, and value comes with them.
+    let bad = frame(&run, "clv").filter(
+        ident("p_alive")
+            .between(lit(0.0), lit(1.0))
+            .and(ident("clv").gt_eq(lit(0_i64)))
+            .is_not_true(),
+    );
+    assert_eq!(bad.expect("a filter").count().await.expect("a count"), 0);
+    assert_eq!(frame(&run, "clv").count().await.expect("a count"), 3000);
+}
+
+#[tokio::test]
+async fn a_sample_is_taken_of_too_many_customers() {
+    let session = session();
+    let orders: String = (0..200)
+        .map(|u| format!("t{u},,u{u},2024-01-01T08:00:00Z,5.00,0.00,5.00,card,completed,USD\n"))
+        .collect();
+    contract_table(&session, "transactions", &orders);
+    let run = clv(&session, &[("fit_customers", "100")]).await;
+    assert!(
+        run.notes.iter().any(|n| n.contains("one customer in 4")),
+        "{:?}",
+        run.notes
+    );
+    assert_eq!(frame(&run, "clv").count().await.expect("a count"), 200);
+}

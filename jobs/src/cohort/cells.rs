@@ -69,7 +69,11 @@ pub(super) async fn collect(
     let cohorts = rows::integers(&sizes, "cohort")?;
     let customers = rows::integers(&sizes, "customers")?;
     let mut cells = Cells {
-        sizes: cohorts.into_iter().flatten().zip(customers.into_iter().flatten()).collect(),
+        sizes: cohorts
+            .into_iter()
+            .flatten()
+            .zip(customers.into_iter().flatten())
+            .collect(),
         activity: BTreeMap::new(),
         before_anchor: Activity::default(),
         without_anchor: Activity::default(),
@@ -92,7 +96,10 @@ async fn qualifying_orders(
     let scale = money::scale_of(&table, name, "total")?;
     let columns = ["user_id", "ts", "total", "status", "currency"];
     let table = select_columns(table, name, &columns)?;
-    let conditions = [orders::qualifying(params), orders::until("ts", settings.as_of)];
+    let conditions = [
+        orders::qualifying(params),
+        orders::until("ts", settings.as_of),
+    ];
     let filtered = match orders::all_of(conditions) {
         Some(condition) => table.filter(condition),
         None => Ok(table),
@@ -109,11 +116,7 @@ async fn qualifying_orders(
 }
 
 /// The beginning of every customer, as `user_id, anchor_ts`.
-async fn anchors(
-    session: &Session,
-    orders: &DataFrame,
-    settings: &Settings,
-) -> Result<DataFrame> {
+async fn anchors(session: &Session, orders: &DataFrame, settings: &Settings) -> Result<DataFrame> {
     let what = planning("the beginnings of customers");
     if settings.anchor == Anchor::FirstPurchase {
         return orders
@@ -134,17 +137,22 @@ async fn anchors(
         None => users,
     };
     users
-        .select(vec![ident("user_id"), in_utc(ident("registration_ts")).alias("anchor_ts")])
+        .select(vec![
+            ident("user_id"),
+            in_utc(ident("registration_ts")).alias("anchor_ts"),
+        ])
         .map_err(what)
 }
 
-fn cohort_sizes(
-    anchors: DataFrame,
-    settings: &Settings,
-) -> datafusion::error::Result<DataFrame> {
+fn cohort_sizes(anchors: DataFrame, settings: &Settings) -> datafusion::error::Result<DataFrame> {
     anchors
-        .select(vec![settings.period.number(ident("anchor_ts")).alias("cohort")])?
-        .aggregate(vec![ident("cohort")], vec![count(lit(1)).alias("customers")])
+        .select(vec![
+            settings.period.number(ident("anchor_ts")).alias("cohort"),
+        ])?
+        .aggregate(
+            vec![ident("cohort")],
+            vec![count(lit(1)).alias("customers")],
+        )
 }
 
 /// Activity by cohort and period index. Both are null for an order whose user has no anchor.
@@ -207,8 +215,7 @@ fn activity(
 }
 
 impl Cells {
-    fn read_activity(
-        &mut self, batches: &[RecordBatch]) -> Result<()> {
+    fn read_activity(&mut self, batches: &[RecordBatch]) -> Result<()> {
         let cohorts = rows::integers(batches, "cohort")?;
         let indexes = rows::integers(batches, "period_index")?;
         let users = rows::integers(batches, "users")?;
@@ -238,7 +245,9 @@ impl Cells {
         }
         if let Some(last) = last.into_iter().flatten().max() {
             self.last_order = Some(DateTime::from_timestamp_micros(last).ok_or_else(|| {
-                Error::invalid(format!("the time {last} µs of an order is beyond the calendar"))
+                Error::invalid(format!(
+                    "the time {last} µs of an order is beyond the calendar"
+                ))
             })?);
         }
         Ok(())

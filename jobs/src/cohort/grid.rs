@@ -47,7 +47,10 @@ pub(super) struct Row {
 impl Grid {
     pub(super) fn new(cells: &Cells, settings: &Settings) -> Result<Self> {
         let as_of = settings.as_of.or(cells.last_order);
-        let mut grid = Self { rows: Vec::new(), as_of };
+        let mut grid = Self {
+            rows: Vec::new(),
+            as_of,
+        };
         let Some(as_of) = as_of else {
             return Ok(grid);
         };
@@ -79,10 +82,10 @@ impl Grid {
                 });
             }
             if grid.rows.len() > MAX_ROWS {
-                return Err(Error::invalid(format!(
-                    "the cohorts have more than {MAX_ROWS} cells"
-                ))
-                .with_hint("use a longer period: -p period=month"));
+                return Err(
+                    Error::invalid(format!("the cohorts have more than {MAX_ROWS} cells"))
+                        .with_hint("use a longer period: -p period=month"),
+                );
             }
         }
         Ok(grid)
@@ -130,9 +133,9 @@ impl Grid {
         };
         let money = |of: fn(&Row) -> Option<i128>| -> Result<ArrayRef> {
             let array: Decimal128Array = rows.iter().map(of).collect();
-            let array = array.with_precision_and_scale(money::PRECISION, scale).map_err(|e| {
-                Error::internal("cannot make a money column").with_source(e)
-            })?;
+            let array = array
+                .with_precision_and_scale(money::PRECISION, scale)
+                .map_err(|e| Error::internal("cannot make a money column").with_source(e))?;
             Ok(Arc::new(array))
         };
         let index = rows.iter().map(|row| i32::try_from(row.period_index).ok());
@@ -142,20 +145,36 @@ impl Grid {
         let incomplete = rows.iter().map(|row| Some(row.is_incomplete));
         RecordBatch::try_from_iter_with_nullable([
             ("cohort", date(|row| row.cohort), false),
-            ("period_index", Arc::new(index.collect::<Int32Array>()) as ArrayRef, false),
+            (
+                "period_index",
+                Arc::new(index.collect::<Int32Array>()) as ArrayRef,
+                false,
+            ),
             ("period_start", date(|row| row.period_start), false),
             ("cohort_size", integer(|row| row.cohort_size), false),
             ("users", integer(|row| row.activity.users), false),
             ("orders", integer(|row| row.activity.orders), false),
             ("revenue", money(|row| Some(row.activity.revenue))?, false),
-            ("retention", Arc::new(retention.collect::<Float64Array>()) as ArrayRef, true),
-            ("cumulative_revenue", money(|row| Some(row.cumulative_revenue))?, false),
+            (
+                "retention",
+                Arc::new(retention.collect::<Float64Array>()) as ArrayRef,
+                true,
+            ),
+            (
+                "cumulative_revenue",
+                money(|row| Some(row.cumulative_revenue))?,
+                false,
+            ),
             (
                 "revenue_per_user",
                 money(|row| money::divide(row.cumulative_revenue, row.cohort_size.into()))?,
                 true,
             ),
-            ("incomplete", Arc::new(incomplete.collect::<BooleanArray>()) as ArrayRef, false),
+            (
+                "incomplete",
+                Arc::new(incomplete.collect::<BooleanArray>()) as ArrayRef,
+                false,
+            ),
         ])
         .map_err(|e| Error::internal("cannot make the table of cohorts").with_source(e))
     }
@@ -183,7 +202,9 @@ fn period_start(cohort: i64, index: i64, settings: &Settings) -> Result<NaiveDat
         return start(cohort + index, settings);
     }
     let days = u64::try_from(index * settings.period.rolling_days()).map_err(|_| beyond(cohort))?;
-    start(cohort, settings)?.checked_add_days(Days::new(days)).ok_or_else(|| beyond(cohort))
+    start(cohort, settings)?
+        .checked_add_days(Days::new(days))
+        .ok_or_else(|| beyond(cohort))
 }
 
 /// The last period index that the whole cohort had behind it; negative where there is none.

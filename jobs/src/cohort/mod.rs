@@ -62,7 +62,12 @@ impl Cohort {
                     "registration",
                     "when a customer begins: registration needs the table of users",
                 ),
-                choice("period", &["month", "week", "day"], "month", "length of cohorts and periods"),
+                choice(
+                    "period",
+                    &["month", "week", "day"],
+                    "month",
+                    "length of cohorts and periods",
+                ),
                 param(
                     "rolling",
                     ParamKind::Bool,
@@ -79,7 +84,12 @@ impl Cohort {
                     "last instant that is observed; null: that of the last order",
                 ),
                 param("users", ParamKind::Text, "users", "table of users"),
-                param("transactions", ParamKind::Text, "transactions", "table of transactions"),
+                param(
+                    "transactions",
+                    ParamKind::Text,
+                    "transactions",
+                    "table of transactions",
+                ),
             ],
             inputs: names(&["users", "transactions"]),
             outputs: vec![output("cohort", &["cohort", "period_index"])],
@@ -114,7 +124,10 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
     grid.check(&cells, &settings)?;
     let frame = literal_table(session.context(), &grid.to_batch(cells.scale)?)?;
     Ok(JobRun {
-        outputs: vec![Output::Table { name: "cohort".into(), frame }],
+        outputs: vec![Output::Table {
+            name: "cohort".into(),
+            frame,
+        }],
         notes: notes(&cells, &grid),
         checks: Vec::new(),
     })
@@ -131,10 +144,19 @@ fn notes(cells: &cells::Cells, grid: &grid::Grid) -> Vec<String> {
             ));
         }
     };
-    left_out(cells.before_anchor, "are from before the registration of their user");
-    left_out(cells.without_anchor, "have no user, or one who is not in the table of users");
+    left_out(
+        cells.before_anchor,
+        "are from before the registration of their user",
+    );
+    left_out(
+        cells.without_anchor,
+        "have no user, or one who is not in the table of users",
+    );
     if let Some(as_of) = grid.as_of {
-        notes.push(format!("observed until {}", as_of.format("%Y-%m-%d %H:%M:%S UTC")));
+        notes.push(format!(
+            "observed until {}",
+            as_of.format("%Y-%m-%d %H:%M:%S UTC")
+        ));
     }
     notes
 }

@@ -43,13 +43,15 @@ pub(super) fn allocate(lines: DataFrame) -> PlanResult<DataFrame> {
     let weight = when(amounts_cancel(), lit(1_i64))
         .when(is_return, zero() - ident("amount"))
         .otherwise(ident("amount"))?;
-    let total_weight = when(amounts_cancel(), ident("order_lines"))
-        .otherwise(abs(ident("order_amount")))?;
+    let total_weight =
+        when(amounts_cancel(), ident("order_lines")).otherwise(abs(ident("order_amount")))?;
     // `%` has the sign of the dividend; a floor needs the remainder that is not negative.
     let product = || ident("product");
-    let remainder = (product() % ident("total_weight") + ident("total_weight"))
-        % ident("total_weight");
-    let lines = lines.window(sums)?.with_column("product", ident("discount") * weight)?;
+    let remainder =
+        (product() % ident("total_weight") + ident("total_weight")) % ident("total_weight");
+    let lines = lines
+        .window(sums)?
+        .with_column("product", ident("discount") * weight)?;
     let lines = lines.with_column("total_weight", total_weight)?;
     let lines = lines.with_column("remainder", remainder)?;
     let floor = (product() - ident("remainder")) / ident("total_weight");
@@ -68,11 +70,14 @@ pub(super) fn allocate(lines: DataFrame) -> PlanResult<DataFrame> {
     let lines = lines.window(vec![rank, spread])?;
     let rank = cast(ident("rank"), DataType::Int64);
     let gets_one = rank.lt_eq(ident("discount") - ident("spread"));
-    let share = when(gets_one, ident("floor_share") + lit(1_i64)).otherwise(ident("floor_share"))?;
+    let share =
+        when(gets_one, ident("floor_share") + lit(1_i64)).otherwise(ident("floor_share"))?;
     lines.with_column("share", share)
 }
 
 /// An aggregate as a window over all lines of the order.
 fn per_order(aggregate: Expr) -> PlanResult<Expr> {
-    aggregate.partition_by(vec![ident("transaction_id")]).build()
+    aggregate
+        .partition_by(vec![ident("transaction_id")])
+        .build()
 }

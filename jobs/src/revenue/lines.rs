@@ -42,7 +42,11 @@ impl Lines {
         for (frame, table, column) in [
             (&transactions, "transactions", "subtotal"),
             (&transactions, "transactions", "discount"),
-            (&session.table("transaction_items").await?, "transaction_items", "subtotal"),
+            (
+                &session.table("transaction_items").await?,
+                "transaction_items",
+                "subtotal",
+            ),
         ] {
             let other = money::scale_of(frame, table, column)?;
             if other != scale {
@@ -52,12 +56,24 @@ impl Lines {
                 )));
             }
         }
-        let columns =
-            ["transaction_id", "ts", "subtotal", "discount", "total", "status", "currency"];
+        let columns = [
+            "transaction_id",
+            "ts",
+            "subtotal",
+            "discount",
+            "total",
+            "status",
+            "currency",
+        ];
         let transactions = select_columns(transactions, "transactions", &columns)?;
-        let orders = orders_of(transactions, params, settings, scale).map_err(planning("orders"))?;
+        let orders =
+            orders_of(transactions, params, settings, scale).map_err(planning("orders"))?;
         let items = items_of(session, settings, scale).await?;
-        Ok(Self { orders, items, scale })
+        Ok(Self {
+            orders,
+            items,
+            scale,
+        })
     }
 
     /// One row with the sums over orders, against which the categories are checked.
@@ -83,17 +99,31 @@ impl Lines {
 
     /// Gross sales by period, category and subcategory.
     pub(super) fn sales(&self) -> Result<DataFrame> {
-        self.plan_sales().map_err(planning("the sales of categories"))
+        self.plan_sales()
+            .map_err(planning("the sales of categories"))
     }
 
     fn plan_sales(&self) -> PlanResult<DataFrame> {
-        let orders =
-            self.orders.clone().select(vec![ident("transaction_id"), ident("period")])?;
+        let orders = self
+            .orders
+            .clone()
+            .select(vec![ident("transaction_id"), ident("period")])?;
         // Two steps instead of a distinct count: lines of an order first, then orders.
         orders
-            .join(self.items.clone(), JoinType::Inner, &["transaction_id"], &["item_transaction"], None)?
+            .join(
+                self.items.clone(),
+                JoinType::Inner,
+                &["transaction_id"],
+                &["item_transaction"],
+                None,
+            )?
             .aggregate(
-                vec![ident("transaction_id"), ident("period"), ident("category"), ident("subcategory")],
+                vec![
+                    ident("transaction_id"),
+                    ident("period"),
+                    ident("category"),
+                    ident("subcategory"),
+                ],
                 vec![
                     sum(ident("amount")).alias("order_gross"),
                     sum(ident("quantity")).alias("order_units"),
@@ -118,7 +148,11 @@ impl Lines {
             .orders
             .clone()
             .filter(ident("discount").not_eq(lit(0_i64)))?
-            .select(vec![ident("transaction_id"), ident("period"), ident("discount")])?;
+            .select(vec![
+                ident("transaction_id"),
+                ident("period"),
+                ident("discount"),
+            ])?;
         orders.join(
             self.items.clone(),
             JoinType::Inner,
@@ -135,8 +169,14 @@ fn orders_of(
     settings: Settings,
     scale: i8,
 ) -> PlanResult<DataFrame> {
-    let before = settings.to.map(|to| in_utc(ident("ts")).lt(orders::instant(to)));
-    let conditions = [orders::qualifying(params), orders::from("ts", settings.from), before];
+    let before = settings
+        .to
+        .map(|to| in_utc(ident("ts")).lt(orders::instant(to)));
+    let conditions = [
+        orders::qualifying(params),
+        orders::from("ts", settings.from),
+        before,
+    ];
     let transactions = match orders::all_of(conditions) {
         Some(condition) => transactions.filter(condition)?,
         None => transactions,
@@ -164,7 +204,13 @@ async fn items_of(session: &Session, settings: Settings, scale: i8) -> Result<Da
     } else {
         lit(ScalarValue::Utf8(None))
     };
-    let columns = ["transaction_id", "line_no", "product_id", "quantity", "subtotal"];
+    let columns = [
+        "transaction_id",
+        "line_no",
+        "product_id",
+        "quantity",
+        "subtotal",
+    ];
     for column in columns {
         column_of(&items, "transaction_items", column)?;
     }
@@ -182,20 +228,41 @@ async fn items_of(session: &Session, settings: Settings, scale: i8) -> Result<Da
         let products = session.table("products").await?;
         let columns = ["product_id", "category_id", "subcategory_id"];
         let products = select_columns(products, "products", &columns)?;
-        let category = coalesce(vec![ident("sold_category"), ident("category_id"), lit(UNKNOWN)]);
+        let category = coalesce(vec![
+            ident("sold_category"),
+            ident("category_id"),
+            lit(UNKNOWN),
+        ]);
         // A product that changed its category has today's subcategory of another category.
         let is_current = category.clone().eq(ident("category_id"));
-        let subcategory = when(is_current, coalesce(vec![ident("subcategory_id"), lit(UNKNOWN)]))
-            .otherwise(lit(UNKNOWN))
-            .map_err(plan())?;
+        let subcategory = when(
+            is_current,
+            coalesce(vec![ident("subcategory_id"), lit(UNKNOWN)]),
+        )
+        .otherwise(lit(UNKNOWN))
+        .map_err(plan())?;
         let items = items
-            .join(products, JoinType::Left, &["item_product"], &["product_id"], None)
+            .join(
+                products,
+                JoinType::Left,
+                &["item_product"],
+                &["product_id"],
+                None,
+            )
             .map_err(plan())?;
         (items, category, subcategory)
     } else {
-        (items, coalesce(vec![ident("sold_category"), lit(UNKNOWN)]), lit(UNKNOWN))
+        (
+            items,
+            coalesce(vec![ident("sold_category"), lit(UNKNOWN)]),
+            lit(UNKNOWN),
+        )
     };
-    let subcategory: Expr = if settings.has_subcategories { subcategory } else { lit(ALL) };
+    let subcategory: Expr = if settings.has_subcategories {
+        subcategory
+    } else {
+        lit(ALL)
+    };
     items
         .select(vec![
             ident("item_transaction"),

@@ -49,12 +49,32 @@ impl RevenueByCategory {
             name: "revenue_by_category".into(),
             summary: "gross and net revenue, units and orders by category and period".into(),
             params: vec![
-                choice("granularity", &["total", "month", "week", "day"], "month", "length of periods"),
-                choice("level", &["category", "subcategory"], "category", "what rows are by"),
+                choice(
+                    "granularity",
+                    &["total", "month", "week", "day"],
+                    "month",
+                    "length of periods",
+                ),
+                choice(
+                    "level",
+                    &["category", "subcategory"],
+                    "category",
+                    "what rows are by",
+                ),
                 orders::statuses_param(),
                 orders::currency_param(),
-                param("from", ParamKind::Timestamp, "null", "first instant of the orders; null: any"),
-                param("to", ParamKind::Timestamp, "null", "instant before which orders were made; null: any"),
+                param(
+                    "from",
+                    ParamKind::Timestamp,
+                    "null",
+                    "first instant of the orders; null: any",
+                ),
+                param(
+                    "to",
+                    ParamKind::Timestamp,
+                    "null",
+                    "instant before which orders were made; null: any",
+                ),
             ],
             inputs: names(&[
                 "transactions",
@@ -63,7 +83,10 @@ impl RevenueByCategory {
                 "categories",
                 "subcategories",
             ]),
-            outputs: vec![output("revenue_by_category", &["period", "category_id", "subcategory_id"])],
+            outputs: vec![output(
+                "revenue_by_category",
+                &["period", "category_id", "subcategory_id"],
+            )],
             docs: include_str!("../../docs/revenue_by_category.md").into(),
         };
         Self { spec }
@@ -92,7 +115,9 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
     if let (Some(from), Some(to)) = (settings.from, settings.to)
         && from >= to
     {
-        return Err(Error::invalid("parameter `from` must be before parameter `to`"));
+        return Err(Error::invalid(
+            "parameter `from` must be before parameter `to`",
+        ));
     }
     let lines = lines::Lines::new(session, params, settings).await?;
     // The three queries are independent: whatever the cluster has free runs the next one.
@@ -108,7 +133,10 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
     let batch = report.to_batch(&names, settings, lines.scale)?;
     let frame = literal_table(session.context(), &batch)?;
     let mut run = JobRun {
-        outputs: vec![Output::Table { name: "revenue_by_category".into(), frame }],
+        outputs: vec![Output::Table {
+            name: "revenue_by_category".into(),
+            frame,
+        }],
         notes: Vec::new(),
         checks: Vec::new(),
     };

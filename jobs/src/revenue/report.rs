@@ -33,16 +33,26 @@ pub(super) struct OrderTotals {
 impl OrderTotals {
     pub(super) fn read(batches: &[RecordBatch]) -> Result<Self> {
         let money = |name: &str| -> Result<i128> {
-            Ok(rows::whole_decimals(batches, name)?.into_iter().flatten().sum())
+            Ok(rows::whole_decimals(batches, name)?
+                .into_iter()
+                .flatten()
+                .sum())
         };
         let largest = |name: &str| -> Result<i64> {
-            Ok(rows::integers(batches, name)?.into_iter().flatten().max().unwrap_or(0))
+            Ok(rows::integers(batches, name)?
+                .into_iter()
+                .flatten()
+                .max()
+                .unwrap_or(0))
         };
         let currencies = rows::texts(batches, "min_currency")?
             .into_iter()
             .chain(rows::texts(batches, "max_currency")?);
         Ok(Self {
-            orders: rows::integers(batches, "orders")?.into_iter().flatten().sum(),
+            orders: rows::integers(batches, "orders")?
+                .into_iter()
+                .flatten()
+                .sum(),
             subtotal: money("subtotal")?,
             discount: money("discount")?,
             total: money("total")?,
@@ -102,7 +112,11 @@ impl Report {
 
     /// Verifies that the categories add up to the orders.
     pub(super) fn check(&self, totals: &OrderTotals, scale: i8) -> Result<()> {
-        if totals.largest_discount.checked_mul(totals.largest_subtotal).is_none() {
+        if totals
+            .largest_discount
+            .checked_mul(totals.largest_subtotal)
+            .is_none()
+        {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "cannot spread the discount of an order exactly: discount times subtotal exceeds \
@@ -130,7 +144,12 @@ impl Report {
                  this; clean the tables first",
             ))
         };
-        compare("gross revenue", sum(|s| s.gross), totals.subtotal, "subtotal")?;
+        compare(
+            "gross revenue",
+            sum(|s| s.gross),
+            totals.subtotal,
+            "subtotal",
+        )?;
         compare("discount", sum(|s| s.discount), totals.discount, "discount")?;
         compare("net revenue", sum(Sales::net), totals.total, "total")
     }
@@ -148,17 +167,31 @@ impl Report {
         }
         let mut rows: Vec<_> = self.0.iter().collect();
         rows.sort_by_key(|((period, category, subcategory), sales)| {
-            (*period, category == UNKNOWN, Reverse(sales.net()), category, subcategory)
+            (
+                *period,
+                category == UNKNOWN,
+                Reverse(sales.net()),
+                category,
+                subcategory,
+            )
         });
-        let starts = rows.iter().map(|((number, _, _), _)| {
-            settings.period.and_then(|period| period.start(*number))
-        });
+        let starts = rows
+            .iter()
+            .map(|((number, _, _), _)| settings.period.and_then(|period| period.start(*number)));
         let starts: Vec<Option<NaiveDate>> = starts.collect();
-        let labels = starts.iter().map(|start| Some(label(settings.period, *start)));
-        let days = starts.iter().map(|s| s.and_then(|date| i32::try_from(day_of(date)).ok()));
+        let labels = starts
+            .iter()
+            .map(|start| Some(label(settings.period, *start)));
+        let days = starts
+            .iter()
+            .map(|s| s.and_then(|date| i32::try_from(day_of(date)).ok()));
         let text = |values: Vec<Option<String>>| Arc::new(StringArray::from(values)) as ArrayRef;
         let integer = |of: fn(&Sales) -> i64| -> ArrayRef {
-            Arc::new(rows.iter().map(|(_, sales)| Some(of(sales))).collect::<Int64Array>())
+            Arc::new(
+                rows.iter()
+                    .map(|(_, sales)| Some(of(sales)))
+                    .collect::<Int64Array>(),
+            )
         };
         let money = |of: fn(&Sales) -> i128| -> Result<ArrayRef> {
             let array: Decimal128Array = rows.iter().map(|(_, sales)| Some(of(sales))).collect();
@@ -173,11 +206,23 @@ impl Report {
         });
         RecordBatch::try_from_iter_with_nullable([
             ("period", text(labels.collect()), false),
-            ("period_start", Arc::new(days.collect::<Date32Array>()) as ArrayRef, true),
-            ("category_id", text(rows.iter().map(|((_, c, _), _)| Some(c.clone())).collect()), false),
+            (
+                "period_start",
+                Arc::new(days.collect::<Date32Array>()) as ArrayRef,
+                true,
+            ),
+            (
+                "category_id",
+                text(rows.iter().map(|((_, c, _), _)| Some(c.clone())).collect()),
+                false,
+            ),
             (
                 "category_name",
-                text(rows.iter().map(|((_, c, _), _)| names.categories.get(c).cloned()).collect()),
+                text(
+                    rows.iter()
+                        .map(|((_, c, _), _)| names.categories.get(c).cloned())
+                        .collect(),
+                ),
                 true,
             ),
             (
@@ -187,7 +232,11 @@ impl Report {
             ),
             (
                 "subcategory_name",
-                text(rows.iter().map(|((_, _, s), _)| names.subcategories.get(s).cloned()).collect()),
+                text(
+                    rows.iter()
+                        .map(|((_, _, s), _)| names.subcategories.get(s).cloned())
+                        .collect(),
+                ),
                 true,
             ),
             ("gross", money(|s| s.gross)?, false),
@@ -196,7 +245,11 @@ impl Report {
             ("units", integer(|s| s.units), false),
             ("orders", integer(|s| s.orders), false),
             ("lines", integer(|s| s.lines), false),
-            ("share", Arc::new(share.collect::<Float64Array>()) as ArrayRef, true),
+            (
+                "share",
+                Arc::new(share.collect::<Float64Array>()) as ArrayRef,
+                true,
+            ),
         ])
         .map_err(|e| Error::internal("cannot make the table of categories").with_source(e))
     }
@@ -248,11 +301,7 @@ impl Names {
     }
 }
 
-async fn names_of(
-    session: &Session,
-    table: &str,
-    key: &str,
-) -> Result<HashMap<String, String>> {
+async fn names_of(session: &Session, table: &str, key: &str) -> Result<HashMap<String, String>> {
     if !session.has_table(table) {
         return Ok(HashMap::new());
     }
@@ -260,5 +309,9 @@ async fn names_of(
     let batches = session.collect(frame).await?;
     let ids = rows::texts(&batches, key)?;
     let names = rows::texts(&batches, "name")?;
-    Ok(ids.into_iter().zip(names).filter_map(|(id, name)| Some((id?, name?))).collect())
+    Ok(ids
+        .into_iter()
+        .zip(names)
+        .filter_map(|(id, name)| Some((id?, name?)))
+        .collect())
 }

@@ -75,7 +75,14 @@ pub(super) static FLAT_ORDERS: RuleSet = RuleSet {
             "enum",
             "status NOT IN ('Shipped', 'Delivered', 'Pending', 'Canceled')",
         ),
-        quarantine("currency_unknown", "enum", "currency NOT IN ('USD', 'EUR', 'GBP', 'INR')"),
+        quarantine(
+            "currency_unknown",
+            "enum",
+            "currency NOT IN ('USD', 'EUR', 'GBP', 'INR')",
+        ),
     ],
-    duplicates: Duplicates { key: Some("order_id"), latest: Some("timestamp") },
+    duplicates: Duplicates {
+        key: Some("order_id"),
+        latest: Some("timestamp"),
+    },
 };

@@ -28,15 +28,27 @@ pub(super) fn docs() -> String {
 }
 
 fn set_docs(set: &RuleSet) -> String {
-    let mut docs = format!("### {}\n\n`{}` becomes `{}`.\n\n", set.name, set.table, set.clean);
+    let mut docs = format!(
+        "### {}\n\n`{}` becomes `{}`.\n\n",
+        set.name, set.table, set.clean
+    );
     docs.push_str("| rule | about | breaks it | action |\n|---|---|---|---|\n");
-    for Rule { id, description, predicate, action } in set.rules {
+    for Rule {
+        id,
+        description,
+        predicate,
+        action,
+    } in set.rules
+    {
         let action = match action {
             Action::RepairAndFlag { column, expression } => format!("`{column}` = `{expression}`"),
             other => other.name().to_owned(),
         };
         // Writing to a text cannot fail.
-        let _ = writeln!(docs, "| `{id}` | {description} | `{predicate}` | {action} |");
+        let _ = writeln!(
+            docs,
+            "| `{id}` | {description} | `{predicate}` | {action} |"
+        );
     }
     docs.push('\n');
     docs

@@ -10,7 +10,15 @@ pub(super) static ONLINE_RETAIL: RuleSet = RuleSet {
     name: "online_retail",
     table: "online_retail",
     clean: "online_retail_clean",
-    key: &["invoice_no", "stock_code", "description", "quantity", "invoice_date", "unit_price", "customer_id"],
+    key: &[
+        "invoice_no",
+        "stock_code",
+        "description",
+        "quantity",
+        "invoice_date",
+        "unit_price",
+        "customer_id",
+    ],
     columns: &[
         "invoice_no",
         "stock_code",
@@ -27,6 +35,7 @@ pub(super) static ONLINE_RETAIL: RuleSet = RuleSet {
         ("Description", "description"),
         ("Quantity", "quantity"),
         ("InvoiceDate", "invoice_date"),
+        ("invoice_ts", "invoice_date"),
         ("UnitPrice", "unit_price"),
         ("CustomerID", "customer_id"),
         ("Country", "country"),
@@ -48,5 +57,8 @@ pub(super) static ONLINE_RETAIL: RuleSet = RuleSet {
             "unit_price IS NULL OR unit_price <= 0",
         ),
     ],
-    duplicates: Duplicates { key: None, latest: None },
+    duplicates: Duplicates {
+        key: None,
+        latest: None,
+    },
 };

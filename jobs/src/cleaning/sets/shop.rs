@@ -12,7 +12,15 @@ pub(super) static CUSTOMERS: RuleSet = RuleSet {
     table: "shop_customers",
     clean: "shop_customers_clean",
     key: &["customer_id"],
-    columns: &["customer_id", "name", "email", "phone", "age", "gender", "location"],
+    columns: &[
+        "customer_id",
+        "name",
+        "email",
+        "phone",
+        "age",
+        "gender",
+        "location",
+    ],
     aliases: &[],
     repairable: &["phone", "age"],
     lookups: &[],
@@ -62,7 +70,10 @@ pub(super) static CUSTOMERS: RuleSet = RuleSet {
         quarantine("customer_id_missing", "required", "customer_id IS NULL"),
         quarantine("customer_id_not_positive", "range", "customer_id <= 0"),
     ],
-    duplicates: Duplicates { key: Some("customer_id"), latest: None },
+    duplicates: Duplicates {
+        key: Some("customer_id"),
+        latest: None,
+    },
 };
 
 /// Rules for `shop_products`.
@@ -71,7 +82,13 @@ pub(super) static PRODUCTS: RuleSet = RuleSet {
     table: "shop_products",
     clean: "shop_products_clean",
     key: &["product_id"],
-    columns: &["product_id", "product_name", "category", "price", "stock_quantity"],
+    columns: &[
+        "product_id",
+        "product_name",
+        "category",
+        "price",
+        "stock_quantity",
+    ],
     aliases: &[],
     repairable: &["price", "stock_quantity"],
     lookups: &[],
@@ -93,7 +110,10 @@ pub(super) static PRODUCTS: RuleSet = RuleSet {
         quarantine("product_id_missing", "required", "product_id IS NULL"),
         quarantine("product_id_not_positive", "range", "product_id <= 0"),
     ],
-    duplicates: Duplicates { key: Some("product_id"), latest: None },
+    duplicates: Duplicates {
+        key: Some("product_id"),
+        latest: None,
+    },
 };
 
 /// Rules for `shop_orders`.
@@ -156,16 +176,31 @@ pub(super) static ORDERS: RuleSet = RuleSet {
         quarantine("order_id_not_positive", "range", "order_id <= 0"),
         quarantine("customer_id_missing", "required", "customer_id IS NULL"),
         quarantine("product_id_missing", "required", "product_id IS NULL"),
-        quarantine("transaction_date_missing", "required", "transaction_date IS NULL"),
+        quarantine(
+            "transaction_date_missing",
+            "required",
+            "transaction_date IS NULL",
+        ),
         quarantine("customer_unknown", "referential", "_customer_found IS NULL"),
         quarantine("product_unknown", "referential", "_product_found IS NULL"),
-        quarantine("quantity_missing", "required", "quantity IS NULL OR quantity <= 0"),
-        quarantine("amount_missing", "required", "total_amount IS NULL OR total_amount <= 0"),
+        quarantine(
+            "quantity_missing",
+            "required",
+            "quantity IS NULL OR quantity <= 0",
+        ),
+        quarantine(
+            "amount_missing",
+            "required",
+            "total_amount IS NULL OR total_amount <= 0",
+        ),
         quarantine(
             "payment_method_unknown",
             "enum",
             "payment_method NOT IN ('Credit Card', 'Debit Card', 'PayPal', 'Cash')",
         ),
     ],
-    duplicates: Duplicates { key: Some("order_id"), latest: None },
+    duplicates: Duplicates {
+        key: Some("order_id"),
+        latest: None,
+    },
 };
