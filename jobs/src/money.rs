@@ -49,7 +49,9 @@ pub(crate) fn wide_units(units: Expr) -> Expr {
 
 /// Whole units (of any exact type) as money of the scale.
 pub(crate) fn from_units(units: Expr, scale: i8) -> Expr {
-    let unit = ScalarValue::Decimal128(Some(1), 1, scale);
+    // The precision of a type is at least its scale.
+    let precision = scale.unsigned_abs().max(1);
+    let unit = ScalarValue::Decimal128(Some(1), precision, scale);
     let exact = cast(units, DataType::Decimal128(PRECISION, 0));
     cast(exact * lit(unit), money_type(scale))
 }

@@ -5,10 +5,12 @@
 //! whose lines add up to zero share equally. All arithmetic is on integers.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::plan_err;
 use datafusion::error::Result as PlanResult;
 use datafusion::functions::math::expr_fn::abs;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::Result;
@@ -67,7 +69,8 @@ pub(super) fn allocate(lines: DataFrame) -> PlanResult<DataFrame> {
         .build()?
         .alias("rank");
     let spread = per_order(sum(ident("floor_share")))?.alias("spread");
-    let lines = lines.window(vec![rank, spread])?;
+    // Two steps, because the two windows are sorted differently.
+    let lines = lines.window(vec![spread])?.window(vec![rank])?;
     let rank = cast(ident("rank"), DataType::Int64);
     let gets_one = rank.lt_eq(ident("discount") - ident("spread"));
     let share =
@@ -77,7 +80,10 @@ pub(super) fn allocate(lines: DataFrame) -> PlanResult<DataFrame> {
 
 /// An aggregate as a window over all lines of the order.
 fn per_order(aggregate: Expr) -> PlanResult<Expr> {
-    aggregate
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = aggregate else {
+        return plan_err!("`{aggregate}` is no aggregate");
+    };
+    Expr::from(WindowFunction::new(func, params.args))
         .partition_by(vec![ident("transaction_id")])
         .build()
 }
