@@ -99,7 +99,11 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match number {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
     format!("{} {noun}{plural}", grouped(number))
 }
 
@@ -118,5 +122,6 @@ mod tests {
         assert_eq!(size(88 << 20), "88.0 MiB");
         assert_eq!(count(1, "row"), "1 row");
         assert_eq!(count(2_000, "row"), "2,000 rows");
+        assert_eq!(count(3, "process"), "3 processes");
     }
 }

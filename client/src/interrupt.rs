@@ -11,9 +11,11 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::console;
 
 /// How long cancelled work may take to clean up after itself.
-const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(10);
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two requests to cancel: a job that runs several queries starts the next one.
-const CANCEL_POLL: Duration = Duration::from_millis(200);
+const CANCEL_POLL: Duration = Duration::from_millis(50);
+/// Patience with the scheduler's answer to one request to cancel.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 const INTERRUPTED: u8 = 130;
 
 /// Runs `work` until it ends, Ctrl-C (or SIGTERM) is pressed or `timeout` passes.
@@ -55,8 +57,12 @@ pub(crate) async fn guarded<T>(
     loop {
         cancel(session).await;
         tokio::select! {
-            // Success means that the work came to its end before the cancellation reached it.
-            result = &mut work => return result.map_err(|_| stopped),
+            result = &mut work => {
+                if result.is_ok() {
+                    console::write_line("the job came to its end before it could be cancelled");
+                }
+                return Err(stopped);
+            }
             () = &mut deadline => return Err(stopped),
             () = tokio::time::sleep(CANCEL_POLL) => {}
         }
@@ -65,7 +71,7 @@ pub(crate) async fn guarded<T>(
 
 async fn cancel(session: Option<&Session>) {
     let Some(session) = session else { return };
-    match tokio::time::timeout(CANCEL_POLL * 10, session.cancel()).await {
+    match tokio::time::timeout(CANCEL_TIMEOUT, session.cancel()).await {
         Ok(Ok(n_queries)) => tracing::debug!(n_queries, "cancelled"),
         Ok(Err(error)) => tracing::debug!(%error, "cannot cancel"),
         Err(_) => tracing::debug!("the scheduler did not answer the cancellation"),

@@ -106,7 +106,7 @@ pub struct DisplayArgs {
     /// Form of the rows [default: table, or parquet when they are written].
     #[arg(long)]
     pub format: Option<Format>,
-    /// Rows of a printed table, 0 for all; other forms are always complete.
+    /// Rows of a printed table, 0 for all and for texts of any width; other forms are complete.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_ROWS)]
     pub max_rows: usize,
     /// What stands for null in table, csv and tsv.

@@ -26,10 +26,10 @@ pub(super) fn run(args: &JobsArgs) -> Result<()> {
     table.print(args.format)
 }
 
-/// `name=default`, or `name=<kind>` where it must be given.
+/// The name, marked where a value must be given.
 fn parameter(param: &ParamSpec) -> String {
     match &param.default {
-        Some(default) => format!("{}={default}", param.name),
+        Some(_) => param.name.clone(),
         None => format!("{}=<{}>", param.name, param.kind),
     }
 }

@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
-use emporia_core::error::{Error, Result};
-use emporia_engine::Session;
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::{Session, query_error};
 use emporia_sql::{Source, SqlStatement, describe_error, split_statements, table_names};
 
 use super::repl;
@@ -130,7 +131,7 @@ pub(super) async fn plan(session: &Session, source: &Source<'_>, text: &str) -> 
     let describe = |error| {
         let mut tables = table_names(context);
         tables.extend(session.catalog().tables.keys().cloned());
-        describe_error(*source, &error, &tables)
+        planning_error(describe_error(*source, &error, &tables), error)
     };
     let state = context.state();
     let dialect = state.config_options().sql_parser.dialect;
@@ -146,6 +147,19 @@ pub(super) async fn plan(session: &Session, source: &Source<'_>, text: &str) -> 
             .await?;
     }
     context.sql(text).await.map_err(describe)
+}
+
+/// An error of planning: nothing was started, except where a statement such as CREATE TABLE AS ran
+/// a query, whose failure has a kind of its own.
+fn planning_error(described: Error, error: DataFusionError) -> Error {
+    if described.kind() != ErrorKind::Failed {
+        return described;
+    }
+    let failure = query_error(error);
+    match failure.kind() {
+        ErrorKind::Failed => Error::invalid(failure.message()),
+        _ => failure,
+    }
 }
 
 /// Whether the statement is about the tables, not about their rows.

@@ -33,6 +33,7 @@ impl<const N: usize> TextTable<N> {
     pub(super) fn print(&self, format: Format) -> Result<()> {
         let display = Display {
             max_rows: None,
+            max_width: None,
             ..Display::default()
         };
         output::print(format, &display, &self.batch()?)

@@ -20,6 +20,9 @@ use crate::args::{DEFAULT_MAX_ROWS, DisplayArgs, Format};
 pub(crate) use file::{FileTarget, SingleFile};
 pub(crate) use stdout::{Stdout, is_terminal, print_line};
 
+/// Width of the widest column of a table, unless all is to be shown.
+const MAX_WIDTH: usize = 48;
+
 /// Takes the rows of one result, in order.
 pub(crate) trait RowWriter {
     /// Writes the rows of a batch.
@@ -48,6 +51,8 @@ pub(crate) struct Written {
 pub(crate) struct Display {
     /// Rows of a table; `None` for all.
     pub(crate) max_rows: Option<usize>,
+    /// Columns that a value of a table may take; `None` for all that it needs.
+    pub(crate) max_width: Option<usize>,
     /// What stands for null.
     pub(crate) null: String,
     /// Whether csv and tsv begin with the names of the columns.
@@ -58,6 +63,7 @@ impl Default for Display {
     fn default() -> Self {
         Self {
             max_rows: Some(DEFAULT_MAX_ROWS),
+            max_width: Some(MAX_WIDTH),
             null: String::new(),
             has_header: true,
         }
@@ -68,6 +74,7 @@ impl From<&DisplayArgs> for Display {
     fn from(args: &DisplayArgs) -> Self {
         Self {
             max_rows: (args.max_rows > 0).then_some(args.max_rows),
+            max_width: (args.max_rows > 0).then_some(MAX_WIDTH),
             null: args.null_string.clone(),
             has_header: !args.no_header,
         }

@@ -12,8 +12,6 @@ use emporia_core::error::Result;
 use super::columns::{Prepared, is_number};
 use super::{Display, RowWriter, Written, write_failed};
 
-/// Width of the widest column.
-const MAX_WIDTH: usize = 48;
 const CUT: char = '…';
 /// Digits of a float.
 const FLOAT_DIGITS: i32 = 6;
@@ -23,6 +21,7 @@ pub(super) struct TableWriter<'a> {
     heads: Vec<Head>,
     rows: Vec<Vec<String>>,
     max_rows: Option<usize>,
+    max_width: usize,
     null: String,
     is_plan: bool,
     is_cut: bool,
@@ -51,6 +50,7 @@ impl<'a> TableWriter<'a> {
             heads: heads.collect(),
             rows: Vec::new(),
             max_rows: display.max_rows.filter(|_| !is_plan),
+            max_width: display.max_width.unwrap_or(usize::MAX),
             null: display.null.clone(),
             is_plan,
             is_cut: false,
@@ -131,7 +131,7 @@ impl RowWriter for TableWriter<'_> {
                     None => self.null.clone(),
                     Some(value) if self.is_plan => value,
                     Some(value) if head.is_float => rounded(value),
-                    Some(value) => cut(&value),
+                    Some(value) => cut(&value, self.max_width),
                 });
             }
             self.rows.push(cells);
@@ -185,8 +185,8 @@ fn rounded(exact: String) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// One line of at most [`MAX_WIDTH`] columns.
-fn cut(value: &str) -> String {
+/// One line of at most `max_width` columns.
+fn cut(value: &str, max_width: usize) -> String {
     let line = value
         .replace('\\', "\\\\")
         .replace('\n', "\\n")
@@ -197,12 +197,12 @@ fn cut(value: &str) -> String {
     } else {
         value.to_owned()
     };
-    if width(&line) <= MAX_WIDTH {
+    if width(&line) <= max_width {
         return line;
     }
     let mut kept = String::new();
     for c in line.chars() {
-        if width(&kept) + char_width(c) > MAX_WIDTH - 1 {
+        if width(&kept) + char_width(c) > max_width - 1 {
             break;
         }
         kept.push(c);
@@ -253,11 +253,11 @@ mod tests {
 
     #[test]
     fn wide_texts_are_cut_to_one_line() {
-        assert_eq!(cut("a\nb"), "a\\nb");
-        assert_eq!(cut("a\\b"), "a\\b");
-        let long = cut(&"x".repeat(60));
-        assert_eq!((width(&long), long.ends_with(CUT)), (MAX_WIDTH, true));
-        let wide = cut(&"東".repeat(60));
-        assert!(width(&wide) <= MAX_WIDTH, "{wide}");
+        assert_eq!(cut("a\nb", 20), "a\\nb");
+        assert_eq!(cut("a\\b", 20), "a\\b");
+        let long = cut(&"x".repeat(60), 20);
+        assert_eq!((width(&long), long.ends_with(CUT)), (20, true));
+        let wide = cut(&"東".repeat(60), 20);
+        assert!(width(&wide) <= 20, "{wide}");
     }
 }

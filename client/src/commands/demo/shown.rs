@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
@@ -212,6 +213,6 @@ fn first_rows(shown: &Shown, frame: DataFrame) -> Result<DataFrame> {
         .map_err(query_error)
 }
 
-fn assembled(error: datafusion::arrow::error::ArrowError) -> Error {
+fn assembled(error: ArrowError) -> Error {
     Error::internal("cannot put the rows together").with_source(error)
 }
