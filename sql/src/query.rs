@@ -24,10 +24,13 @@ use crate::split::{split_statements, tokens};
 pub(crate) fn parse(source: &Source<'_>, header: &Header) -> Result<Statement> {
     let tokens = tokens(source)?;
     check_single(source, &tokens)?;
+    // All statements are parsed, although there is one: only so are words after its end noticed.
     let statement = DFParserBuilder::new(source.text())
         .build()
-        .and_then(|mut parser| parser.parse_statement())
-        .map_err(|e| describe_error(*source, &e, &[]))?;
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|e| describe_error(*source, &e, &[]))?
+        .pop_front()
+        .ok_or_else(|| source.invalid_line(1, "there is no query"))?;
     check_query(source, &statement)?;
     check_placeholders(source, header, &tokens)?;
     check_inputs(source, header, &statement, &tokens)?;

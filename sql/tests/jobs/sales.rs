@@ -105,7 +105,7 @@ async fn days_have_no_gaps_and_add_up_to_the_months() -> TestResult {
                 FROM days GROUP BY currency, date_trunc('month', day)
             ) AS d
             FULL JOIN months AS m ON d.currency = m.currency AND d.month = m.month
-            WHERE d.revenue IS DISTINCT FROM m.revenue OR d.orders IS DISTINCT FROM m.orders",
+            WHERE (d.revenue IS DISTINCT FROM m.revenue) OR (d.orders IS DISTINCT FROM m.orders)",
         )
         .await?;
     assert_eq!(crate::data::rows(different, &["n"]).await?, ["0"]);
