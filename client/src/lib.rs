@@ -39,7 +39,7 @@ const STACK_BYTES: usize = 32 * 1024 * 1024;
 /// Those of the command; their kind says how the program ends.
 pub fn run(cli: Cli) -> Result<()> {
     let context = Context::load(&cli.global)?;
-    match telemetry::init(context.settings.log_format, &context.settings.log_level) {
+    match telemetry::init(context.settings.log_format, &log_directives(&context.settings.log_level)) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
@@ -52,4 +52,14 @@ pub fn run(cli: Cli) -> Result<()> {
     // Work that was cancelled must not hold the process.
     runtime.shutdown_background();
     result
+}
+
+/// The cluster inside this process logs what its queries' errors say too; a person sees it once.
+fn log_directives(level: &str) -> String {
+    match level {
+        "warn" | "error" => ["core", "executor", "scheduler"]
+            .iter()
+            .fold(level.to_owned(), |all, part| format!("{all},ballista_{part}=off")),
+        _ => level.to_owned(),
+    }
 }

@@ -67,8 +67,11 @@ fn disk_full(text: &str) -> Error {
         .with_hint("free space in the executors' work_dir and at the output location, then submit again")
 }
 
-/// The text up to the first line break, without DataFusion's nesting prefixes.
+/// The text up to the first line break, without the wrapping of DataFusion and Ballista.
 fn first_line(text: &str) -> String {
+    if let Some(inner) = debug_text(text) {
+        return inner;
+    }
     let mut line = text.lines().next().unwrap_or_default().trim();
     for prefix in ["Execution error: ", "External error: ", "Error during planning: ", "Task failed due to runtime execution error: "] {
         while let Some(rest) = line.strip_prefix(prefix) {
@@ -76,4 +79,32 @@ fn first_line(text: &str) -> String {
         }
     }
     line.to_owned()
+}
+
+/// The innermost text of an error that crossed the wire in its debug form, for example
+/// `DataFusionError(Shared(Execution("the reason")))`.
+fn debug_text(text: &str) -> Option<String> {
+    let start = text.find("(\"")? + 2;
+    let end = text.rfind("\")")?;
+    let inner = text.get(start..end)?;
+    Some(inner.replace("\\\"", "\"").replace("\\n", " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_failures_show_the_reason_only() {
+        let text = r#"Execution error: Job 7XQ failed: Job failed due to stage 1 failed: Task failed due to runtime execution error: DataFusionError(Shared(Execution("column \"a\" is bad")))"#;
+        let error = job_failure(text).map(|e| (e.kind(), e.to_string()));
+        let expected = (ErrorKind::Failed, r#"job 7XQ failed: column "a" is bad"#.to_owned());
+        assert_eq!(error, Some(expected));
+    }
+
+    #[test]
+    fn a_lost_scheduler_is_unavailable() {
+        let error = DataFusionError::Execution("Stream closed without job completing".to_owned());
+        assert_eq!(query_error(error).kind(), ErrorKind::Unavailable);
+    }
 }

@@ -10,14 +10,16 @@ use datafusion::common::{Result, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr,
+};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
-    PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, Partitioning, PlanProperties,
 };
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -30,11 +32,20 @@ use super::{StagedWrite, WrittenFile};
 pub struct StagedWriteExec {
     write: StagedWrite,
     input: Arc<dyn ExecutionPlan>,
+    /// The order that the query asked for; the rows then go to one file in this order.
+    order: Option<LexOrdering>,
     properties: Arc<PlanProperties>,
 }
 
 impl StagedWriteExec {
-    /// A write of `input`.
+    /// A write that keeps the order of a sorted `input`: planned for `ORDER BY` at the top of a
+    /// query, which the optimizer would else take out.
+    pub fn keeping_order(write: StagedWrite, input: Arc<dyn ExecutionPlan>) -> Self {
+        let order = input.output_ordering().cloned();
+        Self { order, ..Self::new(write, input) }
+    }
+
+    /// A write of `input` in any order.
     pub fn new(write: StagedWrite, input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(WrittenFile::schema()),
@@ -42,7 +53,7 @@ impl StagedWriteExec {
             EmissionType::Final,
             Boundedness::Bounded,
         ));
-        Self { write, input, properties }
+        Self { write, input, order: None, properties }
     }
 
     /// The recipe.
@@ -75,6 +86,18 @@ impl ExecutionPlan for StagedWriteExec {
         vec![false]
     }
 
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let distribution = match self.order {
+            Some(_) => Distribution::SinglePartition,
+            None => Distribution::UnspecifiedDistribution,
+        };
+        InputDistributionRequirements::new(vec![distribution])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        vec![self.order.clone().map(OrderingRequirements::from)]
+    }
+
     fn apply_expressions(
         &self,
         _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
@@ -88,7 +111,10 @@ impl ExecutionPlan for StagedWriteExec {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::new(self.write.clone(), input))),
+            (Some(input), true) => {
+                let order = self.order.clone();
+                Ok(Arc::new(Self { order, ..Self::new(self.write.clone(), input) }))
+            }
             _ => internal_err!("StagedWriteExec has exactly one child"),
         }
     }

@@ -117,6 +117,7 @@ impl ExtensionPlanner for StagedWritePlanner {
         let [input] = physical_inputs else {
             return internal_err!("StagedWrite has exactly one input");
         };
-        Ok(Some(Arc::new(StagedWriteExec::new(node.write.clone(), Arc::clone(input)))))
+        let input = Arc::clone(input);
+        Ok(Some(Arc::new(StagedWriteExec::keeping_order(node.write.clone(), input))))
     }
 }

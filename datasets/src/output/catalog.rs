@@ -45,6 +45,10 @@ pub(crate) fn raw_csv_definition(table: &str, has_header: bool) -> TableDef {
     definition
         .options
         .insert("header".into(), has_header.to_string());
+    // Every line is a row, bad ones with the reason: what the cleaning job needs.
+    definition
+        .options
+        .insert("permissive".into(), "true".into());
     definition
 }
 
