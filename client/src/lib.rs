@@ -39,7 +39,10 @@ const STACK_BYTES: usize = 32 * 1024 * 1024;
 /// Those of the command; their kind says how the program ends.
 pub fn run(cli: Cli) -> Result<()> {
     let context = Context::load(&cli.global)?;
-    match telemetry::init(context.settings.log_format, &log_directives(&context.settings.log_level)) {
+    match telemetry::init(
+        context.settings.log_format,
+        &log_directives(&context.settings.log_level),
+    ) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
@@ -59,7 +62,9 @@ fn log_directives(level: &str) -> String {
     match level {
         "warn" | "error" => ["core", "executor", "scheduler"]
             .iter()
-            .fold(level.to_owned(), |all, part| format!("{all},ballista_{part}=off")),
+            .fold(level.to_owned(), |all, part| {
+                format!("{all},ballista_{part}=off")
+            }),
         _ => level.to_owned(),
     }
 }

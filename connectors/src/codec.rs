@@ -12,7 +12,9 @@ use datafusion::common::{Result, TableReference, internal_err, plan_err};
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF,
+};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
 use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
@@ -32,7 +34,11 @@ const MAGIC: &[u8; 5] = b"EMPO\x01";
 enum Message {
     DelimitedTable(Vec<u8>),
     StagedWrite(StagedWrite),
-    SplitScan { kind: String, recipe: Vec<u8>, limit: Option<usize> },
+    SplitScan {
+        kind: String,
+        recipe: Vec<u8>,
+        limit: Option<usize>,
+    },
 }
 
 impl Message {
@@ -42,14 +48,22 @@ impl Message {
     }
 
     fn read(bytes: &[u8]) -> Result<Option<Self>> {
-        let Some(body) = bytes.strip_prefix(MAGIC) else { return Ok(None) };
-        serde_json::from_slice(body).map(Some).map_err(|e| DataFusionError::External(Box::new(e)))
+        let Some(body) = bytes.strip_prefix(MAGIC) else {
+            return Ok(None);
+        };
+        serde_json::from_slice(body)
+            .map(Some)
+            .map_err(|e| DataFusionError::External(Box::new(e)))
     }
 }
 
 /// Name and type of each column, for recipes.
 pub fn schema_to_names(schema: &Schema) -> Vec<(String, String)> {
-    schema.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|f| (f.name().clone(), f.data_type().to_string()))
+        .collect()
 }
 
 /// The nullable schema that [`schema_to_names`] describes.
@@ -85,9 +99,9 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
         context: &TaskContext,
     ) -> Result<Extension> {
         match (Message::read(bytes)?, inputs) {
-            (Some(Message::StagedWrite(write)), [input]) => {
-                Ok(Extension { node: Arc::new(StagedWriteNode::try_new(write, input.clone())?) })
-            }
+            (Some(Message::StagedWrite(write)), [input]) => Ok(Extension {
+                node: Arc::new(StagedWriteNode::try_new(write, input.clone())?),
+            }),
             (Some(other), _) => internal_err!("unexpected logical message {other:?}"),
             (None, _) => self.inner.try_decode(bytes, inputs, context),
         }
@@ -110,7 +124,9 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
         match Message::read(bytes)? {
             Some(Message::DelimitedTable(recipe)) => Ok(Arc::new(DelimitedTable::decode(&recipe)?)),
             Some(other) => internal_err!("unexpected table message {other:?}"),
-            None => self.inner.try_decode_table_provider(bytes, table, schema, context),
+            None => self
+                .inner
+                .try_decode_table_provider(bytes, table, schema, context),
         }
     }
 
@@ -123,7 +139,8 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
         if let Some(delimited) = provider.downcast_ref::<DelimitedTable>() {
             return Message::DelimitedTable(delimited.encode()?).write(buffer);
         }
-        self.inner.try_encode_table_provider(table, provider, buffer)
+        self.inner
+            .try_encode_table_provider(table, provider, buffer)
     }
 
     fn try_decode_file_format(
@@ -212,9 +229,20 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (Message::read(bytes)?, inputs) {
-            (Some(Message::SplitScan { kind, recipe, limit }), [splits]) => {
+            (
+                Some(Message::SplitScan {
+                    kind,
+                    recipe,
+                    limit,
+                }),
+                [splits],
+            ) => {
                 let source = decode_source(&kind, &recipe)?;
-                Ok(Arc::new(SplitScanExec::over(source, Arc::clone(splits), limit)))
+                Ok(Arc::new(SplitScanExec::over(
+                    source,
+                    Arc::clone(splits),
+                    limit,
+                )))
             }
             (Some(Message::StagedWrite(write)), [input]) => {
                 Ok(Arc::new(StagedWriteExec::new(write, Arc::clone(input))))

@@ -56,8 +56,12 @@ impl Location {
     /// `InvalidInput` for a scheme that no store is registered for.
     pub fn open(&self, state: &dyn Session) -> Result<Arc<dyn ObjectStore>> {
         state.runtime_env().object_store(&self.store).map_err(|e| {
-            Error::invalid(format!("no store is registered for `{}`", self.store.as_str()))
-                .with_source(e)
+            tracing::debug!(error = %e, "unknown store");
+            Error::invalid(format!(
+                "no store is registered for `{}`",
+                self.store.as_str()
+            ))
+            .with_hint("locations are paths or file:// URIs")
         })
     }
 }
@@ -73,7 +77,10 @@ pub async fn provider(
     state: &dyn Session,
 ) -> Result<Arc<dyn TableProvider>> {
     if !CONNECTORS.contains(&table.connector.as_str()) {
-        let text = format!("table `{name}` has the unknown connector `{}`", table.connector);
+        let text = format!(
+            "table `{name}` has the unknown connector `{}`",
+            table.connector
+        );
         let hint = match nearest(&table.connector, CONNECTORS) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("connectors are {}", CONNECTORS.join(", ")),
@@ -109,13 +116,23 @@ async fn published(
 ) -> Result<Option<(Path, PublishedOutput)>> {
     if let Some(mut results) = ResultSet::load(store, path).await? {
         let main = results.main.clone();
-        return Ok(results.outputs.remove(&main).map(|output| (path.clone(), output)));
+        return Ok(results
+            .outputs
+            .remove(&main)
+            .map(|output| (path.clone(), output)));
     }
     let mut parts: Vec<_> = path.parts().collect();
-    let Some(last) = parts.pop() else { return Ok(None) };
+    let Some(last) = parts.pop() else {
+        return Ok(None);
+    };
     let parent: Path = parts.into_iter().collect();
-    let Some(mut results) = ResultSet::load(store, &parent).await? else { return Ok(None) };
-    Ok(results.outputs.remove(last.as_ref()).map(|output| (parent, output)))
+    let Some(mut results) = ResultSet::load(store, &parent).await? else {
+        return Ok(None);
+    };
+    Ok(results
+        .outputs
+        .remove(last.as_ref())
+        .map(|output| (parent, output)))
 }
 
 async fn result_table(
@@ -125,19 +142,34 @@ async fn result_table(
     output: &PublishedOutput,
     state: &dyn Session,
 ) -> Result<Arc<dyn TableProvider>> {
-    let schema = crate::codec::schema_from_names(&output.columns)
-        .map_err(|e| Error::new(ErrorKind::Corrupt, format!("result `{base}` has a bad schema")).with_source(e))?;
+    let schema = crate::codec::schema_from_names(&output.columns).map_err(|e| {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("result `{base}` has a bad schema"),
+        )
+        .with_source(e)
+    })?;
     if output.files.is_empty() {
-        return Ok(Arc::new(datafusion::datasource::empty::EmptyTable::new(schema)));
+        return Ok(Arc::new(datafusion::datasource::empty::EmptyTable::new(
+            schema,
+        )));
     }
     if output.format == "csv" {
         let files = output
             .files
             .iter()
-            .map(|f| TextFile { path: format!("{base}/{}", f.path), size: f.bytes })
+            .map(|f| TextFile {
+                path: format!("{base}/{}", f.path),
+                size: f.bytes,
+            })
             .collect();
         let options = DelimitedOptions::default();
-        return Ok(Arc::new(DelimitedTable::new(store.clone(), files, options, schema)));
+        return Ok(Arc::new(DelimitedTable::new(
+            store.clone(),
+            files,
+            options,
+            schema,
+        )));
     }
     let format: Arc<dyn FileFormat> = match output.format.as_str() {
         "json" => Arc::new(JsonFormat::default()),
@@ -166,18 +198,28 @@ async fn listing(
     let extension = format!(".{}", format.get_ext());
     let options = ListingOptions::new(format).with_file_extension(extension);
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);
+    // The files are looked at here even where the schema is declared, so that a damaged one is
+    // reported with the table's name before anything starts.
+    let inferred = config
+        .clone()
+        .infer_schema(state)
+        .await
+        .map_err(|e| unreadable(name, e))?;
     let config = match declared {
         Some(schema) => config.with_schema(schema),
-        None => config.infer_schema(state).await.map_err(|e| unreadable(name, e))?,
+        None => inferred,
     };
     let table = ListingTable::try_new(config).map_err(|e| unreadable(name, e))?;
     Ok(Arc::new(table))
 }
 
 fn unreadable(name: &str, error: datafusion::error::DataFusionError) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("cannot read the files of table `{name}`"))
-        .with_hint("check that they are whole and in the format of the table's connector")
-        .with_source(error)
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("cannot read the files of table `{name}`"),
+    )
+    .with_hint("check that they are whole and in the format of the table's connector")
+    .with_source(error)
 }
 
 async fn delimited(
@@ -186,11 +228,14 @@ async fn delimited(
     location: &Location,
     store: &dyn ObjectStore,
 ) -> Result<Arc<dyn TableProvider>> {
-    let options = DelimitedOptions::parse(&table.options)
-        .map_err(|e| Error::invalid(format!("table `{name}`: {e}")).with_hint(e.hint().unwrap_or("")))?;
+    let options = DelimitedOptions::parse(&table.options).map_err(|e| {
+        Error::invalid(format!("table `{name}`: {e}")).with_hint(e.hint().unwrap_or(""))
+    })?;
     let Some(schema) = table.declared_schema()? else {
-        return Err(Error::invalid(format!("csv table `{name}` declares no columns"))
-            .with_hint("add columns = [\"name type\", …] or contract = \"<table>\""));
+        return Err(
+            Error::invalid(format!("csv table `{name}` declares no columns"))
+                .with_hint("add columns = [\"name type\", …] or contract = \"<table>\""),
+        );
     };
     let files = list(name, store, &location.path, "csv").await?;
     let table = DelimitedTable::new(location.store.clone(), files, options, schema);
@@ -210,19 +255,28 @@ async fn list(
     extension: &str,
 ) -> Result<Vec<TextFile>> {
     if let Ok(file) = store.head(path).await {
-        return Ok(vec![TextFile { path: file.location.to_string(), size: file.size }]);
+        return Ok(vec![TextFile {
+            path: file.location.to_string(),
+            size: file.size,
+        }]);
     }
     let endings = [format!(".{extension}"), format!(".{extension}.gz")];
     let is_data = |path: &Path| {
         let file = path.filename().unwrap_or_default();
         !file.starts_with(['_', '.']) && endings.iter().any(|e| file.ends_with(e))
     };
-    let found: Vec<_> =
-        store.list(Some(path)).try_collect().await.map_err(|e| storage_error("list", path, e))?;
+    let found: Vec<_> = store
+        .list(Some(path))
+        .try_collect()
+        .await
+        .map_err(|e| storage_error("list", path, e))?;
     let mut files: Vec<_> = found
         .into_iter()
         .filter(|o| is_data(&o.location) && o.size > 0)
-        .map(|o| TextFile { path: o.location.to_string(), size: o.size })
+        .map(|o| TextFile {
+            path: o.location.to_string(),
+            size: o.size,
+        })
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if files.is_empty() {

@@ -67,13 +67,18 @@ impl ResultSet {
         let bytes = match store.get(&pointer).await {
             Ok(found) => found.bytes().await,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            // `base` is a file.
+            Err(error) if is_io(&error, std::io::ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => Err(error),
         }
         .map_err(|e| storage_error("read", &pointer, e))?;
         serde_json::from_slice(&bytes).map(Some).map_err(|e| {
-            Error::new(ErrorKind::Corrupt, format!("`{pointer}` is not a result pointer"))
-                .with_hint("remove it to start anew, or restore it from a backup")
-                .with_source(e)
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("`{pointer}` is not a result pointer"),
+            )
+            .with_hint("remove it to start anew, or restore it from a backup")
+            .with_source(e)
         })
     }
 
@@ -86,7 +91,10 @@ impl ResultSet {
         let pointer = base.clone().join(POINTER);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::internal("cannot write the result pointer").with_source(e))?;
-        store.put(&pointer, text.into()).await.map_err(|e| storage_error("replace", &pointer, e))?;
+        store
+            .put(&pointer, text.into())
+            .await
+            .map_err(|e| storage_error("replace", &pointer, e))?;
         if let Err(error) = self.remove_unreachable(store, base).await {
             tracing::warn!(%error, result = %base, "old result files could not be removed");
         }
@@ -95,13 +103,18 @@ impl ResultSet {
 
     async fn remove_unreachable(&self, store: &dyn ObjectStore, base: &Path) -> Result<()> {
         let current = format!("{base}/run-{}/", self.run_id);
-        let previous = self.previous.as_ref().map(|run| format!("{base}/run-{run}/"));
+        let previous = self
+            .previous
+            .as_ref()
+            .map(|run| format!("{base}/run-{run}/"));
         let runs = format!("{base}/run-");
         let reachable = |location: &Path| {
             let location = location.as_ref();
             if location.starts_with(&current) {
                 let files = self.outputs.values().flat_map(|output| &output.files);
-                return files.into_iter().any(|f| location == format!("{base}/{}", f.path));
+                return files
+                    .into_iter()
+                    .any(|f| location == format!("{base}/{}", f.path));
             }
             previous.as_ref().is_some_and(|p| location.starts_with(p))
                 || !location.starts_with(&runs)
@@ -149,11 +162,15 @@ pub fn storage_error(verb: &str, path: &Path, error: object_store::Error) -> Err
         _ if is_disk_full(&error) => ErrorKind::ResourceExhausted,
         _ => ErrorKind::Failed,
     };
-    Error::new(kind, format!("cannot {verb} `{path}`")).with_source(error)
+    Error::new(kind, format!("cannot {verb} `/{path}`")).with_source(error)
 }
 
 /// Whether the chain of causes says that the device is full.
 pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    is_io(error, std::io::ErrorKind::StorageFull)
+}
+
+fn is_io(error: &(dyn std::error::Error + 'static), kind: std::io::ErrorKind) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>().or_else(|| {
@@ -162,7 +179,7 @@ pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
                 _ => None,
             }
         });
-        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull) {
+        if io.is_some_and(|io| io.kind() == kind) {
             return true;
         }
         cause = error.source();

@@ -100,17 +100,27 @@ impl SplitScanExec {
         partitions: &[Vec<String>],
         limit: Option<usize>,
     ) -> Result<Self> {
-        let schema =
-            Arc::new(Schema::new(vec![Field::new(DESCRIPTOR, DataType::Utf8, false)]));
+        let schema = Arc::new(Schema::new(vec![Field::new(
+            DESCRIPTOR,
+            DataType::Utf8,
+            false,
+        )]));
         let batches = partitions
             .iter()
             .map(|descriptors| {
                 let column: ArrayRef = Arc::new(StringArray::from_iter_values(descriptors));
-                Ok(vec![RecordBatch::try_new(Arc::clone(&schema), vec![column])?])
+                Ok(vec![RecordBatch::try_new(
+                    Arc::clone(&schema),
+                    vec![column],
+                )?])
             })
             .collect::<Result<Vec<_>>>()?;
         let splits = MemorySourceConfig::try_new(&batches, schema, None)?;
-        Ok(Self::over(source, DataSourceExec::from_data_source(splits), limit))
+        Ok(Self::over(
+            source,
+            DataSourceExec::from_data_source(splits),
+            limit,
+        ))
     }
 
     /// A scan over an existing descriptor plan, as the codec rebuilds it.
@@ -125,7 +135,13 @@ impl SplitScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { source, splits, limit, properties, metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            source,
+            splits,
+            limit,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 
     /// The recipe.
@@ -182,9 +198,11 @@ impl ExecutionPlan for SplitScanExec {
         match (children.pop(), children.is_empty()) {
             // The partition count is that of the new child: this is what makes the restriction
             // of a task's slice reach the scan.
-            (Some(splits), true) => {
-                Ok(Arc::new(Self::over(Arc::clone(&self.source), splits, self.limit)))
-            }
+            (Some(splits), true) => Ok(Arc::new(Self::over(
+                Arc::clone(&self.source),
+                splits,
+                self.limit,
+            ))),
             _ => internal_err!("SplitScanExec has exactly one child"),
         }
     }
@@ -217,7 +235,10 @@ impl ExecutionPlan for SplitScanExec {
             })
             .try_flatten()
             .inspect_ok(move |batch| metrics.output_rows().add(batch.num_rows()));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.source.schema(), rows)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.source.schema(),
+            rows,
+        )))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

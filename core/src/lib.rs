@@ -8,6 +8,7 @@ pub mod config;
 pub mod contract;
 pub mod error;
 pub mod job;
+pub mod key_hash;
 pub mod report;
 pub mod shutdown;
 pub mod telemetry;

@@ -41,7 +41,9 @@ mod tests {
     #[test]
     fn shows_each_cause_once() -> std::io::Result<()> {
         let cause = std::io::Error::other("disk on fire");
-        let error = Error::internal("cannot write `x`").with_source(cause).with_hint("use water");
+        let error = Error::internal("cannot write `x`")
+            .with_source(cause)
+            .with_hint("use water");
         let mut out = Vec::new();
         write(&error, &mut out)?;
         let expected = "error: cannot write `x`\n  caused by: disk on fire\nhint: use water\n";

@@ -18,7 +18,9 @@ struct ConnectorFactory;
 /// Registers a factory for each connector.
 pub(crate) fn register(state: &mut SessionState) {
     for connector in files::CONNECTORS {
-        state.table_factories_mut().insert(connector.to_uppercase(), Arc::new(ConnectorFactory));
+        state
+            .table_factories_mut()
+            .insert(connector.to_uppercase(), Arc::new(ConnectorFactory));
     }
 }
 
@@ -42,11 +44,17 @@ impl TableProviderFactory for ConnectorFactory {
             .collect::<Result<_>>()?;
         // SQL prefixes option names with `format.`; the catalog file does not.
         let plain = |key: &str| key.strip_prefix("format.").unwrap_or(key).to_owned();
-        table.options = statement.options.iter().map(|(k, v)| (plain(k), v.clone())).collect();
+        table.options = statement
+            .options
+            .iter()
+            .map(|(k, v)| (plain(k), v.clone()))
+            .collect();
         if let Some(value) = table.options.remove("has_header") {
             table.options.insert("header".to_owned(), value);
         }
-        files::provider(statement.name.table(), &table, state).await.map_err(to_datafusion)
+        files::provider(statement.name.table(), &table, state)
+            .await
+            .map_err(to_datafusion)
     }
 }
 

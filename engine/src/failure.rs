@@ -24,12 +24,15 @@ pub fn query_error(error: DataFusionError) -> Error {
         return failure;
     }
     if CONNECTION_LOST.iter().any(|t| text.contains(t)) {
-        return Error::new(ErrorKind::Unavailable, "lost the connection to the scheduler")
-            .with_hint("check that it runs and that the address is right, then submit again")
-            .with_source(error);
+        return Error::new(
+            ErrorKind::Unavailable,
+            "lost the connection to the scheduler",
+        )
+        .with_hint("check that it runs and that the address is right, then submit again")
+        .with_source(error);
     }
     if is_disk_full(&error) || text.contains("No space left on device") {
-        return disk_full(&text);
+        return disk_full();
     }
     let kind = match error.find_root() {
         DataFusionError::SQL(..)
@@ -50,21 +53,35 @@ fn job_failure(text: &str) -> Option<Error> {
     let (before, reason) = text.split_once(" failed: ")?;
     let job = before.rsplit_once("Job ")?.1;
     if reason.contains("No space left on device") {
-        return Some(disk_full(reason));
+        return Some(disk_full());
     }
     let (kind, hint) = if reason.to_lowercase().contains("parquet") {
-        (ErrorKind::Corrupt, "check that the input files are whole; `emporia tables` shows where they are")
+        (
+            ErrorKind::Corrupt,
+            "check that the input files are whole; `emporia tables` shows where they are",
+        )
     } else if reason.contains("Resources exhausted") {
-        (ErrorKind::ResourceExhausted, "give the executors more memory, or raise client.target_partitions")
+        (
+            ErrorKind::ResourceExhausted,
+            "give the executors more memory, or raise client.target_partitions",
+        )
     } else {
-        (ErrorKind::Failed, "the event log and the executors' logs have the details")
+        (
+            ErrorKind::Failed,
+            "the event log and the executors' logs have the details",
+        )
     };
     Some(Error::new(kind, format!("job {job} failed: {}", first_line(reason))).with_hint(hint))
 }
 
-fn disk_full(text: &str) -> Error {
-    Error::new(ErrorKind::ResourceExhausted, format!("a disk is full: {}", first_line(text)))
-        .with_hint("free space in the executors' work_dir and at the output location, then submit again")
+fn disk_full() -> Error {
+    Error::new(
+        ErrorKind::ResourceExhausted,
+        "a disk is full: No space left on device",
+    )
+    .with_hint(
+        "free space in the executors' work_dir and at the output location, then submit again",
+    )
 }
 
 /// The text up to the first line break, without the wrapping of DataFusion and Ballista.
@@ -73,7 +90,12 @@ fn first_line(text: &str) -> String {
         return inner;
     }
     let mut line = text.lines().next().unwrap_or_default().trim();
-    for prefix in ["Execution error: ", "External error: ", "Error during planning: ", "Task failed due to runtime execution error: "] {
+    for prefix in [
+        "Execution error: ",
+        "External error: ",
+        "Error during planning: ",
+        "Task failed due to runtime execution error: ",
+    ] {
         while let Some(rest) = line.strip_prefix(prefix) {
             line = rest;
         }
@@ -85,9 +107,18 @@ fn first_line(text: &str) -> String {
 /// `DataFusionError(Shared(Execution("the reason")))`.
 fn debug_text(text: &str) -> Option<String> {
     let start = text.find("(\"")? + 2;
-    let end = text.rfind("\")")?;
-    let inner = text.get(start..end)?;
-    Some(inner.replace("\\\"", "\"").replace("\\n", " "))
+    let mut inner = String::new();
+    let mut rest = text.get(start..)?.chars();
+    loop {
+        match rest.next()? {
+            '"' => return Some(inner),
+            '\\' => match rest.next()? {
+                'n' => inner.push(' '),
+                other => inner.push(other),
+            },
+            other => inner.push(other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +129,10 @@ mod tests {
     fn job_failures_show_the_reason_only() {
         let text = r#"Execution error: Job 7XQ failed: Job failed due to stage 1 failed: Task failed due to runtime execution error: DataFusionError(Shared(Execution("column \"a\" is bad")))"#;
         let error = job_failure(text).map(|e| (e.kind(), e.to_string()));
-        let expected = (ErrorKind::Failed, r#"job 7XQ failed: column "a" is bad"#.to_owned());
+        let expected = (
+            ErrorKind::Failed,
+            r#"job 7XQ failed: column "a" is bad"#.to_owned(),
+        );
         assert_eq!(error, Some(expected));
     }
 

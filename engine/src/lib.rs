@@ -4,6 +4,7 @@
 mod ddl;
 mod failure;
 pub mod functions;
+mod guard;
 pub mod job;
 pub mod options;
 pub mod publish;

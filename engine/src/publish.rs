@@ -1,6 +1,6 @@
 //! Runs a job's outputs into files and publishes them as one result set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::prelude::DataFrame;
@@ -13,7 +13,7 @@ use emporia_connectors::write::{
 use emporia_core::error::{Error, ErrorKind, Result};
 
 use crate::failure::query_error;
-use crate::job::{Check, JobRun, Output};
+use crate::job::{Check, JobRun, Output, TallyRow};
 use crate::session::Session;
 
 /// What a published run consists of.
@@ -27,6 +27,8 @@ pub struct Report {
     pub tables: Vec<TableReport>,
     /// Rows that went to no table.
     pub dropped: u64,
+    /// Remarks that became known with the rows.
+    pub notes: Vec<String>,
 }
 
 /// One published table.
@@ -55,7 +57,9 @@ pub async fn publish(
 ) -> Result<Report> {
     let place = Location::parse(location)?;
     let store = place.open(&session.context().state())?;
-    let previous = ResultSet::load(store.as_ref(), &place.path).await?.map(|r| r.run_id);
+    let previous = ResultSet::load(store.as_ref(), &place.path)
+        .await?
+        .map(|r| r.run_id);
     let run_id = uuid::Uuid::now_v7().simple().to_string();
     let base = StagedWrite {
         store: place.store.as_str().to_owned(),
@@ -63,6 +67,7 @@ pub async fn publish(
         run_id: run_id.clone(),
         format,
         route: None,
+        tally: Vec::new(),
         branches: Vec::new(),
     };
     match write_all(session, run, &base).await {
@@ -84,7 +89,13 @@ pub async fn publish(
                 })
             });
             let tables = tables.collect();
-            Ok(Report { run_id, location: location.to_owned(), tables, dropped: written.dropped })
+            Ok(Report {
+                run_id,
+                location: location.to_owned(),
+                tables,
+                dropped: written.dropped,
+                notes: written.notes,
+            })
         }
         Err(error) => {
             if let Err(left) = discard_run(store.as_ref(), &place.path, &run_id).await {
@@ -100,25 +111,45 @@ struct Written {
     order: Vec<String>,
     outputs: BTreeMap<String, PublishedOutput>,
     dropped: u64,
+    tally: BTreeMap<Vec<i64>, u64>,
+    notes: Vec<String>,
 }
 
 async fn write_all(session: &Session, run: JobRun, base: &StagedWrite) -> Result<Written> {
     let mut written = Written::default();
     let mut n_split_rows = 0;
-    for output in run.outputs {
+    let mut outputs: VecDeque<Output> = run.outputs.into();
+    let mut tally = run.tally;
+    while let Some(output) = outputs.pop_front() {
         let mut write = base.clone();
         let frame = match output {
             Output::Table { name, frame } => {
                 let columns = frame.schema().fields().iter();
-                let columns = columns.map(|f| (f.name().clone(), f.name().clone())).collect();
-                write.branches = vec![WriteBranch { output: name, columns }];
+                let columns = columns
+                    .map(|f| (f.name().clone(), f.name().clone()))
+                    .collect();
+                write.branches = vec![WriteBranch {
+                    output: name,
+                    columns,
+                }];
                 frame
             }
-            Output::Split { frame, route, branches } => {
+            Output::Split {
+                frame,
+                route,
+                branches,
+            } => {
                 write.route = Some(route);
+                write.tally = tally
+                    .as_ref()
+                    .map(|t| t.columns.clone())
+                    .unwrap_or_default();
                 write.branches = branches
                     .into_iter()
-                    .map(|b| WriteBranch { output: b.name, columns: b.columns })
+                    .map(|b| WriteBranch {
+                        output: b.name,
+                        columns: b.columns,
+                    })
                     .collect();
                 frame
             }
@@ -128,6 +159,15 @@ async fn write_all(session: &Session, run: JobRun, base: &StagedWrite) -> Result
         let n_rows = write_output(session, frame, write, &mut written).await?;
         if is_split {
             n_split_rows += n_rows + written.dropped - before;
+            if let Some(tally) = tally.take() {
+                let counts = std::mem::take(&mut written.tally).into_iter();
+                let counts = counts
+                    .map(|(values, rows)| TallyRow { values, rows })
+                    .collect();
+                let settled = (tally.finish)(counts)?;
+                outputs.extend(settled.outputs);
+                written.notes.extend(settled.notes);
+            }
         }
     }
     for Check::SplitBalances { rows_in } in run.checks {
@@ -166,16 +206,30 @@ async fn write_output(
     }
     let names: Vec<_> = write.branches.iter().map(|b| b.output.clone()).collect();
     let node = StagedWriteNode::try_new(write, plan).map_err(query_error)?;
-    let plan = LogicalPlan::Extension(Extension { node: std::sync::Arc::new(node) });
+    let plan = LogicalPlan::Extension(Extension {
+        node: std::sync::Arc::new(node),
+    });
     let mut n_rows = 0;
     for batch in session.collect(DataFrame::new(state, plan)).await? {
         for file in WrittenFile::from_batch(&batch).map_err(query_error)? {
             match file.branch.and_then(|b| outputs.get_mut(b)) {
                 Some(output) => {
                     n_rows += file.rows;
-                    output.files.push(DataFile { path: file.path, rows: file.rows, bytes: file.bytes });
+                    output.files.push(DataFile {
+                        path: file.path,
+                        rows: file.rows,
+                        bytes: file.bytes,
+                    });
                 }
-                None => written.dropped += file.rows,
+                None if file.path.is_empty() => written.dropped += file.rows,
+                None => {
+                    let values = file
+                        .path
+                        .split(',')
+                        .filter_map(|v| v.parse().ok())
+                        .collect();
+                    *written.tally.entry(values).or_default() += file.rows;
+                }
             }
         }
     }

@@ -12,8 +12,9 @@ use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
 
 use crate::failure::query_error;
+use crate::guard::Guard;
 use crate::options::EngineOptions;
-use crate::query::{ActiveQueries, Query};
+use crate::query::{ActiveQueries, Attempt, Query};
 use crate::state::{client_state, planning_state, runtime, session_config};
 
 /// Where queries run.
@@ -45,8 +46,8 @@ impl Session {
             Target::SingleProcess => planning_state(config, runtime),
             Target::Scheduler(url) => client_state(config, runtime, url),
         });
-        let state = state
-            .map_err(|e| Error::internal("cannot build the session").with_source(e))?;
+        let state =
+            state.map_err(|e| Error::internal("cannot build the session").with_source(e))?;
         Ok(Self {
             context: SessionContext::new_with_state(state),
             catalog: Arc::new(catalog),
@@ -77,8 +78,7 @@ impl Session {
 
     /// Whether the catalog or an earlier `CREATE EXTERNAL TABLE` has the table.
     pub fn has_table(&self, name: &str) -> bool {
-        self.catalog.tables.contains_key(name)
-            || self.context.table_exist(name).unwrap_or_default()
+        self.catalog.tables.contains_key(name) || self.context.table_exist(name).unwrap_or_default()
     }
 
     /// Makes catalog tables known to the context as they are now, so that SQL can name them. Names
@@ -137,15 +137,35 @@ impl Session {
         let statement = state.sql_to_statement(text, &dialect)?;
         let names: Vec<_> = state.resolve_table_references(&statement)?;
         let names: Vec<_> = names.iter().map(|name| name.table()).collect();
-        self.prepare(names).await.map_err(emporia_connectors::error::to_datafusion)?;
+        self.prepare(names)
+            .await
+            .map_err(emporia_connectors::error::to_datafusion)?;
         self.context.sql(text).await
     }
 
-    /// Starts a query.
+    /// Starts a query. It survives the loss of executors, see [`Query::next`].
     ///
     /// # Errors
     /// Where the plan is wrong, or the first step fails.
     pub async fn start(&self, frame: DataFrame) -> Result<Query> {
+        if matches!(self.target, Target::SingleProcess) {
+            let attempt = self.attempt(frame.clone()).await?;
+            return Ok(Query::new(self.clone(), frame, attempt, None));
+        }
+        let (guard, attempt) = self.attempt_guarded(frame.clone()).await?;
+        Ok(Query::new(self.clone(), frame, attempt, Some(guard)))
+    }
+
+    pub(crate) async fn attempt_guarded(&self, frame: DataFrame) -> Result<(Guard, Attempt)> {
+        let url = match &self.target {
+            Target::Scheduler(url) => url.as_str(),
+            Target::SingleProcess => "",
+        };
+        let guard = Guard::start(url).await;
+        Ok((guard, self.attempt(frame).await?))
+    }
+
+    async fn attempt(&self, frame: DataFrame) -> Result<Attempt> {
         let (state, plan) = frame.into_parts();
         let optimized = state.optimize(&plan).map_err(query_error)?;
         let plan: Arc<dyn ExecutionPlan> = match &optimized {
@@ -163,7 +183,7 @@ impl Session {
         let rows = datafusion::physical_plan::execute_stream(Arc::clone(&plan), context)
             .map_err(query_error)?;
         self.active.add(&plan);
-        Ok(Query::new(plan, rows))
+        Ok(Attempt { plan, rows })
     }
 
     /// Runs a frame and returns its rows; for small results only.
@@ -190,11 +210,20 @@ impl Session {
     /// # Errors
     /// `Unavailable` where it does not within `patience`.
     pub async fn check_reachable(&self, patience: std::time::Duration) -> Result<()> {
-        let Target::Scheduler(url) = &self.target else { return Ok(()) };
-        let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/').to_owned();
+        let Target::Scheduler(url) = &self.target else {
+            return Ok(());
+        };
+        let address = url
+            .strip_prefix("http://")
+            .unwrap_or(url)
+            .trim_end_matches('/')
+            .to_owned();
         let unreachable = || {
-            Error::new(ErrorKind::Unavailable, format!("cannot reach the scheduler at `{url}`"))
-                .with_hint("start one with `emporia cluster up`, or pass --cluster local[2]")
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("cannot reach the scheduler at `{url}`"),
+            )
+            .with_hint("start one with `emporia cluster up`, or pass --cluster local[2]")
         };
         match tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await {
             Ok(Ok(_)) => Ok(()),

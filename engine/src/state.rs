@@ -29,12 +29,16 @@ use crate::options::EngineOptions;
 
 /// The codec of logical plans.
 pub fn logical_codec() -> Arc<dyn LogicalExtensionCodec> {
-    Arc::new(EmporiaLogicalCodec::new(Arc::new(BallistaLogicalExtensionCodec::default())))
+    Arc::new(EmporiaLogicalCodec::new(Arc::new(
+        BallistaLogicalExtensionCodec::default(),
+    )))
 }
 
 /// The codec of physical plans.
 pub fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
-    Arc::new(EmporiaPhysicalCodec::new(Arc::new(BallistaPhysicalExtensionCodec::default())))
+    Arc::new(EmporiaPhysicalCodec::new(Arc::new(
+        BallistaPhysicalExtensionCodec::default(),
+    )))
 }
 
 /// The configuration of a session in any process.
@@ -48,6 +52,12 @@ pub fn session_config(options: &EngineOptions) -> SessionConfig {
         .with_batch_size(options.batch_size)
         .with_information_schema(true)
         .with_collect_statistics(true)
+        // The job id comes with the answer to the submission, so that a query can be cancelled and
+        // its progress shown from the start; pushed, it would come with the end.
+        .set_bool("ballista.client.pull", true)
+        // Sorting both sides of a join costs more than hashing one. A hash join does not spill: a
+        // build side that does not fit is an error that says so, see `docs/decisions.md`.
+        .set_bool("datafusion.optimizer.prefer_hash_join", true)
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(

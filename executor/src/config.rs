@@ -26,7 +26,10 @@ pub(crate) fn build(
     let max_message = u32::try_from(settings.grpc_max_message.0)
         .map_err(|_| Error::invalid("`executor.grpc_max_message` must be below 4 GiB"))?;
     let url = Url::parse(&settings.scheduler_url).map_err(|e| {
-        let text = format!("`executor.scheduler_url` = `{}` is not a URL", settings.scheduler_url);
+        let text = format!(
+            "`executor.scheduler_url` = `{}` is not a URL",
+            settings.scheduler_url
+        );
         Error::invalid(text).with_source(e)
     })?;
     let work_dir = settings.work_dir.clone();
@@ -42,7 +45,10 @@ pub(crate) fn build(
     let functions = state::function_registry().map_err(internal)?;
     let mut config = ExecutorProcessConfig {
         bind_host: settings.bind_host.clone(),
-        external_host: settings.external_host.clone().or_else(|| Some(settings.bind_host.clone())),
+        external_host: settings
+            .external_host
+            .clone()
+            .or_else(|| Some(settings.bind_host.clone())),
         port: settings.flight_port,
         grpc_port: settings.grpc_port,
         scheduler_host: url.host_str().unwrap_or("127.0.0.1").to_owned(),

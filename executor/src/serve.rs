@@ -27,9 +27,12 @@ pub async fn serve(settings: ExecutorSettings, shutdown: ShutdownToken) -> Resul
     let config = config::build(&settings, state.clone())?;
     let address = format!("{}:{}", settings.bind_host, settings.health_port);
     let listener = TcpListener::bind(&address).await.map_err(|e| {
-        Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}"))
-            .with_hint("choose another --health-port")
-            .with_source(e)
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("cannot listen on {address}"),
+        )
+        .with_hint("choose another --health-port")
+        .with_source(e)
     })?;
     let probes = health::routes(state, shutdown);
     let probes = tokio::spawn(async move { axum::serve(listener, probes).await });
@@ -52,7 +55,9 @@ impl Executor {
         let config = Arc::new(config::build(settings, ExecutorHealth::new())?);
         let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
         Ok(Self(tokio::spawn(async move {
-            start_executor_process(config).await.map_err(|e| refused(&scheduler, e))
+            start_executor_process(config)
+                .await
+                .map_err(|e| refused(&scheduler, e))
         })))
     }
 

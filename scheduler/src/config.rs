@@ -23,7 +23,10 @@ pub(crate) fn build(settings: &SchedulerSettings, port: u16) -> Result<Scheduler
     // One runtime for all sessions: object store clients and file statistics are shared.
     let runtime = state::runtime(None)
         .map_err(|e| Error::internal("cannot build the runtime").with_source(e))?;
-    let host = settings.external_host.clone().unwrap_or_else(|| settings.bind_host.clone());
+    let host = settings
+        .external_host
+        .clone()
+        .unwrap_or_else(|| settings.bind_host.clone());
     Ok(SchedulerConfig {
         external_host: host.clone(),
         bind_host: settings.bind_host.clone(),
@@ -44,7 +47,10 @@ pub(crate) fn build(settings: &SchedulerSettings, port: u16) -> Result<Scheduler
         grpc_server_max_decoding_message_size: max_message,
         grpc_server_max_encoding_message_size: max_message,
         grpc_client_max_message_size: max_message,
-        event_log_dir: settings.event_log_dir.as_ref().map(|d| d.display().to_string()),
+        event_log_dir: settings
+            .event_log_dir
+            .as_ref()
+            .map(|d| d.display().to_string()),
         override_logical_codec: Some(state::logical_codec()),
         override_physical_codec: Some(state::physical_codec()),
         override_config_producer: Some(Arc::new(move || state::session_config(&options))),

@@ -39,9 +39,12 @@ fn run(args: &Args) -> Result<()> {
     runtime.block_on(async {
         let address = format!("{}:{}", settings.bind_host, settings.bind_port);
         let listener = tokio::net::TcpListener::bind(&address).await.map_err(|e| {
-            Error::new(ErrorKind::Unavailable, format!("cannot listen on {address}"))
-                .with_hint("is another scheduler running? choose another --bind-port")
-                .with_source(e)
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("cannot listen on {address}"),
+            )
+            .with_hint("is another scheduler running? choose another --bind-port")
+            .with_source(e)
         })?;
         let drain_timeout = settings.drain_timeout;
         shutdown::run_until_signal(drain_timeout, |token| {

@@ -54,17 +54,25 @@ pub async fn serve(
             Error::invalid(format!("cannot create the event log folder `{folder}`")).with_source(e)
         })?;
     }
-    let cluster = BallistaCluster::new_from_config(&config).await.map_err(failed)?;
-    let scheduler: Arc<Scheduler> =
-        Arc::new(create_scheduler(cluster, Arc::new(config)).await.map_err(failed)?);
+    let cluster = BallistaCluster::new_from_config(&config)
+        .await
+        .map_err(failed)?;
+    let scheduler: Arc<Scheduler> = Arc::new(
+        create_scheduler(cluster, Arc::new(config))
+            .await
+            .map_err(failed)?,
+    );
 
     let router = routes(&scheduler, max_message, &shutdown);
     let drained = drain(Arc::clone(&scheduler), shutdown);
     tracing::info!(%address, "scheduler ready");
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(drained)
-        .await
-        .map_err(|e| Error::internal("the scheduler's listener failed").with_source(e))
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(drained)
+    .await
+    .map_err(|e| Error::internal("the scheduler's listener failed").with_source(e))
 }
 
 fn routes(scheduler: &Arc<Scheduler>, max_message: usize, shutdown: &ShutdownToken) -> Router {
@@ -80,7 +88,10 @@ fn routes(scheduler: &Arc<Scheduler>, max_message: usize, shutdown: &ShutdownTok
     get_routes(Arc::clone(scheduler))
         .merge(services.routes().into_axum_router())
         .merge(health)
-        .layer(middleware::from_fn_with_state(shutdown.clone(), refuse_while_draining))
+        .layer(middleware::from_fn_with_state(
+            shutdown.clone(),
+            refuse_while_draining,
+        ))
 }
 
 async fn ready(State((scheduler, shutdown)): State<(Arc<Scheduler>, ShutdownToken)>) -> Response {
@@ -106,7 +117,10 @@ async fn refuse_while_draining(
     let headers = [
         (header::CONTENT_TYPE.as_str(), "application/grpc"),
         ("grpc-status", GRPC_UNAVAILABLE),
-        ("grpc-message", "connection error: the scheduler is shutting down"),
+        (
+            "grpc-message",
+            "connection error: the scheduler is shutting down",
+        ),
     ];
     headers.into_response()
 }

@@ -8,7 +8,9 @@ use emporia_engine::EngineOptions;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cdnow_master_has_the_published_cohorts_and_cents() {
-    let Some(source) = shared_data("cdnow/CDNOW_master.txt") else { return };
+    let Some(source) = shared_data("cdnow/CDNOW_master.txt") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let catalog = import("cdnow", &source, folder.path()).unwrap();
     let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
@@ -19,8 +21,13 @@ async fn cdnow_master_has_the_published_cohorts_and_cents() {
         "SELECT count(*), count(DISTINCT user_id), sum(total), \
          count(CASE WHEN total = 0 THEN 1 END) FROM transactions",
     );
-    assert_eq!(totals.await.unwrap(), [["69659", "23570", "2500315.63", "80"]]);
-    let cds = query(&session, "SELECT sum(quantity) FROM transaction_items").await.unwrap();
+    assert_eq!(
+        totals.await.unwrap(),
+        [["69659", "23570", "2500315.63", "80"]]
+    );
+    let cds = query(&session, "SELECT sum(quantity) FROM transaction_items")
+        .await
+        .unwrap();
     assert_eq!(cds, [["167881"]]);
     let days = "SELECT count(*) FROM (SELECT DISTINCT user_id, ts FROM transactions)";
     assert_eq!(query(&session, days).await.unwrap(), [["67591"]]);
@@ -28,20 +35,33 @@ async fn cdnow_master_has_the_published_cohorts_and_cents() {
     let params = [("anchor", "first_purchase"), ("period", "month")];
     let rows = rows(&session, "cohort", &params).await.unwrap();
     let users = |cohort: &str, k: &str| {
-        rows.iter().find(|r| r[0] == cohort && r[1] == k).map(|r| r[4].clone()).unwrap()
+        rows.iter()
+            .find(|r| r[0] == cohort && r[1] == k)
+            .map(|r| r[4].clone())
+            .unwrap()
     };
-    for (cohort, size, next) in
-        [("1997-01-01", "7846", "1157"), ("1997-02-01", "8476", "1312"), ("1997-03-01", "7248", "1032")]
-    {
-        assert_eq!((users(cohort, "0"), users(cohort, "1")), (size.to_owned(), next.to_owned()));
+    for (cohort, size, next) in [
+        ("1997-01-01", "7846", "1157"),
+        ("1997-02-01", "8476", "1312"),
+        ("1997-03-01", "7248", "1032"),
+    ] {
+        assert_eq!(
+            (users(cohort, "0"), users(cohort, "1")),
+            (size.to_owned(), next.to_owned())
+        );
     }
-    let cents: i64 = rows.iter().map(|r| r[6].replace('.', "").parse::<i64>().unwrap()).sum();
+    let cents: i64 = rows
+        .iter()
+        .map(|r| r[6].replace('.', "").parse::<i64>().unwrap())
+        .sum();
     assert_eq!(cents, 250_031_563, "the cohorts' revenue is all revenue");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cdnow_sample_has_the_published_fit() {
-    let Some(source) = shared_data("cdnow/CDNOW_sample.txt") else { return };
+    let Some(source) = shared_data("cdnow/CDNOW_sample.txt") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let catalog = import("cdnow", &source, folder.path()).unwrap();
     let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
@@ -52,12 +72,21 @@ async fn cdnow_sample_has_the_published_fit() {
     submit(&session, "clv", &params, &results).await.unwrap();
     let table = |name: &str| {
         let location = format!("file://{}/{name}", results.display());
-        (name.to_owned(), emporia_core::catalog::TableDef::new("parquet", location))
+        (
+            name.to_owned(),
+            emporia_core::catalog::TableDef::new("parquet", location),
+        )
     };
-    let catalog = Catalog { tables: [table("clv"), table("clv_model")].into() };
+    let catalog = Catalog {
+        tables: [table("clv"), table("clv_model")].into(),
+    };
     let session = sandbox.session(catalog, &EngineOptions::default()).unwrap();
-    let found =
-        query(&session, "SELECT model, parameter, estimate, standard_error FROM clv_model").await.unwrap();
+    let found = query(
+        &session,
+        "SELECT model, parameter, estimate, standard_error FROM clv_model",
+    )
+    .await
+    .unwrap();
     // Estimates on full precision data; the published ones rest on values rounded to two decimals.
     for (model, parameter, value, tolerance) in [
         ("bg_nbd", "r", 0.242_593, 0.001),
@@ -71,8 +100,14 @@ async fn cdnow_sample_has_the_published_fit() {
         let row = found.iter().find(|r| r[0] == model && r[1] == parameter);
         let row = row.unwrap_or_else(|| panic!("{model} {parameter} is missing in {found:?}"));
         let estimate: f64 = row[2].parse().unwrap();
-        assert!((estimate - value).abs() < tolerance, "{model} {parameter}: {estimate} for {value}");
+        assert!(
+            (estimate - value).abs() < tolerance,
+            "{model} {parameter}: {estimate} for {value}"
+        );
     }
-    let n = query(&session, "SELECT count(*), count(CASE WHEN frequency > 0 THEN 1 END) FROM clv");
+    let n = query(
+        &session,
+        "SELECT count(*), count(CASE WHEN frequency > 0 THEN 1 END) FROM clv",
+    );
     assert_eq!(n.await.unwrap(), [["2357", "946"]]);
 }

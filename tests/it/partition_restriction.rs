@@ -25,7 +25,11 @@ const QUERIES: [&str; 4] = [
 ];
 
 fn options(adaptive: bool) -> EngineOptions {
-    EngineOptions { adaptive, target_partitions: N_PARTITIONS, ..EngineOptions::default() }
+    EngineOptions {
+        adaptive,
+        target_partitions: N_PARTITIONS,
+        ..EngineOptions::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,12 +60,16 @@ async fn a_split_scan_is_read_once() {
     }
     let mut table = TableDef::new("csv", format!("file://{}", folder.path().display()));
     table.columns = vec!["value int64".to_owned()];
-    let catalog = Catalog { tables: [("t".to_owned(), table)].into() };
+    let catalog = Catalog {
+        tables: [("t".to_owned(), table)].into(),
+    };
 
     let reference = single_process(catalog.clone()).unwrap();
     let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
     for adaptive in [false, true] {
-        let session = sandbox.session(catalog.clone(), &options(adaptive)).unwrap();
+        let session = sandbox
+            .session(catalog.clone(), &options(adaptive))
+            .unwrap();
         for sql in QUERIES {
             let expected = query(&reference, sql).await.unwrap();
             let found = query(&session, sql).await.unwrap();

@@ -42,7 +42,10 @@ impl AsyncDB for Database {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
-        let sql = sql.replace("$DATA", &workspace().join("tests/slt/data").display().to_string());
+        let sql = sql.replace(
+            "$DATA",
+            &workspace().join("tests/slt/data").display().to_string(),
+        );
         let frame = self.session.sql(&sql).await.map_err(query_error)?;
         let fields = frame.schema().fields().clone();
         if fields.is_empty() {
@@ -78,8 +81,12 @@ fn column_type(data_type: &DataType) -> DefaultColumnType {
 
 fn files() -> Vec<PathBuf> {
     let folder = workspace().join("tests/slt");
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|p| p.extension().is_some_and(|e| e == "slt")).collect();
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|p| p.extension().is_some_and(|e| e == "slt"))
+        .collect();
     files.sort();
     assert!(!files.is_empty(), "there are no .slt files");
     files
@@ -95,13 +102,20 @@ async fn run_all(open: impl Fn() -> Database) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slt_on_one_process() {
-    run_all(|| Database { session: single_process(Catalog::default()).unwrap(), name: "single" }).await;
+    run_all(|| Database {
+        session: single_process(Catalog::default()).unwrap(),
+        name: "single",
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slt_on_a_cluster() {
     let sandbox = Arc::new(Sandbox::start(&[1, 1]).await.unwrap());
-    let options = EngineOptions { target_partitions: 4, ..EngineOptions::default() };
+    let options = EngineOptions {
+        target_partitions: 4,
+        ..EngineOptions::default()
+    };
     run_all(|| Database {
         session: sandbox.session(Catalog::default(), &options).unwrap(),
         name: "cluster",

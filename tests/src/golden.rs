@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::Catalog;
 use emporia_core::error::{Error, Result};
 use emporia_core::job::Params;
+use emporia_engine::Session;
 use emporia_engine::job::{Job, Output};
 use emporia_engine::publish::{Report, publish};
-use emporia_engine::Session;
-use emporia_connectors::write::FileFormat;
 use std::sync::Arc;
 
 use crate::programs::emporia;
@@ -20,24 +20,38 @@ use crate::sandbox::cells;
 /// # Errors
 /// Where there is none.
 pub fn job(name: &str) -> Result<Arc<dyn Job>> {
-    let sql = emporia_sql::builtin_jobs()?.into_iter().map(|j| Arc::new(j) as Arc<dyn Job>);
+    let sql = emporia_sql::builtin_jobs()?
+        .into_iter()
+        .map(|j| Arc::new(j) as Arc<dyn Job>);
     let mut all = emporia_jobs::all().into_iter().chain(sql);
-    all.find(|j| j.spec().name == name).ok_or_else(|| Error::not_found(format!("no job `{name}`")))
+    all.find(|j| j.spec().name == name)
+        .ok_or_else(|| Error::not_found(format!("no job `{name}`")))
 }
 
 /// Plans a job with parameters in text form.
 ///
 /// # Errors
 /// Of binding and planning.
-pub async fn run(session: &Session, name: &str, params: &[(&str, &str)]) -> Result<Vec<RecordBatch>> {
+pub async fn run(
+    session: &Session,
+    name: &str,
+    params: &[(&str, &str)],
+) -> Result<Vec<RecordBatch>> {
     let job = job(name)?;
-    let given: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let given: Vec<_> = params
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
     let params = Params::bind(job.spec(), &given)?;
-    session.prepare(job.spec().inputs.iter().map(String::as_str)).await?;
+    session
+        .prepare(job.spec().inputs.iter().map(String::as_str))
+        .await?;
     let run = job.run(session, &params).await?;
     match run.outputs.into_iter().next() {
         Some(Output::Table { frame, .. }) => session.collect(frame).await,
-        _ => Err(Error::internal(format!("the main output of `{name}` is not one table"))),
+        _ => Err(Error::internal(format!(
+            "the main output of `{name}` is not one table"
+        ))),
     }
 }
 
@@ -45,7 +59,11 @@ pub async fn run(session: &Session, name: &str, params: &[(&str, &str)]) -> Resu
 ///
 /// # Errors
 /// Of the job.
-pub async fn rows(session: &Session, name: &str, params: &[(&str, &str)]) -> Result<Vec<Vec<String>>> {
+pub async fn rows(
+    session: &Session,
+    name: &str,
+    params: &[(&str, &str)],
+) -> Result<Vec<Vec<String>>> {
     let batches = run(session, name, params).await?;
     cells(&batches).map_err(|e| Error::internal(e.to_string()))
 }
@@ -61,11 +79,22 @@ pub async fn submit(
     location: &Path,
 ) -> Result<Report> {
     let job = job(name)?;
-    let given: Vec<_> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let given: Vec<_> = params
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
     let params = Params::bind(job.spec(), &given)?;
-    session.prepare(job.spec().inputs.iter().map(String::as_str)).await?;
+    session
+        .prepare(job.spec().inputs.iter().map(String::as_str))
+        .await?;
     let run = job.run(session, &params).await?;
-    publish(session, run, &format!("file://{}", location.display()), FileFormat::Parquet).await
+    publish(
+        session,
+        run,
+        &format!("file://{}", location.display()),
+        FileFormat::Parquet,
+    )
+    .await
 }
 
 /// Imports a data set with the built program and returns its catalog.

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 /// Says how to build it where it is missing.
 pub fn program(name: &str) -> Result<PathBuf, String> {
     let test = std::env::current_exe().map_err(|e| e.to_string())?;
-    let folder = test.parent().and_then(|deps| deps.parent()).ok_or("no target folder")?;
+    let folder = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .ok_or("no target folder")?;
     let path = folder.join(name);
     match path.try_exists() {
         Ok(true) => Ok(path),

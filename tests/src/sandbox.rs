@@ -18,7 +18,9 @@ impl Sandbox {
     /// # Errors
     /// Where it does not become ready.
     pub async fn start(slots: &[usize]) -> Result<Self> {
-        Ok(Self { cluster: LocalCluster::start_with(slots).await? })
+        Ok(Self {
+            cluster: LocalCluster::start_with(slots).await?,
+        })
     }
 
     /// The scheduler's address.
@@ -31,7 +33,11 @@ impl Sandbox {
     /// # Errors
     /// Where it cannot be built.
     pub fn session(&self, catalog: Catalog, options: &EngineOptions) -> Result<Session> {
-        Session::open(catalog, Target::Scheduler(self.cluster.url().to_owned()), options)
+        Session::open(
+            catalog,
+            Target::Scheduler(self.cluster.url().to_owned()),
+            options,
+        )
     }
 }
 
@@ -68,7 +74,10 @@ pub fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::error::
 /// # Errors
 /// Of planning or running it.
 pub async fn query(session: &Session, sql: &str) -> Result<Vec<Vec<String>>> {
-    let frame = session.sql(sql).await.map_err(emporia_engine::query_error)?;
+    let frame = session
+        .sql(sql)
+        .await
+        .map_err(emporia_engine::query_error)?;
     let batches = session.collect(frame).await?;
     cells(&batches).map_err(|e| emporia_core::Error::internal(e.to_string()))
 }

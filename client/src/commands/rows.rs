@@ -39,14 +39,19 @@ impl Printer {
         let schema = Arc::clone(frame.schema().inner());
         let frame = self.limited(frame)?;
         let mut query = session.start(frame).await?;
+        // A query that fails before its first row prints nothing, not even the header.
+        let mut next = query.next().await?;
+        if output::is_terminal() {
+            progress = None;
+        }
         let mut writer = output::writer(self.format, &schema, &self.display, Box::new(stdout))?;
-        while !writer.is_full()
-            && let Some(batch) = query.next().await?
-        {
-            if output::is_terminal() {
-                progress = None;
-            }
+        while let Some(batch) = next {
             writer.write(&batch)?;
+            next = if writer.is_full() {
+                None
+            } else {
+                query.next().await?
+            };
         }
         drop(progress);
         let written = writer.finish()?;
@@ -188,6 +193,7 @@ mod tests {
             outputs: vec![output],
             notes: Vec::new(),
             checks: Vec::new(),
+            tally: None,
         };
         let mut found = Vec::new();
         for (name, frame) in tables(run)? {

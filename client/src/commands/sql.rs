@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::DataFrame;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_engine::{Session, query_error};
@@ -146,7 +147,12 @@ pub(super) async fn plan(session: &Session, source: &Source<'_>, text: &str) -> 
             .prepare(names.iter().map(|name| name.table()))
             .await?;
     }
-    context.sql(text).await.map_err(describe)
+    // Tables are inputs: what writes to them would change another team's data.
+    let read_only = SQLOptions::new().with_allow_dml(false);
+    context
+        .sql_with_options(text, read_only)
+        .await
+        .map_err(describe)
 }
 
 /// An error of planning: nothing was started, except where a statement such as CREATE TABLE AS ran

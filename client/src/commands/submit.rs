@@ -12,7 +12,7 @@ use emporia_engine::publish::{Report, publish};
 
 use super::rows::{Printer, tables, write_file};
 use crate::args::{Format, SubmitArgs};
-use crate::console::{Console, count, size, write_line};
+use crate::console::{Console, count, size};
 use crate::interrupt::guarded;
 use crate::output::{Display, FileTarget};
 use crate::progress::Progress;
@@ -90,6 +90,10 @@ async fn deliver(
                 console,
                 has_time: true,
             };
+            let mut run = run;
+            if args.all_outputs {
+                run.settle(session).await?;
+            }
             print(session, run, &printer, args.all_outputs, progress).await
         }
         Destination::File(target) => {
@@ -126,7 +130,7 @@ async fn print(
     let mut progress = Some(progress);
     for (name, frame) in tables.into_iter().take(n_printed) {
         if are_all_printed {
-            write_line(&format!("-- {name}"));
+            printer.console.say(format!("-- {name}"));
         }
         printer.print(session, frame, progress.take()).await?;
     }
@@ -136,6 +140,9 @@ async fn print(
 /// Says what a published run consists of, a line per table.
 fn say_published(console: Console, report: &Report, start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
+    for note in &report.notes {
+        console.say(format!("note: {note}"));
+    }
     for table in &report.tables {
         let place = format!("{}/{}", report.location.trim_end_matches('/'), table.name);
         let wrote = wrote(table.rows, table.bytes, table.files as u64, &place);

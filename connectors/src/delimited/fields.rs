@@ -87,7 +87,9 @@ mod tests {
     fn check(line: &str, expected: Result<&[&str], LineFault>) {
         let mut fields = Fields::default();
         let cut = fields.cut(line.as_bytes(), b',').map(|()| {
-            (0..fields.len()).map(|i| fields.text(line, i).unwrap().into_owned()).collect::<Vec<_>>()
+            (0..fields.len())
+                .map(|i| fields.text(line, i).unwrap().into_owned())
+                .collect::<Vec<_>>()
         });
         let expected = expected.map(|e| e.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
         assert_eq!(cut, expected, "{line}");

@@ -36,10 +36,21 @@ pub(super) fn blocks(
     size: u64,
     range: Range<u64>,
 ) -> BoxStream<'static, Result<Block>> {
-    let chunks = if is_gzip(&path) { gzip_chunks(store, path) } else { windows(store, path, size, &range) };
+    let chunks = if is_gzip(&path) {
+        gzip_chunks(store, path)
+    } else {
+        windows(store, path, size, &range)
+    };
     // A range starts one byte early, to see whether its first byte begins a line.
     let start = range.start.saturating_sub(1);
-    let state = Cutter { chunks, tail: Vec::new(), offset: start, skip_line: range.start > 0, end: range.end, done: false };
+    let state = Cutter {
+        chunks,
+        tail: Vec::new(),
+        offset: start,
+        skip_line: range.start > 0,
+        end: range.end,
+        done: false,
+    };
     stream::try_unfold(state, Cutter::next).boxed()
 }
 
@@ -55,7 +66,9 @@ fn windows(
     range: &Range<u64>,
 ) -> BoxStream<'static, Result<Bytes>> {
     let start = range.start.saturating_sub(1);
-    let reads = (0..).map(move |n| start + n * WINDOW).take_while(move |at| *at < size);
+    let reads = (0..)
+        .map(move |n| start + n * WINDOW)
+        .take_while(move |at| *at < size);
     stream::iter(reads)
         .map(move |at| {
             let store = Arc::clone(&store);
@@ -65,7 +78,9 @@ fn windows(
                 store.get_range(&path, at..(at + WINDOW).min(size)).await
             });
             async move {
-                let read = read.await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+                let read = read
+                    .await
+                    .map_err(|e| DataFusionError::External(Box::new(e)))?;
                 read.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))
             }
         })
@@ -75,8 +90,13 @@ fn windows(
 
 fn gzip_chunks(store: Arc<dyn ObjectStore>, path: Path) -> BoxStream<'static, Result<Bytes>> {
     stream::once(async move {
-        let found = store.get(&path).await.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-        let packed = found.into_stream().map_err(|e| DataFusionError::ObjectStore(Box::new(e)));
+        let found = store
+            .get(&path)
+            .await
+            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
+        let packed = found
+            .into_stream()
+            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)));
         FileCompressionType::GZIP.convert_stream(packed.boxed())
     })
     .try_flatten()
@@ -137,7 +157,10 @@ impl Cutter {
             }
             let rest = self.tail.split_off(cut);
             let text = std::mem::replace(&mut self.tail, rest);
-            let block = Block { offset: self.offset, text };
+            let block = Block {
+                offset: self.offset,
+                text,
+            };
             self.offset += cut as u64;
             return Ok(Some((block, self)));
         }

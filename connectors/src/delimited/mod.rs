@@ -5,12 +5,13 @@
 //! break, which is what makes a file splittable at any byte.
 
 mod fields;
+mod key_filter;
 mod lines;
 mod options;
 mod parse;
 mod reader;
 mod table;
 
-pub use options::{DelimitedOptions, META_COLUMNS, RAW, SOURCE, POSITION, ERROR};
+pub use options::{DelimitedOptions, ERROR, META_COLUMNS, POSITION, RAW, SOURCE};
 pub use reader::{DelimitedSource, SOURCE_KIND};
 pub use table::{DelimitedTable, TextFile};

@@ -35,7 +35,12 @@ pub struct DelimitedOptions {
 
 impl Default for DelimitedOptions {
     fn default() -> Self {
-        Self { header: true, delimiter: b',', permissive: false, null: None }
+        Self {
+            header: true,
+            delimiter: b',',
+            permissive: false,
+            null: None,
+        }
     }
 }
 
@@ -84,8 +89,11 @@ impl DelimitedOptions {
     /// The schema of the table: the declared columns, all nullable, and the columns that permissive
     /// reading adds.
     pub fn table_schema(&self, declared: &Schema) -> SchemaRef {
-        let mut fields: Vec<Field> =
-            declared.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let mut fields: Vec<Field> = declared
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone().with_nullable(true))
+            .collect();
         if self.permissive {
             fields.push(Field::new(RAW, DataType::Utf8, false));
             fields.push(Field::new(SOURCE, DataType::Utf8, false));

@@ -129,7 +129,7 @@ impl Column {
 }
 
 #[inline]
-fn parse_integer(text: &str) -> Option<i64> {
+pub(super) fn parse_integer(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     // Up to 18 digits cannot overflow; that is every identifier and quantity in practice.
     if bytes.is_empty() || bytes.len() > 18 || !bytes[0].is_ascii_digit() {
@@ -157,7 +157,9 @@ fn parse_bool(text: &str) -> Option<bool> {
 /// Microseconds since the epoch; a text without offset is UTC.
 #[inline]
 fn parse_timestamp(text: &str) -> Option<i64> {
-    string_to_datetime(&chrono::Utc, text).ok().map(|t| t.timestamp_micros())
+    string_to_datetime(&chrono::Utc, text)
+        .ok()
+        .map(|t| t.timestamp_micros())
 }
 
 /// A decimal, exactly: digits beyond `scale` must be zero. Arrow's own parser would round them, and
@@ -230,7 +232,10 @@ mod tests {
 
     #[test]
     fn timestamps_without_offset_are_utc() {
-        assert_eq!(parse_timestamp("1970-01-01 00:00:01.000002"), Some(1_000_002));
+        assert_eq!(
+            parse_timestamp("1970-01-01 00:00:01.000002"),
+            Some(1_000_002)
+        );
         assert_eq!(parse_timestamp("1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(parse_timestamp("not a time"), None);
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder,
+};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
@@ -15,6 +17,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use super::fields::{Fields, LineFault};
+use super::key_filter::KeyFilter;
 use super::lines::{self, Block};
 use super::options::{DelimitedOptions, POSITION, RAW, SOURCE};
 use super::parse::Column;
@@ -46,6 +49,7 @@ pub struct DelimitedSource {
     /// Indices into the table schema of the columns to yield.
     pub(super) projection: Vec<usize>,
     pub(super) estimated_rows: Option<usize>,
+    pub(super) key_filter: Option<KeyFilter>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +59,7 @@ struct Recipe {
     declared: Vec<(String, String)>,
     projection: Vec<usize>,
     estimated_rows: Option<usize>,
+    key_filter: Option<KeyFilter>,
 }
 
 impl DelimitedSource {
@@ -71,6 +76,7 @@ impl DelimitedSource {
             declared: crate::codec::schema_from_names(&recipe.declared)?,
             projection: recipe.projection,
             estimated_rows: recipe.estimated_rows,
+            key_filter: recipe.key_filter,
         })
     }
 }
@@ -87,20 +93,33 @@ impl SplitSource for DelimitedSource {
             declared: crate::codec::schema_to_names(&self.declared),
             projection: self.projection.clone(),
             estimated_rows: self.estimated_rows,
+            key_filter: self.key_filter.clone(),
         };
         serde_json::to_vec(&recipe).map_err(|e| DataFusionError::External(Box::new(e)))
     }
 
     fn schema(&self) -> SchemaRef {
         let table = self.options.table_schema(&self.declared);
-        let fields: Vec<_> = self.projection.iter().map(|i| Arc::clone(&table.fields()[*i])).collect();
+        let fields: Vec<_> = self
+            .projection
+            .iter()
+            .map(|i| Arc::clone(&table.fields()[*i]))
+            .collect();
         Arc::new(Schema::new(fields))
     }
 
     fn describe(&self) -> String {
         let schema = self.schema();
         let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        format!("csv, columns=[{}], permissive={}", names.join(", "), self.options.permissive)
+        let filter = match &self.key_filter {
+            Some(filter) => format!(", key_filter={}", self.declared.field(filter.column).name()),
+            None => String::new(),
+        };
+        let permissive = self.options.permissive;
+        format!(
+            "csv, columns=[{}], permissive={permissive}{filter}",
+            names.join(", ")
+        )
     }
 
     fn estimated_rows(&self) -> Option<usize> {
@@ -125,12 +144,19 @@ impl SplitSource for DelimitedSource {
                 false => None,
             };
             let decoder = Decoder::try_new(&source, &range, header.as_deref(), batch_size)?;
-            let end = if lines::is_gzip(&path) { u64::MAX } else { range.end };
+            let end = if lines::is_gzip(&path) {
+                u64::MAX
+            } else {
+                range.end
+            };
             let blocks = lines::blocks(store, path, range.size, range.start..end);
             Ok::<_, DataFusionError>(decode_blocks(blocks, decoder, limit))
         })
         .try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            batches,
+        )))
     }
 }
 
@@ -167,9 +193,15 @@ fn decode_blocks(
 pub(super) async fn read_header(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<String> {
     let mut text = Vec::new();
     if lines::is_gzip(path) {
-        let found = store.get(path).await.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-        let packed = found.into_stream().map_err(|e| DataFusionError::ObjectStore(Box::new(e)));
-        let kind = datafusion::datasource::file_format::file_compression_type::FileCompressionType::GZIP;
+        let found = store
+            .get(path)
+            .await
+            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
+        let packed = found
+            .into_stream()
+            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)));
+        let kind =
+            datafusion::datasource::file_format::file_compression_type::FileCompressionType::GZIP;
         let mut chunks = kind.convert_stream(packed.boxed())?;
         while let Some(chunk) = chunks.try_next().await? {
             text.extend_from_slice(&chunk);
@@ -187,8 +219,9 @@ pub(super) async fn read_header(store: &dyn ObjectStore, path: &Path, size: u64)
     let end = memchr::memchr(b'\n', &text).unwrap_or(text.len());
     let line = text[..end].strip_suffix(b"\r").unwrap_or(&text[..end]);
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    String::from_utf8(line.to_vec())
-        .map_err(|_| DataFusionError::Execution(format!("the header of `{path}` is not UTF-8 text")))
+    String::from_utf8(line.to_vec()).map_err(|_| {
+        DataFusionError::Execution(format!("the header of `{path}` is not UTF-8 text"))
+    })
 }
 
 /// Maps the declared columns to field positions by the names in `header`.
@@ -214,7 +247,7 @@ pub(super) fn map_header(
         .map(|field| {
             names.iter().position(|n| n == field.name()).ok_or_else(|| {
                 DataFusionError::Execution(format!(
-                    "file `{path}` has no column `{}`; its header names {}",
+                    "file `/{path}` has no column `{}`; its header names {}",
                     field.name(),
                     names.join(", ")
                 ))
@@ -250,6 +283,8 @@ struct Decoder {
     /// Declared columns that the projection leaves out and that still have to be checked.
     unchecked: Vec<(usize, Column)>,
     header: Option<String>,
+    /// Position of the key field and the filter.
+    key_filter: Option<(usize, KeyFilter)>,
     fields: Fields,
     n_rows: usize,
     batch_size: usize,
@@ -268,7 +303,10 @@ impl Decoder {
         let declared = Arc::clone(&source.declared);
         let (positions, n_fields) = match header {
             Some(header) => map_header(header, &declared, source.options.delimiter, &range.path)?,
-            None => ((0..declared.fields().len()).collect(), declared.fields().len()),
+            None => (
+                (0..declared.fields().len()).collect(),
+                declared.fields().len(),
+            ),
         };
         let table = source.options.table_schema(&declared);
         let mut columns = Vec::new();
@@ -296,8 +334,16 @@ impl Decoder {
         } else {
             Vec::new()
         };
-        let unchecked = unchecked.into_iter().map(|(i, column)| (positions[i], column)).collect();
+        let unchecked = unchecked
+            .into_iter()
+            .map(|(i, column)| (positions[i], column))
+            .collect();
+        let key_filter = source
+            .key_filter
+            .clone()
+            .map(|filter| (positions[filter.column], filter));
         Ok(Self {
+            key_filter,
             schema: source.schema(),
             declared,
             options: source.options.clone(),
@@ -326,7 +372,9 @@ impl Decoder {
 
     /// The next full batch, `None` when the block is used up.
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(block) = self.block.take() else { return Ok(None) };
+        let Some(block) = self.block.take() else {
+            return Ok(None);
+        };
         // One check for the whole block; lines are checked one by one only where it fails.
         let whole = std::str::from_utf8(&block.text).ok();
         while self.cursor < block.text.len() {
@@ -334,7 +382,11 @@ impl Decoder {
             let end = memchr::memchr(b'\n', &block.text[start..])
                 .map_or(block.text.len(), |at| start + at);
             self.cursor = end + 1;
-            let stop = if end > start && block.text[end - 1] == b'\r' { end - 1 } else { end };
+            let stop = if end > start && block.text[end - 1] == b'\r' {
+                end - 1
+            } else {
+                end
+            };
             if start == stop {
                 continue;
             }
@@ -362,15 +414,29 @@ impl Decoder {
 
     fn line(&mut self, line: &str, offset: u64, fault: Option<&'static str>) -> Result<()> {
         let mut fields = std::mem::take(&mut self.fields);
-        let fault = fault.or_else(|| match fields.cut(line.as_bytes(), self.options.delimiter) {
-            Err(LineFault::Quote) => Some("quote"),
-            Ok(()) if fields.len() != self.n_fields => Some("field_count"),
-            Ok(()) => None,
-        });
+        let fault = fault.or_else(
+            || match fields.cut(line.as_bytes(), self.options.delimiter) {
+                Err(LineFault::Quote) => Some("quote"),
+                Ok(()) if fields.len() != self.n_fields => Some("field_count"),
+                Ok(()) => None,
+            },
+        );
+        if let Some((position, filter)) = &self.key_filter {
+            let passes = fault.is_none()
+                && fields.text(line, *position).is_some_and(|key| {
+                    self.options.null.as_deref() != Some(&*key) && filter.passes(&key)
+                });
+            if !passes {
+                self.fields = fields;
+                return Ok(());
+            }
+        }
         let mut first_bad = None;
         let mut next_column = 0;
         for target in &self.targets {
-            let Target::Declared(index, position) = target else { continue };
+            let Target::Declared(index, position) = target else {
+                continue;
+            };
             let column = &mut self.columns[next_column];
             next_column += 1;
             if fault.is_some() {
@@ -388,7 +454,9 @@ impl Decoder {
             for (position, column) in &mut self.unchecked {
                 let text = fields.text(line, *position).unwrap_or_default();
                 let is_null = text.is_empty() || self.options.null.as_deref() == Some(&*text);
-                if !is_null && !column.append(&text) && first_bad.is_none_or(|(bad, _)| *position < bad)
+                if !is_null
+                    && !column.append(&text)
+                    && first_bad.is_none_or(|(bad, _)| *position < bad)
                 {
                     first_bad = Some((*position, usize::MAX));
                 }
@@ -408,7 +476,9 @@ impl Decoder {
                 Target::Declared(..) => {}
                 Target::Raw => self.raw.append_value(line),
                 Target::Source => self.source.append_value(&self.path),
-                Target::Position => self.position.append_value(i64::try_from(offset).unwrap_or(i64::MAX)),
+                Target::Position => self
+                    .position
+                    .append_value(i64::try_from(offset).unwrap_or(i64::MAX)),
                 Target::Error => self.error.append_option(error.as_deref()),
             }
         }
@@ -423,7 +493,10 @@ impl Decoder {
             _ => None,
         });
         let index = target.unwrap_or(position);
-        self.declared.fields().get(index).map_or_else(|| index.to_string(), |f| f.name().clone())
+        self.declared
+            .fields()
+            .get(index)
+            .map_or_else(|| index.to_string(), |f| f.name().clone())
     }
 
     fn failure(&self, error: &str, line: &str, offset: u64) -> DataFusionError {
@@ -472,6 +545,10 @@ impl Decoder {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(self.n_rows));
         self.n_rows = 0;
-        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?))
+        Ok(Some(RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            arrays,
+            &options,
+        )?))
     }
 }

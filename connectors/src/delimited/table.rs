@@ -9,12 +9,13 @@ use datafusion::common::Result;
 use datafusion::datasource::TableType;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use super::key_filter::KeyFilter;
 use super::lines::is_gzip;
 use super::options::DelimitedOptions;
 use super::reader::{DelimitedSource, Range, map_header, read_header};
@@ -64,7 +65,13 @@ impl DelimitedTable {
         declared: SchemaRef,
     ) -> Self {
         let schema = options.table_schema(&declared);
-        Self { store, files, options, declared, schema }
+        Self {
+            store,
+            files,
+            options,
+            declared,
+            schema,
+        }
     }
 
     /// Checks that every declared column stands in the header of the first file.
@@ -72,7 +79,9 @@ impl DelimitedTable {
     /// # Errors
     /// Names the file, the column and what the header has.
     pub async fn check_header(&self, store: &dyn ObjectStore) -> Result<()> {
-        let (true, Some(file)) = (self.options.header, self.files.first()) else { return Ok(()) };
+        let (true, Some(file)) = (self.options.header, self.files.first()) else {
+            return Ok(());
+        };
         let path = Path::parse(&file.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let header = read_header(store, &path, file.size).await?;
         map_header(&header, &self.declared, self.options.delimiter, &file.path).map(|_| ())
@@ -113,7 +122,11 @@ impl DelimitedTable {
         let mut splits = Vec::new();
         for file in &self.files {
             let whole = Path::parse(&file.path).is_ok_and(|p| is_gzip(&p));
-            let n_ranges = if whole { 1 } else { file.size.div_ceil(target).max(1) };
+            let n_ranges = if whole {
+                1
+            } else {
+                file.size.div_ceil(target).max(1)
+            };
             for n in 0..n_ranges {
                 let range = Range {
                     path: file.path.clone(),
@@ -132,7 +145,12 @@ impl DelimitedTable {
     fn estimated_rows(&self) -> usize {
         let rows = self.files.iter().map(|file| {
             let gzip = Path::parse(&file.path).is_ok_and(|p| is_gzip(&p));
-            file.size / if gzip { GZIP_BYTES_PER_ROW } else { BYTES_PER_ROW }
+            file.size
+                / if gzip {
+                    GZIP_BYTES_PER_ROW
+                } else {
+                    BYTES_PER_ROW
+                }
         });
         usize::try_from(rows.sum::<u64>()).unwrap_or(usize::MAX)
     }
@@ -148,11 +166,26 @@ impl TableProvider for DelimitedTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // One filter is taken, and every row is judged by it: the plan need not ask again.
+        let first = filters
+            .iter()
+            .position(|f| KeyFilter::of(f, &self.declared).is_some());
+        let support = |index| match first {
+            Some(first) if first == index => TableProviderFilterPushDown::Exact,
+            _ => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok((0..filters.len()).map(support).collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let n_partitions = state.config().target_partitions();
@@ -164,8 +197,15 @@ impl TableProvider for DelimitedTable {
                 .cloned()
                 .unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
             estimated_rows: Some(self.estimated_rows()),
+            key_filter: filters
+                .iter()
+                .find_map(|f| KeyFilter::of(f, &self.declared)),
         };
         let partitions = deal(self.splits(n_partitions)?, n_partitions);
-        Ok(Arc::new(SplitScanExec::try_new(Arc::new(source), &partitions, limit)?))
+        Ok(Arc::new(SplitScanExec::try_new(
+            Arc::new(source),
+            &partitions,
+            limit,
+        )?))
     }
 }

@@ -1,10 +1,12 @@
 //! The plan node of a staged write.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, BooleanArray, Int32Array, RecordBatch};
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch};
+use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::error::DataFusionError;
@@ -42,7 +44,10 @@ impl StagedWriteExec {
     /// query, which the optimizer would else take out.
     pub fn keeping_order(write: StagedWrite, input: Arc<dyn ExecutionPlan>) -> Self {
         let order = input.output_ordering().cloned();
-        Self { order, ..Self::new(write, input) }
+        Self {
+            order,
+            ..Self::new(write, input)
+        }
     }
 
     /// A write of `input` in any order.
@@ -53,7 +58,12 @@ impl StagedWriteExec {
             EmissionType::Final,
             Boundedness::Bounded,
         ));
-        Self { write, input, order: None, properties }
+        Self {
+            write,
+            input,
+            order: None,
+            properties,
+        }
     }
 
     /// The recipe.
@@ -64,8 +74,18 @@ impl StagedWriteExec {
 
 impl DisplayAs for StagedWriteExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs: Vec<_> = self.write.branches.iter().map(|b| b.output.as_str()).collect();
-        write!(f, "StagedWriteExec: outputs=[{}], base={}", outputs.join(", "), self.write.base)
+        let outputs: Vec<_> = self
+            .write
+            .branches
+            .iter()
+            .map(|b| b.output.as_str())
+            .collect();
+        write!(
+            f,
+            "StagedWriteExec: outputs=[{}], base={}",
+            outputs.join(", "),
+            self.write.base
+        )
     }
 }
 
@@ -113,7 +133,10 @@ impl ExecutionPlan for StagedWriteExec {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => {
                 let order = self.order.clone();
-                Ok(Arc::new(Self { order, ..Self::new(self.write.clone(), input) }))
+                Ok(Arc::new(Self {
+                    order,
+                    ..Self::new(self.write.clone(), input)
+                }))
             }
             _ => internal_err!("StagedWriteExec has exactly one child"),
         }
@@ -123,7 +146,10 @@ impl ExecutionPlan for StagedWriteExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
     }
 
     fn execute(
@@ -132,10 +158,15 @@ impl ExecutionPlan for StagedWriteExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, Arc::clone(&context))?;
-        let store = context.runtime_env().object_store(ObjectStoreUrl::parse(&self.write.store)?)?;
+        let store = context
+            .runtime_env()
+            .object_store(ObjectStoreUrl::parse(&self.write.store)?)?;
         let report = write_partition(self.write.clone(), store, input);
         let batches = futures::stream::once(report);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(WrittenFile::schema(), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            WrittenFile::schema(),
+            batches,
+        )))
     }
 }
 
@@ -150,8 +181,10 @@ async fn write_partition(
         .map(|branch| BranchWriter::try_new(&write, branch, &input.schema(), Arc::clone(&store)))
         .collect::<Result<Vec<_>>>()?;
     let mut n_read = 0;
+    let mut tally = Tally::default();
     while let Some(batch) = input.try_next().await? {
         n_read += batch.num_rows() as u64;
+        tally.count(&batch, &write.tally)?;
         let Some(route) = &write.route else {
             if let Some(writer) = writers.first_mut() {
                 writer.write(&batch).await?;
@@ -178,14 +211,74 @@ async fn write_partition(
     let n_written: u64 = files.iter().map(|f| f.rows).sum();
     if n_written < n_read {
         let rows = n_read - n_written;
-        files.push(WrittenFile { branch: None, path: String::new(), rows, bytes: 0 });
+        files.push(WrittenFile {
+            branch: None,
+            path: String::new(),
+            rows,
+            bytes: 0,
+        });
     }
+    files.extend(tally.rows.into_iter().map(|(values, rows)| {
+        let values: Vec<_> = values.iter().map(i64::to_string).collect();
+        WrittenFile {
+            branch: None,
+            path: values.join(","),
+            rows,
+            bytes: 0,
+        }
+    }));
     WrittenFile::to_batch(&files)
+}
+
+/// Rows by the values of the tally columns.
+#[derive(Default)]
+struct Tally {
+    rows: HashMap<Vec<i64>, u64>,
+}
+
+impl Tally {
+    fn count(&mut self, batch: &RecordBatch, columns: &[String]) -> Result<()> {
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let columns = columns
+            .iter()
+            .map(|name| {
+                let index = batch.schema().index_of(name)?;
+                Ok(cast(batch.column(index), &DataType::Int64)?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|c| c.as_primitive::<Int64Type>())
+            .collect();
+        let value = |column: &Int64Array, row: usize| {
+            if column.is_null(row) {
+                0
+            } else {
+                column.value(row)
+            }
+        };
+        // Most rows are like the row before: runs are counted, not rows.
+        let mut start = 0;
+        for row in 1..=batch.num_rows() {
+            let ends =
+                row == batch.num_rows() || columns.iter().any(|c| value(c, row) != value(c, start));
+            if ends {
+                let values = columns.iter().map(|c| value(c, start)).collect();
+                *self.rows.entry(values).or_default() += (row - start) as u64;
+                start = row;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The rows whose route is `branch`, without a copy where these are all or none.
 fn select(batch: &RecordBatch, route: &Int32Array, branch: usize) -> Result<Option<RecordBatch>> {
-    let Ok(branch) = i32::try_from(branch) else { return Ok(None) };
+    let Ok(branch) = i32::try_from(branch) else {
+        return Ok(None);
+    };
     let mask: BooleanArray = route.iter().map(|r| Some(r == Some(branch))).collect();
     match mask.true_count() {
         0 => Ok(None),

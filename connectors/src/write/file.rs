@@ -54,7 +54,11 @@ impl BranchWriter {
             let index = input.index_of(column)?;
             columns.push(index);
             let field = input.field(index);
-            fields.push(Field::new(name, field.data_type().clone(), field.is_nullable()));
+            fields.push(Field::new(
+                name,
+                field.data_type().clone(),
+                field.is_nullable(),
+            ));
         }
         // No two attempts share a name, so a lost attempt never damages the one that counts.
         let attempt = uuid::Uuid::now_v7().simple();
@@ -62,7 +66,10 @@ impl BranchWriter {
         Ok(Self {
             store,
             base: Path::from(write.base.as_str()),
-            path: format!("run-{}/{}/part-{attempt}.{extension}", write.run_id, branch.output),
+            path: format!(
+                "run-{}/{}/part-{attempt}.{extension}",
+                write.run_id, branch.output
+            ),
             format: write.format,
             columns,
             schema: Arc::new(Schema::new(fields)),
@@ -78,7 +85,10 @@ impl BranchWriter {
         }
         let rows = RecordBatch::try_new(
             Arc::clone(&self.schema),
-            self.columns.iter().map(|i| Arc::clone(batch.column(*i))).collect(),
+            self.columns
+                .iter()
+                .map(|i| Arc::clone(batch.column(*i)))
+                .collect(),
         )?;
         let is_first = self.sink.is_none();
         let sink = match &mut self.sink {
@@ -113,7 +123,12 @@ impl BranchWriter {
                 bytes
             }
         };
-        Ok(Some(WrittenFile { branch: Some(branch), path: self.path, rows: self.rows, bytes }))
+        Ok(Some(WrittenFile {
+            branch: Some(branch),
+            path: self.path,
+            rows: self.rows,
+            bytes,
+        }))
     }
 }
 
@@ -132,7 +147,9 @@ impl Sink {
 }
 
 fn object_path(base: &Path, relative: &str) -> Path {
-    relative.split('/').fold(base.clone(), |path, part| path.join(part))
+    relative
+        .split('/')
+        .fold(base.clone(), |path, part| path.join(part))
 }
 
 /// Settings of all Parquet files that Emporia writes.
@@ -151,7 +168,10 @@ fn parquet_properties(schema: &Schema) -> Result<WriterProperties> {
     for field in schema.fields() {
         let has_dictionary = !matches!(
             field.data_type(),
-            DataType::Int64 | DataType::Float64 | DataType::Timestamp(..) | DataType::Decimal128(..)
+            DataType::Int64
+                | DataType::Float64
+                | DataType::Timestamp(..)
+                | DataType::Decimal128(..)
         );
         let column = ColumnPath::from(field.name().as_str());
         properties = properties.set_column_dictionary_enabled(column, has_dictionary);
@@ -162,7 +182,9 @@ fn parquet_properties(schema: &Schema) -> Result<WriterProperties> {
 fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Result<Bytes> {
     let mut text = Vec::new();
     if format == FileFormat::Csv {
-        let mut writer = csv::WriterBuilder::new().with_header(with_header).build(&mut text);
+        let mut writer = csv::WriterBuilder::new()
+            .with_header(with_header)
+            .build(&mut text);
         writer.write(rows)?;
         drop(writer);
     } else {

@@ -64,16 +64,19 @@ pub struct StagedWrite {
     pub format: FileFormat,
     /// Name of the `Int32` route column; without one every row goes to the first branch.
     pub route: Option<String>,
+    /// Integer columns by whose values the rows are counted on the way.
+    pub tally: Vec<String>,
     /// The tables.
     pub branches: Vec<WriteBranch>,
 }
 
-/// One row of a write's report.
+/// One row of a write's report: a file, or a count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenFile {
-    /// Index of the branch; `None` counts the rows that went to no branch.
+    /// Index of the branch; `None` for a count.
     pub branch: Option<usize>,
-    /// Path relative to the result folder.
+    /// Path relative to the result folder; of a count the values of the tally columns, separated by
+    /// commas, or nothing for the rows that went to no branch.
     pub path: String,
     /// Rows in the file.
     pub rows: u64,
@@ -93,7 +96,9 @@ impl WrittenFile {
     }
 
     fn to_batch(files: &[Self]) -> Result<RecordBatch> {
-        let branches = files.iter().map(|f| f.branch.and_then(|b| i32::try_from(b).ok()));
+        let branches = files
+            .iter()
+            .map(|f| f.branch.and_then(|b| i32::try_from(b).ok()));
         Ok(RecordBatch::try_new(
             Self::schema(),
             vec![
@@ -115,11 +120,16 @@ impl WrittenFile {
         let path = column("path").and_then(|c| c.downcast_ref::<StringArray>());
         let rows = column("rows").and_then(|c| c.downcast_ref::<UInt64Array>());
         let bytes = column("bytes").and_then(|c| c.downcast_ref::<UInt64Array>());
-        let (Some(branch), Some(path), Some(rows), Some(bytes)) = (branch, path, rows, bytes) else {
+        let (Some(branch), Some(path), Some(rows), Some(bytes)) = (branch, path, rows, bytes)
+        else {
             return exec_err!("a write did not report its files");
         };
         let file = |i: usize| Self {
-            branch: branch.iter().nth(i).flatten().and_then(|b| usize::try_from(b).ok()),
+            branch: branch
+                .iter()
+                .nth(i)
+                .flatten()
+                .and_then(|b| usize::try_from(b).ok()),
             path: path.value(i).to_owned(),
             rows: rows.value(i),
             bytes: bytes.value(i),

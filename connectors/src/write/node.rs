@@ -8,11 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err, plan_err};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::{StagedWrite, StagedWriteExec, WrittenFile};
@@ -31,14 +31,21 @@ impl StagedWriteNode {
     /// # Errors
     /// When a branch or the route names a column that the input lacks.
     pub fn try_new(write: StagedWrite, input: LogicalPlan) -> Result<Self> {
-        let names = write.branches.iter().flat_map(|b| b.columns.iter().map(|(column, _)| column));
-        for name in names.chain(&write.route) {
+        let names = write
+            .branches
+            .iter()
+            .flat_map(|b| b.columns.iter().map(|(column, _)| column));
+        for name in names.chain(&write.route).chain(&write.tally) {
             if !input.schema().fields().iter().any(|f| f.name() == name) {
                 return plan_err!("cannot write the column `{name}`: the plan has no such column");
             }
         }
         let schema = Arc::new(DFSchema::try_from(WrittenFile::schema().as_ref().clone())?);
-        Ok(Self { write, input, schema })
+        Ok(Self {
+            write,
+            input,
+            schema,
+        })
     }
 
     /// The recipe.
@@ -86,8 +93,18 @@ impl UserDefinedLogicalNodeCore for StagedWriteNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs: Vec<_> = self.write.branches.iter().map(|b| b.output.as_str()).collect();
-        write!(f, "StagedWrite: outputs=[{}], base={}", outputs.join(", "), self.write.base)
+        let outputs: Vec<_> = self
+            .write
+            .branches
+            .iter()
+            .map(|b| b.output.as_str())
+            .collect();
+        write!(
+            f,
+            "StagedWrite: outputs=[{}], base={}",
+            outputs.join(", "),
+            self.write.base
+        )
     }
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
@@ -113,11 +130,16 @@ impl ExtensionPlanner for StagedWritePlanner {
         _session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let Some(node) = node.as_any().downcast_ref::<StagedWriteNode>() else { return Ok(None) };
+        let Some(node) = node.as_any().downcast_ref::<StagedWriteNode>() else {
+            return Ok(None);
+        };
         let [input] = physical_inputs else {
             return internal_err!("StagedWrite has exactly one input");
         };
         let input = Arc::clone(input);
-        Ok(Some(Arc::new(StagedWriteExec::keeping_order(node.write.clone(), input))))
+        Ok(Some(Arc::new(StagedWriteExec::keeping_order(
+            node.write.clone(),
+            input,
+        ))))
     }
 }

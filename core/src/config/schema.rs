@@ -80,7 +80,7 @@ settings! {
     external_host: Option<String> = None;
     /// Largest gRPC message, received or sent. A plan that is larger looks like a lost executor.
     grpc_max_message: ByteSize = mib(128), MESSAGE_SIZE;
-    /// Time without a heartbeat after which an executor is lost and its tasks run elsewhere.
+    /// Time without a heartbeat after which an executor counts as lost.
     executor_timeout: Duration = secs(20), SECONDS_FROM_1;
     /// How often the scheduler looks for lost executors. Together with `executor_timeout` it is
     /// the longest time in which a dead executor is noticed.
@@ -169,10 +169,10 @@ settings! {
     catalog: Option<PathBuf> = None;
     /// Time after which a job is cancelled; without it, never.
     timeout: Option<Duration> = None;
-    /// Whether plans are changed while they run (adaptive execution). A job that runs so may not
-    /// survive the loss of an executor.
+    /// Whether plans are changed while they run (adaptive execution). Off, because re-planned
+    /// queries hang more often when an executor is lost.
     aqe: bool = false;
-    /// Partitions of a shuffle; `0` for twice the number of task slots.
+    /// Partitions of scans and shuffles; `0` for the number of task slots.
     target_partitions: usize = 0;
     /// Rows per batch.
     batch_size: usize = 8192, AT_LEAST_ONE;

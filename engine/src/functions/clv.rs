@@ -97,7 +97,9 @@ impl Score {
             ),
             (Self::DiscountedValue, [r, alpha, a, b, steps, step_length, discount_rate]) => {
                 if !(*steps >= 0.0 && *steps <= MAX_STEPS && steps.fract() == 0.0) {
-                    return exec_err!("steps must be a whole number up to {MAX_STEPS}, but is {steps}");
+                    return exec_err!(
+                        "steps must be a whole number up to {MAX_STEPS}, but is {steps}"
+                    );
                 }
                 if !(*step_length > 0.0 && step_length.is_finite()) {
                     return exec_err!("step_length must be positive, but is {step_length}");
@@ -140,11 +142,14 @@ impl Scorer {
                 model.probability_alive(*x, *t_x, *age)
             }
             (Self::ExpectedPurchases(model, t), [x, t_x, age]) => memory
-                .get([*x, *t_x, *age], || model.conditional_expected_purchases(*t, *x, *t_x, *age)),
+                .get([*x, *t_x, *age], || {
+                    model.conditional_expected_purchases(*t, *x, *t_x, *age)
+                }),
             (Self::ExpectedValue(model), [x, mean]) => model.expected_average_value(*x, *mean),
             (Self::DiscountedValue(model, horizon), [value, x, t_x, age]) => {
-                let purchases = memory
-                    .get([*x, *t_x, *age], || discounted_clv(model, 1.0, *x, *t_x, *age, horizon));
+                let purchases = memory.get([*x, *t_x, *age], || {
+                    discounted_clv(model, 1.0, *x, *t_x, *age, horizon)
+                });
                 value * purchases
             }
             _ => f64::NAN,
@@ -159,7 +164,10 @@ struct Memory(HashMap<[u64; 3], f64>);
 
 impl Memory {
     fn get(&mut self, history: [f64; 3], compute: impl FnOnce() -> f64) -> f64 {
-        *self.0.entry(history.map(f64::to_bits)).or_insert_with(compute)
+        *self
+            .0
+            .entry(history.map(f64::to_bits))
+            .or_insert_with(compute)
     }
 }
 
@@ -173,7 +181,10 @@ struct ScoreFunction {
 impl ScoreFunction {
     fn new(score: Score) -> Self {
         let arguments = vec![DataType::Float64; score.constants() + score.columns()];
-        Self { score, signature: Signature::exact(arguments, Volatility::Immutable) }
+        Self {
+            score,
+            signature: Signature::exact(arguments, Volatility::Immutable),
+        }
     }
 }
 
@@ -191,15 +202,25 @@ impl ScalarUDFImpl for ScoreFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (constants, columns) = args.args.split_at(self.score.constants().min(args.args.len()));
+        let (constants, columns) = args
+            .args
+            .split_at(self.score.constants().min(args.args.len()));
         let Some(constants) = self.constant_values(constants)? else {
             return Ok(ColumnarValue::Scalar(ScalarValue::Float64(None)));
         };
         let scorer = self.score.scorer(&constants)?;
-        let is_scalar = columns.iter().all(|c| matches!(c, ColumnarValue::Scalar(_)));
+        let is_scalar = columns
+            .iter()
+            .all(|c| matches!(c, ColumnarValue::Scalar(_)));
         let n_rows = if is_scalar { 1 } else { args.number_rows };
-        let arrays = columns.iter().map(|c| c.to_array(n_rows)).collect::<Result<Vec<_>>>()?;
-        let arrays = arrays.iter().map(|a| as_float64_array(a)).collect::<Result<Vec<_>>>()?;
+        let arrays = columns
+            .iter()
+            .map(|c| c.to_array(n_rows))
+            .collect::<Result<Vec<_>>>()?;
+        let arrays = arrays
+            .iter()
+            .map(|a| as_float64_array(a))
+            .collect::<Result<Vec<_>>>()?;
         let scores = score_rows(&scorer, &arrays, n_rows);
         if is_scalar {
             let value = scores.iter().next().flatten();
@@ -258,13 +279,18 @@ mod tests {
 
     fn call(name: &str, constants: &[f64], columns: &[Vec<Option<f64>>]) -> Vec<Option<f64>> {
         let functions = clv_functions();
-        let function = functions.iter().find(|f| f.name() == name).expect("a function");
+        let function = functions
+            .iter()
+            .find(|f| f.name() == name)
+            .expect("a function");
         let number_rows = columns.first().map_or(0, Vec::len);
         let args: Vec<ColumnarValue> = constants
             .iter()
             .map(|c| ColumnarValue::Scalar(ScalarValue::Float64(Some(*c))))
             .chain(columns.iter().map(|c| {
-                ColumnarValue::Array(Arc::new(c.iter().copied().collect::<Float64Array>()) as ArrayRef)
+                ColumnarValue::Array(
+                    Arc::new(c.iter().copied().collect::<Float64Array>()) as ArrayRef
+                )
             }))
             .collect();
         let field = Arc::new(Field::new("x", DataType::Float64, true));

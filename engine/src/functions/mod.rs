@@ -2,13 +2,15 @@
 
 mod clv;
 mod hashing;
+mod repeated;
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 
-pub use hashing::{hash_in_set, hash_set, key_hash};
+pub use hashing::{hash_in_set, hash_set, key_hash_function};
+pub use repeated::repeated_hashes;
 
 /// Registers all functions.
 ///
@@ -16,10 +18,11 @@ pub use hashing::{hash_in_set, hash_set, key_hash};
 /// When a name is taken by a function of another kind.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut functions = clv::clv_functions();
-    functions.push(key_hash());
+    functions.push(key_hash_function());
     functions.push(hash_in_set());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
+    state.register_udaf(Arc::new(repeated_hashes()))?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Rows that repeat others, found without sorting or shuffling wide rows.
 //!
-//! 1. One narrow query finds the hashes of the keys that occur more than once.
-//! 2. The survey of the table (see [`super::survey`]) brings the trusted rows of these keys, a few
-//!    numbers each, to the client, which decides about them exactly.
+//! 1. One narrow query finds the hashes of the keys that occur more than once, and counts the rows.
+//! 2. A second one brings the trusted rows of these keys, a few numbers each, to the client, which
+//!    decides about them exactly (see [`super::survey`]). The scan of delimited text parses only the
+//!    lines with such a key.
 //! 3. The pass that writes knows the rows to remove by the hash of their place in the source.
 //!
 //! A table without places (not read from text) has its repeated keys numbered by a window, over the
@@ -11,10 +12,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, Int64Array};
+use datafusion::arrow::array::{Array, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Field, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as PlanResult;
+use datafusion::execution::FunctionRegistry;
 use datafusion::functions::string::expr_fn::concat;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
@@ -22,7 +24,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprFunctionExt, ScalarFunctionArgs, cast, lit, when,
 };
 use datafusion::prelude::{DataFrame, ident};
-use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::error::{Error, Result};
 use emporia_engine::functions::hash_set;
 use emporia_engine::session::Session;
 
@@ -31,9 +33,6 @@ use super::rules::{DUPLICATE_KEY, Duplicates, EXACT_DUPLICATE};
 use super::source::{POSITION, SOURCE};
 use crate::rows;
 use crate::tables::{function, planning};
-
-/// Most keys that may occur more than once.
-pub(super) const MAX_KEYS: usize = 5_000_000;
 
 /// The rules about duplicates that are not skipped.
 #[derive(Debug, Clone, Copy)]
@@ -91,37 +90,45 @@ pub(super) fn is_in(session: &Session, hash: Expr, set: &ScalarValue) -> Result<
         .is_true())
 }
 
-/// The hashes of keys that occur more than once; `None` where there are none.
-pub(super) async fn repeated_keys(
+/// What the first, narrow pass finds.
+#[derive(Debug)]
+pub(super) struct Repeats {
+    /// Rows of the table.
+    pub rows_in: u64,
+    /// The hashes of keys that occur more than once; `None` where there are none.
+    pub keys: Option<ScalarValue>,
+}
+
+/// Counts the rows and finds the keys that occur more than once.
+pub(super) async fn repeats(
     session: &Session,
     judged: &DataFrame,
-    active: Active,
-) -> Result<Option<ScalarValue>> {
-    let hash = active.key_hash(session)?;
+    active: Option<Active>,
+) -> Result<Repeats> {
+    let mut measures = vec![count(lit(1)).alias("rows_in")];
+    if let Some(active) = active {
+        let hash = active.key_hash(session)?;
+        let repeated = session.context().udaf("repeated_hashes");
+        let repeated = repeated.map_err(planning("the search for repeated keys"))?;
+        measures.push(repeated.call(vec![hash]).alias("keys"));
+    }
     let frame = judged
         .clone()
-        .filter(ident(active.key).is_not_null())
-        .and_then(|frame| frame.select(vec![hash.alias("hash")]))
-        .and_then(|frame| frame.aggregate(vec![ident("hash")], vec![count(lit(1)).alias("n")]))
-        .and_then(|frame| frame.filter(ident("n").gt(lit(1_i64))))
-        .and_then(|frame| frame.select(vec![ident("hash")]))
-        .and_then(|frame| frame.limit(0, Some(MAX_KEYS + 1)))
+        .aggregate(vec![], measures)
         .map_err(planning("the search for repeated keys"))?;
     let batches = session.collect(frame).await?;
-    let hashes: Vec<u64> = rows::unsigned(&batches, "hash")?
-        .into_iter()
-        .flatten()
-        .collect();
-    if hashes.len() > MAX_KEYS {
-        return Err(Error::new(
-            ErrorKind::ResourceExhausted,
-            format!("more than {MAX_KEYS} values of the key occur more than once"),
-        )
-        .with_hint(format!(
-            "skip the rules with -p skip={EXACT_DUPLICATE},{DUPLICATE_KEY}"
-        )));
-    }
-    Ok((!hashes.is_empty()).then(|| hash_set(hashes)))
+    let rows_in = rows::integers(&batches, "rows_in")?;
+    let rows_in = rows_in.into_iter().flatten().next().unwrap_or(0);
+    let keys = batches
+        .first()
+        .and_then(|batch| batch.column_by_name("keys"))
+        .and_then(|keys| keys.as_binary_opt::<i32>())
+        .filter(|keys| !keys.is_empty() && keys.is_valid(0) && !keys.value(0).is_empty())
+        .map(|keys| ScalarValue::Binary(Some(keys.value(0).to_vec())));
+    Ok(Repeats {
+        rows_in: u64::try_from(rows_in).unwrap_or(0),
+        keys,
+    })
 }
 
 /// A trusted row whose key may occur more than once.
@@ -135,7 +142,6 @@ pub(super) struct Candidate {
     pub source: String,
     pub position: i64,
     pub place: u64,
-    pub repairs: i64,
 }
 
 /// What is decided about candidates.
@@ -147,8 +153,6 @@ pub(super) struct Decisions {
     pub losers: Vec<u64>,
     /// Positions of both.
     pub positions: Vec<i64>,
-    /// Repairs of the rows that stay.
-    pub kept_repairs: Vec<i64>,
 }
 
 /// Decides which candidates stay.
@@ -184,9 +188,7 @@ pub(super) fn decide(mut candidates: Vec<Candidate>, active: Active) -> Decision
         }
         for (at, row) in originals.into_iter().enumerate() {
             let is_winner = winner.is_some_and(|(winner, _)| winner == at);
-            if active.key_code.is_none() || is_winner {
-                decisions.kept_repairs.push(row.repairs);
-            } else {
+            if active.key_code.is_some() && !is_winner {
                 decisions.losers.push(row.place);
                 decisions.positions.push(row.position);
             }

@@ -24,14 +24,14 @@ use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::{JobSpec, ParamKind, Params};
-use emporia_engine::job::{Branch, Check, Job, JobRun, Output};
+use emporia_engine::job::{Branch, Check, Job, JobRun, Output, Settled, Tally};
 use emporia_engine::session::Session;
 
 use crate::literal_table::literal_table;
 use crate::params::{choice, names, output, param};
 use crate::tables::planning;
 use duplicates::Active;
-use judge::{CODE, Judge};
+use judge::{CODE, Judge, REPAIRS};
 use rules::{Action, RuleSet};
 use source::{POSITION, SOURCE, Source};
 use survey::Survey;
@@ -104,58 +104,61 @@ async fn run(session: &Session, set: &RuleSet, table: &str, skip: &[String]) -> 
     let source = Source::open(session, table, set).await?;
     let judge = Judge::new(set, &source, skip)?;
     let judged = source.judged(&judge)?;
-    let (decided, survey) = decide(session, set, &source, &judge, judged).await?;
-    survey.check(&judge, table)?;
+    let (decided, rows_in) = decide(session, set, &source, &judge, judged).await?;
     let frame = routed(&source, &judge, decided, table).map_err(planning("the cleaned table"))?;
-    let counters = survey.to_batch(&judge, table)?;
-    Ok(JobRun {
-        outputs: vec![
-            Output::Split {
-                frame,
-                route: ROUTE.into(),
-                branches: branches(&source, set),
-            },
-            Output::Table {
+    let branches = branches(&source, set);
+    let split = Output::Split {
+        frame,
+        route: ROUTE.into(),
+        branches,
+    };
+    let context = session.context().clone();
+    let table = table.to_owned();
+    let finish = move |counts| {
+        let survey = Survey::of(counts);
+        survey.check(&judge, &table)?;
+        let counters = survey.to_batch(&judge, &table)?;
+        Ok(Settled {
+            outputs: vec![Output::Table {
                 name: "cleaning_counters".into(),
-                frame: literal_table(session.context(), &counters)?,
-            },
-        ],
-        notes: notes(&survey, &judge, &source),
-        checks: vec![Check::SplitBalances {
-            rows_in: u64::try_from(survey.rows_in()).unwrap_or_default(),
-        }],
+                frame: literal_table(&context, &counters)?,
+            }],
+            notes: notes(&survey, &judge, &source),
+        })
+    };
+    Ok(JobRun {
+        outputs: vec![split],
+        notes: Vec::new(),
+        checks: vec![Check::SplitBalances { rows_in }],
+        tally: Some(Tally {
+            columns: vec![CODE.into(), REPAIRS.into()],
+            finish: Box::new(finish),
+        }),
     })
 }
 
-/// The rows with their final codes, and how many there are of each.
+/// The rows with their final codes, and how many rows there are.
 async fn decide(
     session: &Session,
     set: &RuleSet,
     source: &Source,
     judge: &Judge,
     judged: DataFrame,
-) -> Result<(DataFrame, Survey)> {
+) -> Result<(DataFrame, u64)> {
     let active = Active::of(&set.duplicates, judge);
-    let repeated = match active {
-        Some(active) => duplicates::repeated_keys(session, &judged, active).await?,
-        None => None,
-    };
-    let (Some(active), Some(repeated)) = (active, repeated) else {
-        let survey = survey::count_rows(session, judged.clone()).await?;
-        return Ok((judged, survey));
+    let repeats = duplicates::repeats(session, &judged, active).await?;
+    let (Some(active), Some(repeated)) = (active, repeats.keys) else {
+        return Ok((judged, repeats.rows_in));
     };
     if !source.has_positions {
         let decided = duplicates::numbered(session, judged, active, &repeated)?;
-        let survey = survey::count_rows(session, decided.clone()).await?;
-        return Ok((decided, survey));
+        return Ok((decided, repeats.rows_in));
     }
-    let (mut survey, candidates) =
-        survey::survey(session, judged.clone(), active, &repeated).await?;
+    let candidates = survey::candidates(session, judged.clone(), active, &repeated).await?;
     let decisions = duplicates::decide(candidates, active);
-    survey.add_decisions(&decisions, active);
     let code = decisions.code(session, active)?;
     let decided = with_code(judged, code).map_err(planning("the removal of duplicates"))?;
-    Ok((decided, survey))
+    Ok((decided, repeats.rows_in))
 }
 
 fn with_code(judged: DataFrame, code: Expr) -> PlanResult<DataFrame> {
@@ -188,6 +191,8 @@ fn routed(
         ident(SOURCE),
         ident(POSITION),
         judge.route()?.alias(ROUTE),
+        ident(CODE),
+        ident(REPAIRS),
     ]);
     decided.select(columns)
 }

@@ -34,6 +34,8 @@ pub(super) struct Source {
     pub has_positions: bool,
     has_raw: bool,
     has_flags: bool,
+    /// Columns whose values make the text of a row that came from no text.
+    identity: Vec<String>,
 }
 
 impl Source {
@@ -48,7 +50,15 @@ impl Source {
         let columns = names
             .filter(|name| ![RAW, SOURCE, POSITION, ERROR, FLAGS].contains(&name.as_str()))
             .collect();
+        // Without a key, rows are repeats when what the rules know of them is equal; a number that
+        // an import gave to each line must not tell them apart.
+        let columns: Vec<String> = columns;
+        let identity = match set.duplicates.key {
+            None => set.columns.iter().map(|c| (*c).to_owned()).collect(),
+            Some(_) => columns.clone(),
+        };
         let mut source = Self {
+            identity,
             columns,
             has_errors: has_column(&frame, ERROR),
             has_positions: has_column(&frame, POSITION) && has_column(&frame, SOURCE),
@@ -149,7 +159,7 @@ impl Source {
 
     /// The text of a row that came from no text: `column=value`, separated by commas.
     fn row_text(&self) -> Expr {
-        let parts = self.columns.iter().map(|column| {
+        let parts = self.identity.iter().map(|column| {
             let value = coalesce(vec![cast(ident(column), DataType::Utf8), lit("null")]);
             concat(vec![lit(format!("{column}=")), value])
         });

@@ -1,34 +1,25 @@
-//! One pass over the narrow part of a table that says what cleaning will do: rows per rule, and the
-//! rows whose keys occur more than once.
-//!
-//! Rows that need no decision fall into a handful of groups (rule and repairs); each candidate is a
-//! group of its own. So one aggregation over a single integer yields both.
+//! What cleaning has to know about a table: the rows whose keys occur more than once, and how many
+//! rows each rule is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
-use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::functions_aggregate::expr_fn::{count, max};
-use datafusion::logical_expr::{Expr, cast, lit, when};
+use datafusion::logical_expr::lit;
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::job::TallyRow;
 use emporia_engine::session::Session;
 
-use super::duplicates::{Active, Candidate, Decisions, is_in, place_hash, text_hash};
-use super::judge::{CODE, Judge, REPAIRS};
+use super::duplicates::{Active, Candidate, is_in, place_hash, text_hash};
+use super::judge::{CODE, Judge};
 use super::rules::Action;
 use super::source::{POSITION, SOURCE};
 use crate::period::micros;
 use crate::rows;
 use crate::tables::planning;
-
-/// The bit that tells the group of a candidate from the other groups.
-const CANDIDATE: u64 = 1 << 63;
-/// Factor of the rule in the number of a group; repairs are below it.
-const CODE_FACTOR: i64 = 1 << 16;
 
 /// Rows by code of the rule and bits of the repairs.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,103 +27,36 @@ pub(super) struct Survey {
     groups: BTreeMap<(i32, i64), i64>,
 }
 
-/// Counts the rows of a table about whose duplicates all is decided.
-pub(super) async fn count_rows(session: &Session, judged: DataFrame) -> Result<Survey> {
-    let frame = judged
-        .select(vec![group_number().alias("token")])
-        .and_then(|frame| frame.aggregate(vec![ident("token")], vec![count(lit(1)).alias("n")]))
-        .map_err(planning("the survey of the table"))?;
-    let batches = session.collect(frame).await?;
-    let mut survey = Survey::default();
-    let tokens = rows::unsigned(&batches, "token")?;
-    for (token, n) in tokens.into_iter().zip(rows::integers(&batches, "n")?) {
-        survey.add(token.unwrap_or(0), n.unwrap_or(0));
-    }
-    Ok(survey)
-}
-
-/// Counts the rows, and fetches the candidates.
-pub(super) async fn survey(
+/// Fetches the trusted rows whose keys occur more than once.
+pub(super) async fn candidates(
     session: &Session,
     judged: DataFrame,
     active: Active,
     repeated: &ScalarValue,
-) -> Result<(Survey, Vec<Candidate>)> {
-    let is_candidate =
-        ident(CODE)
-            .eq(lit(0_i32))
-            .and(is_in(session, active.key_hash(session)?, repeated)?);
-    let place = place_hash(session)?;
+) -> Result<Vec<Candidate>> {
+    let is_repeated = is_in(session, active.key_hash(session)?, repeated)?;
     let time = match active.latest {
         Some(column) => micros(ident(column)),
         None => lit(0_i64),
     };
-    // Texts are hashed for candidates only: the branches of a CASE are evaluated on their rows.
-    let columns: [(&str, Expr, ScalarValue); 7] = [
-        ("place", place, ScalarValue::UInt64(None)),
-        ("hash", active.key_hash(session)?, ScalarValue::UInt64(None)),
-        (
-            "check",
-            active.check_hash(session)?,
-            ScalarValue::UInt64(None),
-        ),
-        ("text", text_hash(session)?, ScalarValue::UInt64(None)),
-        ("time", time, ScalarValue::Int64(None)),
-        ("position", ident(POSITION), ScalarValue::Int64(None)),
-        ("source", ident(SOURCE), ScalarValue::Utf8(None)),
+    let columns = vec![
+        place_hash(session)?.alias("place"),
+        active.key_hash(session)?.alias("hash"),
+        active.check_hash(session)?.alias("check"),
+        text_hash(session)?.alias("text"),
+        time.alias("time"),
+        ident(POSITION).alias("position"),
+        ident(SOURCE).alias("source"),
     ];
-    let frame = || -> datafusion::error::Result<DataFrame> {
-        let flagged = vec![ident(CODE), ident(REPAIRS), is_candidate.alias("candidate")];
-        let mut passed = flagged;
-        passed.extend(
-            judged
-                .schema()
-                .fields()
-                .iter()
-                .map(|f| f.name().clone())
-                .filter(|name| name != CODE && name != REPAIRS)
-                .map(ident),
-        );
-        let judged = judged.clone().select(passed)?;
-        let mut narrow = Vec::new();
-        for (name, value, null) in columns {
-            narrow.push(
-                when(ident("candidate"), value)
-                    .otherwise(lit(null))?
-                    .alias(name),
-            );
-        }
-        narrow.extend([ident(CODE), ident(REPAIRS)]);
-        let judged = judged.select(narrow)?;
-        let marked = datafusion::logical_expr::bitwise_or(ident("place"), lit(CANDIDATE));
-        let token = when(ident("place").is_not_null(), marked).otherwise(group_number())?;
-        let names = [
-            "place", "hash", "check", "text", "time", "position", "source",
-        ];
-        let mut columns: Vec<Expr> = names.into_iter().map(ident).collect();
-        columns.extend([token.alias("token"), ident(REPAIRS).alias("repairs")]);
-        let mut measures = vec![
-            count(lit(1)).alias("n"),
-            max(ident("repairs")).alias("repairs"),
-        ];
-        measures.extend(names.into_iter().map(|name| max(ident(name)).alias(name)));
-        judged
-            .select(columns)?
-            .aggregate(vec![ident("token")], measures)
-    };
-    let frame = frame().map_err(planning("the survey of the table"))?;
+    let frame = judged
+        .filter(is_repeated)
+        .and_then(|frame| frame.filter(ident(CODE).eq(lit(0_i32))))
+        .and_then(|frame| frame.select(columns))
+        .map_err(planning("the rows with repeated keys"))?;
     read(&session.collect(frame).await?)
 }
 
-/// The number of the group of a row about which nothing is left to decide.
-fn group_number() -> Expr {
-    let number = cast(ident(CODE), DataType::Int64) * lit(CODE_FACTOR) + ident(REPAIRS);
-    cast(number, DataType::UInt64)
-}
-
-fn read(batches: &[RecordBatch]) -> Result<(Survey, Vec<Candidate>)> {
-    let tokens = rows::unsigned(batches, "token")?;
-    let counts = rows::integers(batches, "n")?;
+fn read(batches: &[RecordBatch]) -> Result<Vec<Candidate>> {
     let places = rows::unsigned(batches, "place")?;
     let hashes = rows::unsigned(batches, "hash")?;
     let checks = rows::unsigned(batches, "check")?;
@@ -140,17 +64,11 @@ fn read(batches: &[RecordBatch]) -> Result<(Survey, Vec<Candidate>)> {
     let times = rows::integers(batches, "time")?;
     let positions = rows::integers(batches, "position")?;
     let sources = rows::texts(batches, "source")?;
-    let repairs = rows::integers(batches, "repairs")?;
-    let mut survey = Survey::default();
-    let mut candidates = Vec::new();
-    for (row, token) in tokens.into_iter().enumerate() {
-        let token = token.unwrap_or(0);
-        let n = counts.get(row).copied().flatten().unwrap_or(0);
-        if token & CANDIDATE == 0 {
-            survey.add(token, n);
-            continue;
-        }
-        if n != 1 {
+    let mut seen = HashSet::with_capacity(places.len());
+    let mut candidates = Vec::with_capacity(places.len());
+    for (row, place) in places.into_iter().enumerate() {
+        let place = place.unwrap_or(0);
+        if !seen.insert(place) {
             return Err(Error::internal("two rows of the table have the same place")
                 .with_hint("the columns `_source` and `_position` must tell rows apart"));
         }
@@ -162,31 +80,23 @@ fn read(batches: &[RecordBatch]) -> Result<(Survey, Vec<Candidate>)> {
             time: integer(&times),
             source: sources.get(row).cloned().flatten().unwrap_or_default(),
             position: integer(&positions).unwrap_or(0),
-            place: unsigned(&places),
-            repairs: integer(&repairs).unwrap_or(0),
+            place,
         });
     }
-    Ok((survey, candidates))
+    Ok(candidates)
 }
 
 impl Survey {
-    fn add(&mut self, token: u64, n: i64) {
-        let token = i64::try_from(token).unwrap_or(0);
-        let code = i32::try_from(token / CODE_FACTOR).unwrap_or(0);
-        *self.groups.entry((code, token % CODE_FACTOR)).or_default() += n;
-    }
-
-    /// Adds the candidates as they were decided about.
-    pub(super) fn add_decisions(&mut self, decisions: &Decisions, active: Active) {
-        let mut add = |code: Option<i32>, repairs: i64, n: usize| {
-            let n = i64::try_from(n).unwrap_or(i64::MAX);
-            *self.groups.entry((code.unwrap_or(0), repairs)).or_default() += n;
-        };
-        add(active.exact_code, 0, decisions.exact.len());
-        add(active.key_code, 0, decisions.losers.len());
-        for repairs in &decisions.kept_repairs {
-            add(None, *repairs, 1);
+    /// The counts of a pass over the rows by `_code` and `_repairs`.
+    pub(super) fn of(counts: Vec<TallyRow>) -> Self {
+        let mut survey = Self::default();
+        for count in counts {
+            let value = |at: usize| count.values.get(at).copied().unwrap_or(0);
+            let code = i32::try_from(value(0)).unwrap_or(0);
+            let rows = i64::try_from(count.rows).unwrap_or(i64::MAX);
+            *survey.groups.entry((code, value(1))).or_default() += rows;
         }
+        survey
     }
 
     /// Rows of the whole table.

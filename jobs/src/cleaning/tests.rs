@@ -27,7 +27,9 @@ fn raw_table(session: &Session, name: &str, rows: &str) {
 async fn clean(session: &Session, set: &str, table: &str, skip: &[&str]) -> JobRun {
     let set = sets::find(set).expect("a rule set");
     let skip: Vec<String> = skip.iter().map(|s| (*s).to_owned()).collect();
-    run(session, set, table, &skip).await.expect("a run")
+    let mut run = run(session, set, table, &skip).await.expect("a run");
+    run.settle(session).await.expect("the counters");
+    run
 }
 
 /// Rows of the rules that any row breaks, and the totals.

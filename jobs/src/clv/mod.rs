@@ -168,6 +168,7 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
         ],
         notes,
         checks: Vec::new(),
+        tally: None,
     })
 }
 

@@ -130,6 +130,7 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
         }],
         notes: notes(&cells, &grid),
         checks: Vec::new(),
+        tally: None,
     })
 }
 

@@ -139,6 +139,7 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
         }],
         notes: Vec::new(),
         checks: Vec::new(),
+        tally: None,
     };
     if let Some(currency) = &totals.currency {
         run.notes.push(format!("amounts are in {currency}"));

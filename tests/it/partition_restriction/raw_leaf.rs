@@ -34,7 +34,11 @@ use emporia_engine::state::{client_state, planning_state, runtime, session_confi
 use tokio::net::TcpListener;
 
 fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("value", DataType::Int64, false)]))
+    Arc::new(Schema::new(vec![Field::new(
+        "value",
+        DataType::Int64,
+        false,
+    )]))
 }
 
 /// A leaf with several partitions.
@@ -53,7 +57,11 @@ impl RawLeaf {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { n_partitions, n_rows, properties }
+        Self {
+            n_partitions,
+            n_rows,
+            properties,
+        }
     }
 }
 
@@ -146,7 +154,10 @@ impl LogicalExtensionCodec for LogicalCodec {
         _: SchemaRef,
         _: &TaskContext,
     ) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(RawTable { n_partitions: bytes[0].into(), n_rows: bytes[1].into() }))
+        Ok(Arc::new(RawTable {
+            n_partitions: bytes[0].into(),
+            n_rows: bytes[1].into(),
+        }))
     }
 
     fn try_encode_table_provider(
@@ -173,9 +184,10 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match bytes {
-            [b'R', n_partitions, n_rows] => {
-                Ok(Arc::new(RawLeaf::new((*n_partitions).into(), (*n_rows).into())))
-            }
+            [b'R', n_partitions, n_rows] => Ok(Arc::new(RawLeaf::new(
+                (*n_partitions).into(),
+                (*n_rows).into(),
+            ))),
             _ => self.0.try_decode(bytes, inputs, context, converter),
         }
     }
@@ -213,6 +225,7 @@ impl Cluster {
         let producer = config.clone();
         let scheduler = SchedulerConfig {
             bind_port: port,
+            min_ready_executors: 2,
             override_logical_codec: Some(Arc::new(LogicalCodec::default())),
             override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
             override_config_producer: Some(Arc::new(move || producer.clone())),
@@ -220,7 +233,8 @@ impl Cluster {
             ..SchedulerConfig::default()
         };
         let cluster = BallistaCluster::new_from_config(&scheduler).await.unwrap();
-        let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(scheduler));
+        let server =
+            create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(scheduler));
         let server = server.await.unwrap();
         let watched = server.clone();
         tokio::spawn(start_grpc_service_with_listener(listener, server));
@@ -245,22 +259,48 @@ impl Cluster {
             work_dirs.push(work_dir);
         }
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        while watched.state.executor_manager.get_alive_executors().len() < 2 {
-            assert!(tokio::time::Instant::now() < deadline, "the executors did not register");
+        while !watched.is_ready() {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "the executors did not register"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Self { url: format!("http://127.0.0.1:{port}"), config, _work_dirs: work_dirs }
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            config,
+            _work_dirs: work_dirs,
+        }
     }
 
     pub(super) async fn count(&self, n_partitions: usize, n_rows: usize) -> usize {
         let state = client_state(self.config.clone(), runtime(None).unwrap(), &self.url).unwrap();
         let context = SessionContext::new_with_state(state);
-        context.register_table("t", Arc::new(RawTable { n_partitions, n_rows })).unwrap();
+        context
+            .register_table(
+                "t",
+                Arc::new(RawTable {
+                    n_partitions,
+                    n_rows,
+                }),
+            )
+            .unwrap();
         let frame = context.sql("SELECT value FROM t").await.unwrap();
-        frame.collect().await.unwrap().iter().map(RecordBatch::num_rows).sum()
+        frame
+            .collect()
+            .await
+            .unwrap()
+            .iter()
+            .map(RecordBatch::num_rows)
+            .sum()
     }
 }
 
 async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

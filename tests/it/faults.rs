@@ -1,0 +1,19 @@
+//! What happens to jobs when the processes of a cluster are killed or told to end.
+//!
+//! The clusters are the built programs. A fault comes when a job has done half of its stages, which
+//! a run without a fault has counted, so that slow machines do not shift it. The tests take turns,
+//! else they would disturb each other's clocks.
+
+mod cluster;
+mod executor;
+mod job;
+mod same_rows;
+mod scheduler;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Waits until no other test of this module computes.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
