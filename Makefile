@@ -12,7 +12,7 @@ build: ## build the three programs (optimised)
 demo: ## generate a small shop, run every job on a local cluster, show and write the results
 	cargo run --release --bin emporia -- demo
 
-test: ## run all tests
+test: build ## run all tests (the programs are built first: tests run them)
 	cargo test --release --workspace
 
 lint: ## formatting, clippy and rustdoc, warnings as errors

@@ -1,10 +1,18 @@
 //! Tests over more than one crate.
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod golden_cdnow;
+#[cfg(test)]
 mod golden_online_retail;
+#[cfg(test)]
 mod partition_restriction;
+#[cfg(test)]
 mod publishing;
+#[cfg(test)]
 mod slt;
+#[cfg(test)]
 mod tidy;
