@@ -1,6 +1,7 @@
 //! Runs a job's outputs into files and publishes them as one result set.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::prelude::DataFrame;
@@ -190,7 +191,7 @@ async fn write_output(
     written: &mut Written,
 ) -> Result<u64> {
     let (state, plan) = frame.into_parts();
-    let schema = plan.schema().inner().clone();
+    let schema = Arc::clone(plan.schema().inner());
     let mut outputs: Vec<PublishedOutput> = Vec::new();
     for branch in &write.branches {
         let names = schema_to_names(&schema);

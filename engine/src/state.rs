@@ -55,9 +55,6 @@ pub fn session_config(options: &EngineOptions) -> SessionConfig {
         // The job id comes with the answer to the submission, so that a query can be cancelled and
         // its progress shown from the start; pushed, it would come with the end.
         .set_bool("ballista.client.pull", true)
-        // Sorting both sides of a join costs more than hashing one. A hash join does not spill: a
-        // build side that does not fit is an error that says so, see `docs/decisions.md`.
-        .set_bool("datafusion.optimizer.prefer_hash_join", true)
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(

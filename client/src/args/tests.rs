@@ -1,3 +1,5 @@
+//! Unit tests of `args`.
+
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 

@@ -1,3 +1,5 @@
+//! Unit tests of `output`.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{

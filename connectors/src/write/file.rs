@@ -38,7 +38,7 @@ pub(super) struct BranchWriter {
 
 enum Sink {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
-    Text { writer: BufWriter, bytes: u64 },
+    Text { writer: Box<BufWriter>, bytes: u64 },
 }
 
 impl BranchWriter {
@@ -141,7 +141,10 @@ impl Sink {
                     .map_err(parquet_error)?;
                 Self::Parquet(Box::new(writer))
             }
-            FileFormat::Csv | FileFormat::Json => Self::Text { writer, bytes: 0 },
+            FileFormat::Csv | FileFormat::Json => Self::Text {
+                writer: Box::new(writer),
+                bytes: 0,
+            },
         })
     }
 }

@@ -1,3 +1,5 @@
+//! Unit tests of `config`.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Unit tests of `job`.
+
 use super::*;
 use crate::error::ErrorKind;
 

@@ -1,3 +1,5 @@
+//! Unit tests of `cleaning`.
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;

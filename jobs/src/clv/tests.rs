@@ -1,3 +1,5 @@
+//! Unit tests of `clv`.
+
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
 use emporia_engine::Session;

@@ -1,3 +1,5 @@
+//! Unit tests of `cohort`.
+
 use emporia_engine::Session;
 use emporia_models::bg_nbd::BgNbd;
 use emporia_models::gamma_gamma::GammaGamma;

@@ -1,3 +1,5 @@
+//! Unit tests of `revenue`.
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Int32Array, Int64Array, RecordBatch, StringArray};

@@ -1,3 +1,5 @@
+//! Unit tests of `describe`.
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};

@@ -1,3 +1,5 @@
+//! Unit tests of `header`.
+
 use super::*;
 
 const HEADER: &str = "\

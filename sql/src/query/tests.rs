@@ -1,3 +1,5 @@
+//! Unit tests of `query`.
+
 use crate::job::SqlJob;
 
 const HEADER: &str = "\

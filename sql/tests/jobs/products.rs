@@ -84,7 +84,9 @@ async fn d16_products_add_up_to_the_orders() -> TestResult {
 async fn top_products_state_ties() -> TestResult {
     let context = context(&TABLES)?;
     let columns = ["rank", "product_id", "units", "revenue", "is_tied"];
-    let rows = run(&context, "top_products", &[("top", "3")], &columns).await?;
+    let mut rows = run(&context, "top_products", &[("top", "3")], &columns).await?;
+    // Taking some of the columns gives up the order of the query.
+    rows.sort();
     assert_eq!(
         rows,
         [

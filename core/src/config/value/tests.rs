@@ -1,3 +1,5 @@
+//! Unit tests of `value`.
+
 use super::super::keys;
 use super::*;
 use crate::error::Result;
