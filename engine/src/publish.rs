@@ -208,7 +208,7 @@ async fn write_output(
     let names: Vec<_> = write.branches.iter().map(|b| b.output.clone()).collect();
     let node = StagedWriteNode::try_new(write, plan).map_err(query_error)?;
     let plan = LogicalPlan::Extension(Extension {
-        node: std::sync::Arc::new(node),
+        node: Arc::new(node),
     });
     let mut n_rows = 0;
     for batch in session.collect(DataFrame::new(state, plan)).await? {
