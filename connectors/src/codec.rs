@@ -1,6 +1,6 @@
 //! How Emporia's tables, logical nodes and plan nodes cross the wire.
 //!
-//! Both codecs wrap an inner one (Ballista's): a message that starts with [`MAGIC`] is ours, any
+//! Both codecs wrap an inner one (Ballista's): a message that starts with `MAGIC` is ours, any
 //! other is passed on. A message holds a recipe only, never a connection or a secret.
 
 use std::str::FromStr;

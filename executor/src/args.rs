@@ -9,7 +9,7 @@ use emporia_core::error::Result;
 
 /// Runs tasks and serves their results.
 ///
-/// Each flag overrides the key of the same name in the section [executor] of the configuration
+/// Each flag overrides the key of the same name in the section `[executor]` of the configuration
 /// file and its variable EMPORIA_EXECUTOR__KEY.
 #[derive(Debug, Clone, Default, PartialEq, Parser)]
 #[command(name = "emporia-executor", version)]

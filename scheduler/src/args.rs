@@ -9,7 +9,7 @@ use emporia_core::error::Result;
 
 /// Plans queries and hands their tasks to executors.
 ///
-/// Each flag overrides the key of the same name in the section [scheduler] of the configuration
+/// Each flag overrides the key of the same name in the section `[scheduler]` of the configuration
 /// file and its variable EMPORIA_SCHEDULER__KEY.
 #[derive(Debug, Clone, Default, PartialEq, Parser)]
 #[command(name = "emporia-scheduler", version)]
