@@ -18,7 +18,7 @@ test: build ## run all tests (the programs are built first: tests run them)
 lint: ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps
 
 fmt: ## format the code
 	cargo fmt --all

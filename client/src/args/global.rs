@@ -20,7 +20,7 @@ pub struct GlobalArgs {
     /// Show the causes of an error.
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Where to run: local[N] inside this process, or http://host:port.
+    /// Where to run: `local[N]` inside this process, or http://host:port.
     #[arg(long, global = true, value_parser = setting("client.cluster"), help_heading = "Settings")]
     pub cluster: Option<String>,
     /// File with the tables.

@@ -91,7 +91,7 @@ impl GammaGamma {
 
 /// Pearson correlation of frequency and mean value over customers; `None` where either is constant.
 ///
-/// The model assumes none. Values beyond ±0.3 are called weak by [`fit`].
+/// The model assumes none. Values beyond ±0.3 are called weak by `fit`.
 #[must_use]
 pub fn correlation(observations: &[SpendObservation]) -> Option<f64> {
     let weighted_mean = |value: &dyn Fn(&SpendObservation) -> f64| {
