@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -130,17 +132,33 @@ impl Session {
     /// Plans one SQL statement; makes the catalog tables that it names known first.
     ///
     /// # Errors
+    /// Those of [`Session::tables_in`], [`Session::prepare`] and [`Session::plan`].
+    pub async fn sql(&self, text: &str) -> Result<DataFrame> {
+        let names = self.tables_in(text).map_err(query_error)?;
+        self.prepare(names.iter().map(String::as_str)).await?;
+        self.plan(text).await.map_err(query_error)
+    }
+
+    /// The tables that a SQL statement names.
+    ///
+    /// # Errors
     /// DataFusion's own, so that the caller can point at the place in the text.
-    pub async fn sql(&self, text: &str) -> Result<DataFrame, datafusion::error::DataFusionError> {
+    pub fn tables_in(&self, text: &str) -> Result<Vec<String>, DataFusionError> {
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let statement = state.sql_to_statement(text, &dialect)?;
-        let names: Vec<_> = state.resolve_table_references(&statement)?;
-        let names: Vec<_> = names.iter().map(|name| name.table()).collect();
-        self.prepare(names)
-            .await
-            .map_err(emporia_connectors::error::to_datafusion)?;
-        self.context.sql(text).await
+        let names = state.resolve_table_references(&statement)?;
+        Ok(names.iter().map(|name| name.table().to_owned()).collect())
+    }
+
+    /// Plans one SQL statement over the tables that are known. Tables are inputs: a statement that
+    /// writes to them is refused, because it would change another team's data.
+    ///
+    /// # Errors
+    /// DataFusion's own, so that the caller can point at the place in the text.
+    pub async fn plan(&self, text: &str) -> Result<DataFrame, DataFusionError> {
+        let read_only = SQLOptions::new().with_allow_dml(false);
+        self.context.sql_with_options(text, read_only).await
     }
 
     /// Starts a query. It survives the loss of executors, see [`Query::next`].

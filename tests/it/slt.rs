@@ -10,7 +10,7 @@ use emporia_core::catalog::Catalog;
 use emporia_core::error::Error;
 use emporia_e2e::sandbox::{Sandbox, cells, single_process};
 use emporia_e2e::workspace;
-use emporia_engine::{EngineOptions, Session, query_error};
+use emporia_engine::{EngineOptions, Session};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
 struct Database {
@@ -46,7 +46,7 @@ impl AsyncDB for Database {
             "$DATA",
             &workspace().join("tests/slt/data").display().to_string(),
         );
-        let frame = self.session.sql(&sql).await.map_err(query_error)?;
+        let frame = self.session.sql(&sql).await?;
         let fields = frame.schema().fields().clone();
         if fields.is_empty() {
             self.session.collect(frame).await?;

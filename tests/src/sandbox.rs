@@ -74,10 +74,7 @@ pub fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::error::
 /// # Errors
 /// Of planning or running it.
 pub async fn query(session: &Session, sql: &str) -> Result<Vec<Vec<String>>> {
-    let frame = session
-        .sql(sql)
-        .await
-        .map_err(emporia_engine::query_error)?;
+    let frame = session.sql(sql).await?;
     let batches = session.collect(frame).await?;
     cells(&batches).map_err(|e| emporia_core::Error::internal(e.to_string()))
 }

@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::DataFrame;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_engine::{Session, query_error};
@@ -134,25 +133,13 @@ pub(super) async fn plan(session: &Session, source: &Source<'_>, text: &str) -> 
         tables.extend(session.catalog().tables.keys().cloned());
         planning_error(describe_error(*source, &error, &tables), error)
     };
-    let state = context.state();
-    let dialect = state.config_options().sql_parser.dialect;
-    let statement = state.sql_to_statement(text, &dialect).map_err(describe)?;
-    let names = state
-        .resolve_table_references(&statement)
-        .map_err(describe)?;
+    let names = session.tables_in(text).map_err(describe)?;
     if describes_catalog(text) {
         prepare_all(session).await;
     } else {
-        session
-            .prepare(names.iter().map(|name| name.table()))
-            .await?;
+        session.prepare(names.iter().map(String::as_str)).await?;
     }
-    // Tables are inputs: what writes to them would change another team's data.
-    let read_only = SQLOptions::new().with_allow_dml(false);
-    context
-        .sql_with_options(text, read_only)
-        .await
-        .map_err(describe)
+    session.plan(text).await.map_err(describe)
 }
 
 /// An error of planning: nothing was started, except where a statement such as CREATE TABLE AS ran
