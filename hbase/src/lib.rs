@@ -1,0 +1,1 @@
+//! A client of HBase's Thrift gateway that loses no row.
