@@ -1,7 +1,7 @@
 # Everyday commands. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt docs deny bench clean-demo
+.PHONY: help build demo test test-faults test-compose services-up services-down bench-storage lint fmt docs deny bench clean-demo
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -12,8 +12,20 @@ build: ## build the three programs (optimised)
 demo: ## generate a small shop, run every job on a local cluster, show and write the results
 	cargo run --release --bin emporia -- demo
 
-test: build ## run all tests (the programs are built first: tests run them)
-	cargo test --release --workspace
+test: build ## run all tests, against real servers (the programs are built first: tests run them)
+	tests/services/with cargo test --release --workspace
+
+test-faults: build ## break HBase and the cluster ten times in each way, and print what came of it
+	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --release --workspace --test it -- --nocapture storage::faults
+
+services-up: ## start real HDFS, HBase and MongoDB-protocol servers for the tests
+	tests/services/services up
+
+services-down: ## stop them
+	tests/services/services down
+
+test-compose: ## build the images, start the stack of docker/ and break it (needs Docker; see tests/compose/run --help)
+	tests/compose/run
 
 lint: ## formatting, clippy and rustdoc, warnings as errors
 	cargo fmt --all --check
@@ -32,5 +44,12 @@ deny: ## check licences, advisories and sources (needs cargo-deny)
 bench: ## compare with DuckDB, Spark, Sail and DataFusion (needs Python 3 and Java 17; installs the peers in a venv)
 	benches/run
 
+bench-storage: ## compare the connectors with other clients of the same servers
+	tests/services/with benches/storage
+
 clean-demo: ## remove what the demo wrote
 	rm -rf emporia-demo
+
+.PHONY: test-helm
+test-helm: ## check the Helm chart, with a real API server (needs Go and Python 3.11)
+	tests/helm/run

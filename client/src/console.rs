@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+pub(crate) use emporia_core::text::{count, grouped};
+
 /// Where remarks and progress go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Console {
@@ -69,19 +71,6 @@ pub(crate) fn write_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// A number with commas between the thousands.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number of bytes for reading.
 pub(crate) fn size(bytes: u64) -> String {
     let bytes = bytes as f64;
@@ -97,31 +86,14 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-/// `1 file`, `2 files`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    let plural = match number {
-        1 => "",
-        _ if noun.ends_with('s') => "es",
-        _ => "s",
-    };
-    format!("{} {noun}{plural}", grouped(number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_readable() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_000), "1,000");
-        assert_eq!(grouped(1_234_567), "1,234,567");
+    fn sizes_are_readable() {
         assert_eq!(size(512), "512 B");
         assert_eq!(size(1_536), "1.5 KiB");
         assert_eq!(size(88 << 20), "88.0 MiB");
-        assert_eq!(count(1, "row"), "1 row");
-        assert_eq!(count(2_000, "row"), "2,000 rows");
-        assert_eq!(count(3, "process"), "3 processes");
     }
 }

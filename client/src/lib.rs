@@ -5,6 +5,7 @@
 //! | [`args`] | the flags, parsed into plain structs |
 //! | [`exit`] | messages of errors and exit codes |
 //! | [`local`] | the cluster inside this process |
+//! | [`port`] | free ports for the processes of a cluster |
 //!
 //! Standard output carries results and nothing else; whatever is said about them goes to standard
 //! error.
@@ -12,6 +13,7 @@
 pub mod args;
 pub mod exit;
 pub mod local;
+pub mod port;
 
 mod cluster;
 mod commands;
@@ -20,9 +22,9 @@ mod interrupt;
 mod output;
 mod progress;
 mod registry;
-mod rest;
 mod settings;
 mod target;
+mod type_name;
 
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::telemetry;

@@ -1,15 +1,20 @@
 //! A cluster inside the client's process: one scheduler and at least two executors, over real
 //! sockets and with the same code as the separate processes, so that what works here works there.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emporia_core::config::{ExecutorSettings, SchedulerSettings};
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::shutdown::ShutdownToken;
+use emporia_engine::Stores;
+use emporia_engine::rest::Rest;
 use emporia_executor::Executor;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::port::{LOOPBACK, free_ports};
 
 /// Fewer executors would hide faults that only show when a stage is spread.
 const MIN_EXECUTORS: usize = 2;
@@ -17,7 +22,6 @@ const MIN_EXECUTORS: usize = 2;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two looks at the scheduler's readiness.
 const READY_POLL: Duration = Duration::from_millis(5);
-const LOOPBACK: &str = "127.0.0.1";
 
 /// A running in-process cluster; ends when dropped.
 pub struct LocalCluster {
@@ -32,15 +36,15 @@ impl LocalCluster {
     ///
     /// # Errors
     /// Where a port or folder cannot be had, or the executors do not register in time.
-    pub async fn start(n: usize) -> Result<Self> {
-        Self::start_with(&[1].repeat(n.max(MIN_EXECUTORS))).await
+    pub async fn start(n: usize, stores: &Arc<Stores>) -> Result<Self> {
+        Self::start_with(&[1].repeat(n.max(MIN_EXECUTORS)), stores).await
     }
 
     /// Starts a scheduler and one executor for each element of `slots`, with that many task slots.
     ///
     /// # Errors
     /// As of [`LocalCluster::start`].
-    pub async fn start_with(slots: &[usize]) -> Result<Self> {
+    pub async fn start_with(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {
         let failed = |e: std::io::Error| {
             Error::new(ErrorKind::Failed, "cannot start the local cluster").with_source(e)
         };
@@ -54,6 +58,7 @@ impl LocalCluster {
         let min_executors = slots.len();
         let scheduler = tokio::spawn(emporia_scheduler::serve(
             settings,
+            stores.settings().clone(),
             listener,
             ShutdownToken::new(),
         ));
@@ -63,17 +68,18 @@ impl LocalCluster {
             .map_err(failed)?;
         let mut executors = Vec::with_capacity(slots.len());
         for (index, task_slots) in slots.iter().enumerate() {
+            let [flight_port, grpc_port] = free_ports().map_err(failed)?;
             let settings = ExecutorSettings {
                 id: Some(format!("local-{index}")),
-                flight_port: free_port().await.map_err(failed)?,
-                grpc_port: free_port().await.map_err(failed)?,
+                flight_port,
+                grpc_port,
                 scheduler_url: url.clone(),
                 task_slots: *task_slots,
                 work_dir: work_dir.path().join(format!("executor-{index}")),
                 memory_fraction: ExecutorSettings::default().memory_fraction / min_executors as f64,
                 ..ExecutorSettings::default()
             };
-            executors.push(Executor::spawn(&settings)?);
+            executors.push(Executor::spawn(&settings, stores)?);
         }
         let cluster = Self {
             url,
@@ -92,14 +98,15 @@ impl LocalCluster {
 
     async fn wait_until_ready(&self, n: usize) -> Result<()> {
         let start = Instant::now();
-        let address = format!("{}/api/executors", self.url);
+        let scheduler = Rest::new(&self.url)?;
         while start.elapsed() < START_TIMEOUT {
             if self.scheduler.is_finished() || self.executors.iter().any(Executor::is_finished) {
                 break;
             }
-            if let Ok(answer) = reqwest::get(&address).await
-                && let Ok(serde_json::Value::Array(found)) = answer.json().await
-                && found.len() >= n
+            if scheduler
+                .executors()
+                .await
+                .is_ok_and(|found| found.len() >= n)
             {
                 return Ok(());
             }
@@ -116,9 +123,4 @@ impl Drop for LocalCluster {
     fn drop(&mut self) {
         self.scheduler.abort();
     }
-}
-
-/// A port that was free a moment ago. Ballista's executor takes port numbers, not listeners.
-async fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((LOOPBACK, 0)).await?.local_addr()?.port())
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use emporia_core::error::Result;
 use emporia_engine::Session;
 use emporia_engine::query::ActiveQueries;
+use emporia_engine::rest::{JobInfo, Rest, StagesInfo};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::console::{Console, ProgressMode, count, grouped, write_line};
-use crate::rest::{JobInfo, Rest, StagesInfo};
 
 /// A query that is done by then shows nothing.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -131,10 +131,10 @@ fn detail(job: &JobInfo, stages: &StagesInfo) -> String {
 
 #[cfg(test)]
 mod tests {
+    use emporia_engine::rest::{StageInfo, TaskInfo};
     use serde_json::json;
 
     use super::*;
-    use crate::rest::{StageInfo, TaskInfo};
 
     #[test]
     fn a_line_says_how_far_the_job_is() {

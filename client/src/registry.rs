@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn summaries_read_alike() -> Result<()> {
+        for entry in builtin()? {
+            let spec = entry.job.spec();
+            let summary = &spec.summary;
+            assert!(summary.starts_with(char::is_uppercase), "{}", spec.name);
+            assert!(!summary.ends_with('.'), "{}", spec.name);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn an_unknown_job_names_the_nearest() {
         let error = find("sales_by_mont").err();
         assert_eq!(error.as_ref().map(Error::kind), Some(ErrorKind::NotFound));

@@ -1,10 +1,12 @@
 //! The effective settings of the client and its table catalog.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use emporia_core::catalog::Catalog;
 use emporia_core::config::{ClientSettings, Effective, Loader};
 use emporia_core::error::Result;
+use emporia_engine::Stores;
 
 use crate::args::GlobalArgs;
 use crate::console::Console;
@@ -16,6 +18,8 @@ const DEFAULT_FILE: &str = "emporia.toml";
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) settings: ClientSettings,
+    /// The stores that the client and an in-process cluster reach.
+    pub(crate) stores: Arc<Stores>,
     pub(crate) effective: Vec<Effective>,
     pub(crate) console: Console,
     pub(crate) is_verbose: bool,
@@ -36,6 +40,7 @@ impl Context {
         let loaded = loader.load()?;
         Ok(Self {
             settings: loaded.settings,
+            stores: Stores::new(loaded.stores),
             effective: loaded.effective,
             console: Console::new(args.quiet, args.no_progress),
             is_verbose: args.verbose,

@@ -1,14 +1,15 @@
 //! Where queries run: from the settings to an open session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use emporia_core::catalog::Catalog;
 use emporia_core::config::Cluster;
 use emporia_core::error::Result;
-use emporia_engine::{EngineOptions, Session, Target};
+use emporia_engine::rest::Rest;
+use emporia_engine::{EngineOptions, Session, Stores, Target};
 
 use crate::local::LocalCluster;
-use crate::rest::Rest;
 use crate::settings::Context;
 
 /// Patience with a remote scheduler that does not answer.
@@ -19,6 +20,7 @@ pub(crate) struct Connection {
     pub(crate) session: Session,
     pub(crate) url: String,
     options: EngineOptions,
+    stores: Arc<Stores>,
     _local: Option<LocalCluster>,
 }
 
@@ -27,24 +29,35 @@ impl Connection {
     pub(crate) async fn open(context: &Context, catalog: Catalog) -> Result<Self> {
         let (url, local, total_slots) = match &context.settings.cluster {
             Cluster::Local { executors } => {
-                let cluster = LocalCluster::start(*executors).await?;
+                let cluster = LocalCluster::start(*executors, &context.stores).await?;
                 (cluster.url().to_owned(), Some(cluster), *executors)
             }
             Cluster::Remote { url } => (url.clone(), None, remote_slots(url).await?),
         };
         let options = engine_options(context, total_slots);
-        let session = Session::open(catalog, Target::Scheduler(url.clone()), &options)?;
+        let session = Session::open(
+            catalog,
+            Target::Scheduler(url.clone()),
+            &options,
+            &context.stores,
+        )?;
         Ok(Self {
             session,
             url,
             options,
+            stores: Arc::clone(&context.stores),
             _local: local,
         })
     }
 
     /// Another session on the same cluster, over other tables.
     pub(crate) fn session_over(&self, catalog: Catalog) -> Result<Session> {
-        Session::open(catalog, Target::Scheduler(self.url.clone()), &self.options)
+        Session::open(
+            catalog,
+            Target::Scheduler(self.url.clone()),
+            &self.options,
+            &self.stores,
+        )
     }
 }
 
@@ -82,7 +95,12 @@ async fn remote_slots(url: &str) -> Result<usize> {
 /// Fails within seconds where nobody listens at `url`.
 pub(crate) async fn reach(url: &str) -> Result<()> {
     let target = Target::Scheduler(url.to_owned());
-    Session::open(Catalog::default(), target, &EngineOptions::default())?
-        .check_reachable(REACH_TIMEOUT)
-        .await
+    Session::open(
+        Catalog::default(),
+        target,
+        &EngineOptions::default(),
+        &Arc::default(),
+    )?
+    .check_reachable(REACH_TIMEOUT)
+    .await
 }

@@ -23,7 +23,9 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use serde::{Deserialize, Serialize};
 
-use crate::delimited::{DelimitedSource, DelimitedTable, SOURCE_KIND};
+use crate::delimited::{self, DelimitedSource, DelimitedTable};
+use crate::hbase::{self, HBaseSource, HBaseTable};
+use crate::mongodb::{self, CollectionSource, CollectionTable};
 use crate::split::{SplitScanExec, SplitSource};
 use crate::write::{StagedWrite, StagedWriteExec, StagedWriteNode};
 
@@ -32,7 +34,10 @@ const MAGIC: &[u8; 5] = b"EMPO\x01";
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Message {
-    DelimitedTable(Vec<u8>),
+    Table {
+        kind: String,
+        recipe: Vec<u8>,
+    },
     StagedWrite(StagedWrite),
     SplitScan {
         kind: String,
@@ -122,7 +127,7 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
         context: &TaskContext,
     ) -> Result<Arc<dyn TableProvider>> {
         match Message::read(bytes)? {
-            Some(Message::DelimitedTable(recipe)) => Ok(Arc::new(DelimitedTable::decode(&recipe)?)),
+            Some(Message::Table { kind, recipe }) => decode_table(&kind, &recipe),
             Some(other) => internal_err!("unexpected table message {other:?}"),
             None => self
                 .inner
@@ -136,11 +141,19 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
         provider: Arc<dyn TableProvider>,
         buffer: &mut Vec<u8>,
     ) -> Result<()> {
-        if let Some(delimited) = provider.downcast_ref::<DelimitedTable>() {
-            return Message::DelimitedTable(delimited.encode()?).write(buffer);
-        }
-        self.inner
-            .try_encode_table_provider(table, provider, buffer)
+        let (kind, recipe) = if let Some(table) = provider.downcast_ref::<DelimitedTable>() {
+            (delimited::SOURCE_KIND, table.encode()?)
+        } else if let Some(table) = provider.downcast_ref::<HBaseTable>() {
+            (hbase::SOURCE_KIND, table.encode()?)
+        } else if let Some(table) = provider.downcast_ref::<CollectionTable>() {
+            (mongodb::SOURCE_KIND, table.encode()?)
+        } else {
+            return self
+                .inner
+                .try_encode_table_provider(table, provider, buffer);
+        };
+        let kind = kind.to_owned();
+        Message::Table { kind, recipe }.write(buffer)
     }
 
     fn try_decode_file_format(
@@ -213,9 +226,20 @@ impl EmporiaPhysicalCodec {
     }
 }
 
+fn decode_table(kind: &str, recipe: &[u8]) -> Result<Arc<dyn TableProvider>> {
+    match kind {
+        delimited::SOURCE_KIND => Ok(Arc::new(DelimitedTable::decode(recipe)?)),
+        hbase::SOURCE_KIND => Ok(Arc::new(HBaseTable::decode(recipe)?)),
+        mongodb::SOURCE_KIND => Ok(Arc::new(CollectionTable::decode(recipe)?)),
+        _ => plan_err!("no connector has tables of the kind `{kind}`"),
+    }
+}
+
 fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
     match kind {
-        SOURCE_KIND => Ok(Arc::new(DelimitedSource::decode(recipe)?)),
+        delimited::SOURCE_KIND => Ok(Arc::new(DelimitedSource::decode(recipe)?)),
+        hbase::SOURCE_KIND => Ok(Arc::new(HBaseSource::decode(recipe)?)),
+        mongodb::SOURCE_KIND => Ok(Arc::new(CollectionSource::decode(recipe)?)),
         _ => plan_err!("no connector reads splits of the kind `{kind}`"),
     }
 }

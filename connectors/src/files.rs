@@ -12,7 +12,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::execution::object_store::ObjectStoreUrl;
 use emporia_core::catalog::TableDef;
-use emporia_core::error::{Error, ErrorKind, Result, nearest};
+use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -20,9 +20,6 @@ use url::Url;
 
 use crate::delimited::{DelimitedOptions, DelimitedTable, TextFile};
 use crate::published::{PublishedOutput, ResultSet, storage_error};
-
-/// Names of the connectors.
-pub const CONNECTORS: [&str; 3] = ["csv", "json", "parquet"];
 
 /// A location split into its store and the path in it.
 #[derive(Debug, Clone)]
@@ -61,12 +58,12 @@ impl Location {
                 "no store is registered for `{}`",
                 self.store.as_str()
             ))
-            .with_hint("locations are paths or file:// URIs")
+            .with_hint("locations are paths, file:// or hdfs:// URIs, hbase:TABLE or mongodb:DB.COLLECTION")
         })
     }
 }
 
-/// Makes the provider of a table; reads file listings and schemas, so it needs the network.
+/// Makes the provider of a table in files; reads listings and schemas, so it needs the network.
 ///
 /// # Errors
 /// `NotFound` where the location has no files, `InvalidInput` where the definition is wrong,
@@ -76,17 +73,6 @@ pub async fn provider(
     table: &TableDef,
     state: &dyn Session,
 ) -> Result<Arc<dyn TableProvider>> {
-    if !CONNECTORS.contains(&table.connector.as_str()) {
-        let text = format!(
-            "table `{name}` has the unknown connector `{}`",
-            table.connector
-        );
-        let hint = match nearest(&table.connector, CONNECTORS) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("connectors are {}", CONNECTORS.join(", ")),
-        };
-        return Err(Error::invalid(text).with_hint(hint));
-    }
     let location = Location::parse(&table.location)?;
     let store = location.open(state)?;
     if let Some((base, output)) = published(store.as_ref(), &location.path).await? {

@@ -1,5 +1,6 @@
 //! Everything that knows how tables are stored: the shared split scan, delimited text, files read
-//! through DataFusion, published result sets, and the distributed staged write.
+//! through DataFusion (local or on HDFS), HBase, MongoDB, published result sets, and the distributed
+//! write.
 //!
 //! This crate knows no scheduler and no executor.
 
@@ -7,6 +8,11 @@ pub mod codec;
 pub mod delimited;
 pub mod error;
 pub mod files;
+pub mod hbase;
+pub mod hdfs;
+pub mod mongodb;
+pub mod provider;
 pub mod published;
 pub mod split;
+pub mod stores;
 pub mod write;

@@ -13,15 +13,16 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::contract;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, ErrorKind, Result, nearest};
 
 /// One declared table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableDef {
-    /// `parquet`, `csv` or `json`.
+    /// `parquet`, `csv`, `json`, `hbase` or `mongodb`.
     pub connector: String,
-    /// URI of a file or folder; a relative path is relative to the catalog file.
+    /// URI of a file or folder, where a relative path is relative to the catalog file;
+    /// `hbase:TABLE`; or `mongodb:DATABASE.COLLECTION`.
     pub location: String,
     /// Name of a table of the data contract whose schema this table has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,10 +93,40 @@ pub fn parse_type(text: &str) -> Result<DataType> {
         "bool" | "boolean" => Some(DataType::Boolean),
         "date" => Some(DataType::Date32),
         "timestamp" => Some(contract::timestamp()),
+        "binary" => Some(DataType::Binary),
         _ => None,
     };
     if let Some(data_type) = simple {
         return Ok(data_type);
+    }
+    // Names of fields keep their case.
+    let inside = |open: &str| {
+        let is_one = lower.starts_with(open) && lower.ends_with(')');
+        text.get(open.len()..text.len().checked_sub(1)?)
+            .filter(|_| is_one)
+    };
+    if let Some(item) = inside("list(") {
+        let item = Field::new("item", parse_type(item.trim())?, true);
+        return Ok(DataType::List(Arc::new(item)));
+    }
+    if let Some(value) = inside("map(string,") {
+        let value = Field::new("value", parse_type(value.trim())?, true);
+        let key = Field::new("key", DataType::Utf8, false);
+        let entries = DataType::Struct(vec![key, value].into());
+        let entries = Field::new("entries", entries, false);
+        return Ok(DataType::Map(Arc::new(entries), false));
+    }
+    if let Some(fields) = inside("struct(") {
+        let fields = split_top(fields)
+            .into_iter()
+            .map(|field| {
+                let (name, type_name) = field.trim().split_once(' ').ok_or_else(|| {
+                    Error::invalid(format!("field `{field}` is not of the form `name type`"))
+                })?;
+                Ok(Field::new(name, parse_type(type_name.trim())?, true))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        return Ok(DataType::Struct(fields.into()));
     }
     let decimal = lower
         .strip_prefix("decimal(")
@@ -107,10 +138,62 @@ pub fn parse_type(text: &str) -> Result<DataType> {
         Some((precision, scale)) => Ok(DataType::Decimal128(precision, scale)),
         None => Err(
             Error::invalid(format!("`{text}` is not a column type")).with_hint(
-                "types are string, int32, int64, float64, bool, date, timestamp and decimal(p,s)",
+                "types are string, int32, int64, float64, bool, date, timestamp, binary, decimal(p,s), \
+                 list(type), struct(name type, …) and map(string, type)",
             ),
         ),
     }
+}
+
+/// The catalog's name of a type, which [`parse_type`] reads.
+///
+/// # Errors
+/// `Unsupported` for a type that no table has.
+pub fn type_name(data_type: &DataType) -> Result<String> {
+    Ok(match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => "int32".to_owned(),
+        DataType::Int64 => "int64".to_owned(),
+        DataType::Float32 | DataType::Float64 => "float64".to_owned(),
+        DataType::Boolean => "bool".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(..) => "timestamp".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "binary".to_owned(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        DataType::List(item) => format!("list({})", type_name(item.data_type())?),
+        DataType::Struct(fields) => {
+            let fields = fields
+                .iter()
+                .map(|f| Ok(format!("{} {}", f.name(), type_name(f.data_type())?)))
+                .collect::<Result<Vec<_>>>()?;
+            format!("struct({})", fields.join(", "))
+        }
+        other => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("no table can have a column of the type {other}"),
+            ));
+        }
+    })
+}
+
+/// Splits at the commas that stand in no parentheses.
+fn split_top(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0_u32, 0);
+    for (index, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&text[start..index]);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
 }
 
 /// All declared tables.
@@ -186,11 +269,17 @@ struct CatalogFile {
     _executor: Option<IgnoredAny>,
     #[serde(rename = "client")]
     _client: Option<IgnoredAny>,
+    #[serde(rename = "stores")]
+    _stores: Option<IgnoredAny>,
 }
+
+/// Schemes of locations that name a table of a store and no path.
+pub const TABLE_SCHEMES: [&str; 2] = ["hbase:", "mongodb:"];
 
 /// Makes an absolute `file://` URI of a plain path; leaves a URI as it is.
 pub fn absolute_uri(location: &str, folder: Option<&Path>) -> String {
-    if location.contains("://") {
+    let is_table = TABLE_SCHEMES.iter().any(|s| location.starts_with(s));
+    if is_table || location.contains("://") {
         return location.to_owned();
     }
     let path = match folder {
@@ -203,8 +292,9 @@ pub fn absolute_uri(location: &str, folder: Option<&Path>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Fields;
+
     use super::*;
-    use crate::error::ErrorKind;
 
     fn complaint<T>(result: Result<T>) -> String {
         match result {
@@ -263,8 +353,21 @@ mod tests {
             ("timestamp", contract::timestamp()),
             ("decimal(38,0)", DataType::Decimal128(38, 0)),
             ("Decimal(5, 4)", DataType::Decimal128(5, 4)),
+            ("binary", DataType::Binary),
+            (
+                "list(struct(id string, price decimal(18, 2)))",
+                DataType::new_list(
+                    DataType::Struct(Fields::from(vec![
+                        Field::new("id", DataType::Utf8, true),
+                        Field::new("price", DataType::Decimal128(18, 2), true),
+                    ])),
+                    true,
+                ),
+            ),
         ] {
-            assert_eq!(parse_type(text)?, expected, "{text}");
+            let parsed = parse_type(text)?;
+            assert_eq!(parsed, expected, "{text}");
+            assert_eq!(parse_type(&type_name(&parsed)?)?, expected, "{text}");
         }
         for text in [
             "",
@@ -352,6 +455,7 @@ mod tests {
         check("./a/", Some("/srv"), "file:///srv/a/");
         check("/abs/a.csv", Some("/srv"), "file:///abs/a.csv");
         check("hdfs://nn:8020/a", Some("/srv"), "hdfs://nn:8020/a");
+        check("hbase:ns:t", Some("/srv"), "hbase:ns:t");
         check("/abs/a.csv", None, "file:///abs/a.csv");
         let relative = absolute_uri("a.csv", None);
         assert!(

@@ -51,6 +51,24 @@ pub const TABLES: [&str; 16] = [
     "rejects",
 ];
 
+/// Columns that identify a row of a table of the contract; none where rows may be alike.
+pub fn key(table: &str) -> &'static [&'static str] {
+    match table {
+        "users" => &["user_id"],
+        "categories" => &["category_id"],
+        "subcategories" => &["subcategory_id"],
+        "products" => &["product_id"],
+        "price_history" => &["product_id", "ts"],
+        "transactions" => &["transaction_id"],
+        "transaction_items" => &["transaction_id", "line_no"],
+        "sessions" => &["session_id"],
+        "page_views" => &["session_id", "seq"],
+        "orders_labels" => &["row_no"],
+        "events" => &["event_id"],
+        _ => &[],
+    }
+}
+
 /// The schema of a table of the contract, `None` for any other name.
 pub fn schema(table: &str) -> Option<SchemaRef> {
     use DataType::{Boolean, Date32, Int32, Int64, Utf8};
@@ -248,6 +266,9 @@ mod tests {
                 .flat_map(|s| s.fields().iter().map(|f| f.name().clone()))
                 .collect();
             assert!(!names.is_empty(), "{table}");
+            for column in key(table) {
+                assert!(names.iter().any(|name| name == column), "{table}.{column}");
+            }
             assert_eq!(
                 names.iter().collect::<BTreeSet<_>>().len(),
                 names.len(),

@@ -1,5 +1,5 @@
 //! The vocabulary that every Emporia process shares: errors, configuration, the table catalog, the
-//! data contract, the words of a job, logging and shutdown.
+//! data contract, the words of a job, logging, shutdown, and how numbers are written for people.
 //!
 //! This crate knows no store and opens no socket.
 
@@ -12,5 +12,6 @@ pub mod key_hash;
 pub mod report;
 pub mod shutdown;
 pub mod telemetry;
+pub mod text;
 
 pub use error::{Error, ErrorKind, Result};

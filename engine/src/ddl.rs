@@ -1,26 +1,46 @@
-//! `CREATE EXTERNAL TABLE … STORED AS CSV|JSON|PARQUET`: the catalog file in SQL.
+//! `CREATE EXTERNAL TABLE … STORED AS CSV|HBASE|JSON|MONGODB|PARQUET`: the catalog file in SQL.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
 use emporia_connectors::error::to_datafusion;
-use emporia_connectors::files;
-use emporia_core::catalog::{TableDef, absolute_uri};
+use emporia_connectors::provider;
+use emporia_core::catalog::{TableDef, absolute_uri, type_name};
 
-#[derive(Debug)]
-struct ConnectorFactory;
+/// The tables that statements declared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Declared(Arc<Mutex<BTreeMap<String, TableDef>>>);
+
+impl Declared {
+    /// The definition of the table.
+    pub(crate) fn get(&self, name: &str) -> Option<TableDef> {
+        self.tables().get(name).cloned()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, BTreeMap<String, TableDef>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct ConnectorFactory {
+    declared: Declared,
+}
 
 /// Registers a factory for each connector.
-pub(crate) fn register(state: &mut SessionState) {
-    for connector in files::CONNECTORS {
+pub(crate) fn register(state: &mut SessionState, declared: &Declared) {
+    let factory = ConnectorFactory {
+        declared: declared.clone(),
+    };
+    for connector in provider::CONNECTORS {
         state
             .table_factories_mut()
-            .insert(connector.to_uppercase(), Arc::new(ConnectorFactory));
+            .insert(connector.to_uppercase(), Arc::new(factory.clone()));
     }
 }
 
@@ -40,7 +60,10 @@ impl TableProviderFactory for ConnectorFactory {
             .schema
             .fields()
             .iter()
-            .map(|f| Ok(format!("{} {}", f.name(), type_name(f.data_type())?)))
+            .map(|f| {
+                let name = type_name(f.data_type()).map_err(to_datafusion)?;
+                Ok(format!("{} {name}", f.name()))
+            })
             .collect::<Result<_>>()?;
         // SQL prefixes option names with `format.`; the catalog file does not.
         let plain = |key: &str| key.strip_prefix("format.").unwrap_or(key).to_owned();
@@ -52,25 +75,11 @@ impl TableProviderFactory for ConnectorFactory {
         if let Some(value) = table.options.remove("has_header") {
             table.options.insert("header".to_owned(), value);
         }
-        files::provider(statement.name.table(), &table, state)
+        let name = statement.name.table();
+        let provider = provider::open(name, &table, state)
             .await
-            .map_err(to_datafusion)
+            .map_err(to_datafusion)?;
+        self.declared.tables().insert(name.to_owned(), table);
+        Ok(provider)
     }
-}
-
-/// The catalog's name of a type that SQL declared.
-fn type_name(data_type: &DataType) -> Result<String> {
-    Ok(match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => "int32".to_owned(),
-        DataType::Int64 => "int64".to_owned(),
-        DataType::Float32 | DataType::Float64 => "float64".to_owned(),
-        DataType::Boolean => "bool".to_owned(),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        other => {
-            return plan_err!("a column of an external table cannot have the type {other}");
-        }
-    })
 }

@@ -3,6 +3,9 @@
 use datafusion::error::DataFusionError;
 use emporia_connectors::published::is_disk_full;
 use emporia_core::error::{Error, ErrorKind};
+use emporia_core::text::lowercase_first;
+
+use crate::debug_form;
 
 /// Texts by which a lost connection to the scheduler shows; Ballista passes them on as plain text.
 const CONNECTION_LOST: [&str; 9] = [
@@ -15,6 +18,33 @@ const CONNECTION_LOST: [&str; 9] = [
     "error reading a body from connection",
     "connection error",
     "operation was canceled: connection closed",
+];
+
+/// Parts of the debug form of a failure to plan that mean that the query is wrong.
+const WRONG_QUERY: [&str; 7] = [
+    "Context(\"type_coercion\"",
+    "Context(\"Optimizer rule '",
+    "Plan(\"",
+    "SchemaError(",
+    "SQL(",
+    "Configuration(\"",
+    "ArrowError(",
+];
+
+/// What DataFusion and Arrow put in front of a reason.
+const PREFIXES: [&str; 12] = [
+    "Execution error: ",
+    "External error: ",
+    "Error during planning: ",
+    "Task failed due to runtime execution error: ",
+    "Arrow error: ",
+    "Parquet error: ",
+    "Cast error: ",
+    "Compute error: ",
+    "Parser error: ",
+    "Arithmetic overflow: ",
+    "Invalid argument error: ",
+    "Schema error: ",
 ];
 
 /// Classifies the failure of a query.
@@ -34,7 +64,8 @@ pub fn query_error(error: DataFusionError) -> Error {
     if is_disk_full(&error) || text.contains("No space left on device") {
         return disk_full();
     }
-    let kind = match error.find_root() {
+    let root = error.find_root();
+    let kind = match root {
         DataFusionError::SQL(..)
         | DataFusionError::Plan(_)
         | DataFusionError::SchemaError(..)
@@ -43,24 +74,44 @@ pub fn query_error(error: DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourceExhausted,
         DataFusionError::Internal(_) => ErrorKind::Internal,
         DataFusionError::ParquetError(_) => ErrorKind::Corrupt,
+        // A constant of the text that has no value, for example `CAST('abc' AS INT)`.
+        _ if is_planning(&error) => ErrorKind::InvalidInput,
         _ => ErrorKind::Failed,
     };
-    Error::new(kind, first_line(&text))
+    Error::new(kind, reason(&root.message()))
+}
+
+/// Whether the error comes from a rule of the planner, which names itself in front of the cause.
+fn is_planning(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::Context(rule, cause) => {
+            let is_name = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            rule.starts_with("Optimizer rule '") || is_name(rule) || is_planning(cause)
+        }
+        DataFusionError::Diagnostic(_, cause) => is_planning(cause),
+        DataFusionError::Shared(cause) => is_planning(cause),
+        _ => false,
+    }
 }
 
 /// `Job <id> failed: <reason>` as the scheduler reports it.
 fn job_failure(text: &str) -> Option<Error> {
-    let (before, reason) = text.split_once(" failed: ")?;
+    let (before, failure) = text.split_once(" failed: ")?;
     let job = before.rsplit_once("Job ")?.1;
-    if reason.contains("No space left on device") {
+    if failure.contains("No space left on device") {
         return Some(disk_full());
     }
-    let (kind, hint) = if reason.to_lowercase().contains("parquet") {
+    if failure.starts_with("Error planning job ")
+        && let Some(error) = planning_failure(failure)
+    {
+        return Some(error);
+    }
+    let (kind, hint) = if failure.to_lowercase().contains("parquet") {
         (
             ErrorKind::Corrupt,
             "check that the input files are whole; `emporia tables` shows where they are",
         )
-    } else if reason.contains("Resources exhausted") {
+    } else if failure.contains("Resources exhausted") {
         (
             ErrorKind::ResourceExhausted,
             "give the executors more memory, or raise client.target_partitions",
@@ -71,7 +122,22 @@ fn job_failure(text: &str) -> Option<Error> {
             "the event log and the executors' logs have the details",
         )
     };
-    Some(Error::new(kind, format!("job {job} failed: {}", first_line(reason))).with_hint(hint))
+    Some(Error::new(kind, format!("job {job} failed: {}", reason(failure))).with_hint(hint))
+}
+
+/// The error for a job that the scheduler could not plan because of the query; `None` where
+/// something else was in the way.
+fn planning_failure(failure: &str) -> Option<Error> {
+    let kind = if failure.contains("NotImplemented(\"") {
+        ErrorKind::Unsupported
+    } else if failure.contains("Internal(\"") {
+        return None;
+    } else if WRONG_QUERY.iter().any(|form| failure.contains(form)) {
+        ErrorKind::InvalidInput
+    } else {
+        return None;
+    };
+    Some(Error::new(kind, reason(failure)))
 }
 
 fn disk_full() -> Error {
@@ -84,56 +150,103 @@ fn disk_full() -> Error {
     )
 }
 
-/// The text up to the first line break, without the wrapping of DataFusion and Ballista.
-fn first_line(text: &str) -> String {
-    if let Some(inner) = debug_text(text) {
-        return inner;
-    }
+/// The reason in one line, without the wrapping of DataFusion and Ballista.
+fn reason(text: &str) -> String {
+    let inner = debug_form::reason(text);
+    let text = inner.as_deref().unwrap_or(text);
     let mut line = text.lines().next().unwrap_or_default().trim();
-    for prefix in [
-        "Execution error: ",
-        "External error: ",
-        "Error during planning: ",
-        "Task failed due to runtime execution error: ",
-    ] {
-        while let Some(rest) = line.strip_prefix(prefix) {
-            line = rest;
-        }
+    while let Some(rest) = PREFIXES.iter().find_map(|p| line.strip_prefix(p)) {
+        line = rest;
     }
-    line.to_owned()
-}
-
-/// The innermost text of an error that crossed the wire in its debug form, for example
-/// `DataFusionError(Shared(Execution("the reason")))`.
-fn debug_text(text: &str) -> Option<String> {
-    let start = text.find("(\"")? + 2;
-    let mut inner = String::new();
-    let mut rest = text.get(start..)?.chars();
-    loop {
-        match rest.next()? {
-            '"' => return Some(inner),
-            '\\' => match rest.next()? {
-                'n' => inner.push(' '),
-                other => inner.push(other),
-            },
-            other => inner.push(other),
-        }
+    match line {
+        "Divide by zero error" => "division by zero".to_owned(),
+        line => lowercase_first(line),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::error::ArrowError;
+
     use super::*;
+
+    /// Kind and message of what a user sees.
+    fn seen(error: DataFusionError) -> (ErrorKind, String) {
+        let error = query_error(error);
+        (error.kind(), error.to_string())
+    }
+
+    fn failed(reason: &str) -> (ErrorKind, String) {
+        let text = format!("Job 7XQ failed: {reason}");
+        seen(DataFusionError::Execution(text))
+    }
 
     #[test]
     fn job_failures_show_the_reason_only() {
-        let text = r#"Execution error: Job 7XQ failed: Job failed due to stage 1 failed: Task failed due to runtime execution error: DataFusionError(Shared(Execution("column \"a\" is bad")))"#;
-        let error = job_failure(text).map(|e| (e.kind(), e.to_string()));
-        let expected = (
-            ErrorKind::Failed,
-            r#"job 7XQ failed: column "a" is bad"#.to_owned(),
+        let stage =
+            "Job failed due to stage 1 failed: Task failed due to runtime execution error: ";
+        let of_task = |form: &str| failed(&format!("{stage}DataFusionError({form})\n"));
+        assert_eq!(
+            of_task(r#"Shared(Execution("column \"a\" is bad"))"#),
+            (
+                ErrorKind::Failed,
+                r#"job 7XQ failed: column "a" is bad"#.into()
+            )
         );
-        assert_eq!(error, Some(expected));
+        assert_eq!(
+            of_task("Shared(External(ArrowError(DivideByZero)))"),
+            (ErrorKind::Failed, "job 7XQ failed: division by zero".into())
+        );
+    }
+
+    #[test]
+    fn a_query_that_the_scheduler_cannot_plan_is_wrong() {
+        let of_plan = |form: &str| failed(&format!("Error planning job 7XQ: {form}"));
+        assert_eq!(
+            of_plan(
+                r#"DataFusionError(Context("type_coercion", Diagnostic(Diagnostic { kind: Error, message: "incompatible types", span: None, notes: [], helps: [] }, Plan("Cannot coerce Utf8 + Int64"))))"#
+            ),
+            (ErrorKind::InvalidInput, "cannot coerce Utf8 + Int64".into())
+        );
+        assert_eq!(
+            of_plan(
+                r#"DataFusionError(Context("Optimizer rule 'simplify_expressions' failed", ArrowError(CastError("Cannot cast string 'abc'"), Some(""))))"#
+            ),
+            (ErrorKind::InvalidInput, "cannot cast string 'abc'".into())
+        );
+        assert_eq!(
+            of_plan(r#"DataFusionError(NotImplemented("WITH TIES"))"#),
+            (ErrorKind::Unsupported, "WITH TIES".into())
+        );
+        assert_eq!(
+            of_plan(r#"DataFusionError(Execution("no such file"))"#),
+            (ErrorKind::Failed, "job 7XQ failed: no such file".into())
+        );
+    }
+
+    #[test]
+    fn a_constant_without_value_is_a_wrong_query() {
+        let cast = |context: &str| {
+            let error = ArrowError::CastError("Cannot cast string 'abc'".into());
+            DataFusionError::from(error).context(context)
+        };
+        let message = "cannot cast string 'abc'".to_owned();
+        assert_eq!(
+            seen(cast("Optimizer rule 'simplify_expressions' failed")),
+            (ErrorKind::InvalidInput, message.clone())
+        );
+        assert_eq!(
+            seen(cast("type_coercion")),
+            (ErrorKind::InvalidInput, message.clone())
+        );
+        assert_eq!(
+            seen(cast("While reading a file")),
+            (ErrorKind::Failed, message)
+        );
+        assert_eq!(
+            seen(DataFusionError::from(ArrowError::DivideByZero)),
+            (ErrorKind::Failed, "division by zero".into())
+        );
     }
 
     #[test]

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{CancelJobParams, ExecutorStoppedParams};
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+
+use crate::rest::{ExecutorInfo, Rest};
 
 /// Pause between two looks at the executors.
 const POLL: Duration = Duration::from_millis(100);
@@ -24,43 +25,38 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a cancelled query may take to give back its slots before it is run again.
 const SETTLE: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-struct Executor {
-    id: String,
-    host: String,
-    port: u16,
-}
-
 /// Watches the executors of one attempt of a query.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     url: String,
-    executors: Vec<Executor>,
+    /// `None` where there is no HTTP client to be had; then nothing is watched.
+    scheduler: Option<Rest>,
+    executors: Vec<ExecutorInfo>,
 }
 
 impl Guard {
     /// The executors that are registered at the scheduler `url` and answer.
     pub(crate) async fn start(url: &str) -> Self {
-        let listed = list(url).await.unwrap_or_default();
-        let mut executors = Vec::with_capacity(listed.len());
-        for executor in listed {
+        let mut guard = Self {
+            url: url.to_owned(),
+            scheduler: Rest::new(url).ok(),
+            executors: Vec::new(),
+        };
+        for executor in guard.listed().await.unwrap_or_default() {
             if answers(&executor).await {
-                executors.push(executor);
+                guard.executors.push(executor);
             }
         }
-        Self {
-            url: url.to_owned(),
-            executors,
-        }
+        guard
     }
 
     /// Ids of the executors that are gone: they do not answer, or the scheduler dropped them.
     pub(crate) async fn lost(&self) -> Vec<String> {
         // A scheduler that does not answer is another fault, with an error of its own.
-        let listed = match list(&self.url).await {
-            Some(listed) => listed.into_iter().map(|e| e.id).collect::<BTreeSet<_>>(),
-            None => return Vec::new(),
+        let Some(listed) = self.listed().await else {
+            return Vec::new();
         };
+        let listed: BTreeSet<_> = listed.into_iter().map(|e| e.id).collect();
         let mut lost = Vec::new();
         for executor in &self.executors {
             if !listed.contains(&executor.id) || !answers(executor).await {
@@ -108,15 +104,14 @@ impl Guard {
         }
         sleep(SETTLE).await;
     }
+
+    /// The executors that the scheduler counts on; `None` where it does not answer.
+    async fn listed(&self) -> Option<Vec<ExecutorInfo>> {
+        self.scheduler.as_ref()?.executors().await.ok()
+    }
 }
 
-async fn list(url: &str) -> Option<Vec<Executor>> {
-    let address = format!("{}/api/executors", url.trim_end_matches('/'));
-    let answer = timeout(PATIENCE, reqwest::get(address)).await.ok()?.ok()?;
-    timeout(PATIENCE, answer.json()).await.ok()?.ok()
-}
-
-async fn answers(executor: &Executor) -> bool {
+async fn answers(executor: &ExecutorInfo) -> bool {
     let address = (executor.host.as_str(), executor.port);
     matches!(
         timeout(PATIENCE, TcpStream::connect(address)).await,

@@ -2,16 +2,20 @@
 //! configuration. Client, scheduler and executor all use it, so that a plan means the same in each.
 
 mod ddl;
+mod debug_form;
 mod failure;
 pub mod functions;
 mod guard;
+pub mod insert;
 pub mod job;
 pub mod options;
 pub mod publish;
 pub mod query;
+pub mod rest;
 pub mod session;
 pub mod state;
 
+pub use emporia_connectors::stores::Stores;
 pub use failure::query_error;
 pub use options::EngineOptions;
 pub use session::{Session, Target};

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
-use emporia_connectors::files;
+use emporia_connectors::provider;
+use emporia_connectors::stores::Stores;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
 
+use crate::ddl::{self, Declared};
 use crate::failure::query_error;
 use crate::guard::Guard;
 use crate::options::EngineOptions;
@@ -35,6 +38,8 @@ pub struct Session {
     catalog: Arc<Catalog>,
     target: Target,
     active: ActiveQueries,
+    stores: Arc<Stores>,
+    declared: Declared,
 }
 
 impl Session {
@@ -42,19 +47,28 @@ impl Session {
     ///
     /// # Errors
     /// `Internal` where the session cannot be built.
-    pub fn open(catalog: Catalog, target: Target, options: &EngineOptions) -> Result<Self> {
-        let config = session_config(options);
-        let state = runtime(None).and_then(|runtime| match &target {
+    pub fn open(
+        catalog: Catalog,
+        target: Target,
+        options: &EngineOptions,
+        stores: &Arc<Stores>,
+    ) -> Result<Self> {
+        let config = session_config(options, stores);
+        let state = runtime(None, stores).and_then(|runtime| match &target {
             Target::SingleProcess => planning_state(config, runtime),
             Target::Scheduler(url) => client_state(config, runtime, url),
         });
-        let state =
+        let mut state =
             state.map_err(|e| Error::internal("cannot build the session").with_source(e))?;
+        let declared = Declared::default();
+        ddl::register(&mut state, &declared);
         Ok(Self {
             context: SessionContext::new_with_state(state),
             catalog: Arc::new(catalog),
             target,
             active: ActiveQueries::default(),
+            stores: Arc::clone(stores),
+            declared,
         })
     }
 
@@ -66,6 +80,17 @@ impl Session {
     /// The declared tables.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The stores that this process reaches.
+    pub fn stores(&self) -> &Arc<Stores> {
+        &self.stores
+    }
+
+    /// The definition of a table of the catalog or of an earlier `CREATE EXTERNAL TABLE`.
+    pub fn definition(&self, name: &str) -> Option<TableDef> {
+        let declared = self.declared.get(name);
+        declared.or_else(|| self.catalog.tables.get(name).cloned())
     }
 
     /// Where queries run.
@@ -97,8 +122,36 @@ impl Session {
         Ok(())
     }
 
+    /// As [`Session::prepare`], for a statement that writes: a table of a store that does not exist
+    /// yet is known by its declared columns.
+    ///
+    /// # Errors
+    /// As of [`Session::prepare`].
+    pub async fn prepare_to_write<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
+        for name in names {
+            let Some(table) = self.catalog.tables.get(name) else {
+                continue;
+            };
+            match self.register(name, table).await {
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    let schema = table.declared_schema()?.ok_or(e)?;
+                    self.replace(name, Arc::new(EmptyTable::new(schema)))?;
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     async fn register(&self, name: &str, table: &TableDef) -> Result<()> {
-        let provider = files::provider(name, table, &self.context.state()).await?;
+        let provider = provider::open(name, table, &self.context.state()).await?;
+        self.replace(name, provider)
+    }
+
+    fn replace(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         let known = |e| Error::internal(format!("cannot register table `{name}`")).with_source(e);
         self.context.deregister_table(name).map_err(known)?;
         self.context.register_table(name, provider).map_err(known)?;
@@ -151,14 +204,13 @@ impl Session {
         Ok(names.iter().map(|name| name.table().to_owned()).collect())
     }
 
-    /// Plans one SQL statement over the tables that are known. Tables are inputs: a statement that
-    /// writes to them is refused, because it would change another team's data.
+    /// Plans one SQL statement over the tables that are known. A statement that writes is run by
+    /// [`crate::insert`].
     ///
     /// # Errors
     /// DataFusion's own, so that the caller can point at the place in the text.
     pub async fn plan(&self, text: &str) -> Result<DataFrame, DataFusionError> {
-        let read_only = SQLOptions::new().with_allow_dml(false);
-        self.context.sql_with_options(text, read_only).await
+        self.context.sql(text).await
     }
 
     /// Starts a query. It survives the loss of executors, see [`Query::next`].

@@ -20,10 +20,12 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use emporia_connectors::codec::{EmporiaLogicalCodec, EmporiaPhysicalCodec};
+use emporia_connectors::hdfs;
+use emporia_connectors::stores::Stores;
 use emporia_connectors::write::StagedWritePlanner;
+use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
 
-use crate::ddl;
 use crate::functions;
 use crate::options::EngineOptions;
 
@@ -42,7 +44,7 @@ pub fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
 }
 
 /// The configuration of a session in any process.
-pub fn session_config(options: &EngineOptions) -> SessionConfig {
+pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionConfig {
     SessionConfig::new_with_ballista()
         .with_ballista_logical_extension_codec(logical_codec())
         .with_ballista_physical_extension_codec(physical_codec())
@@ -61,18 +63,20 @@ pub fn session_config(options: &EngineOptions) -> SessionConfig {
             "datafusion.optimizer.hash_join_single_partition_threshold",
             options.broadcast_threshold_bytes,
         )
+        .with_extension(Arc::clone(stores))
 }
 
 /// A runtime with Emporia's object stores; operators spill below `spill_dir`.
 ///
 /// # Errors
 /// When the spill folder cannot be used.
-pub fn runtime(spill_dir: Option<&Path>) -> Result<Arc<RuntimeEnv>> {
+pub fn runtime(spill_dir: Option<&Path>, stores: &Stores) -> Result<Arc<RuntimeEnv>> {
     let builder = match spill_dir {
         Some(folder) => RuntimeEnvBuilder::new().with_temp_file_path(folder.to_owned()),
         None => RuntimeEnvBuilder::new(),
     };
-    let runtime = builder.build_arc()?;
+    let registry = Arc::new(hdfs::StoreRegistry::new(stores.settings().clone()));
+    let runtime = builder.with_object_store_registry(registry).build_arc()?;
     // Removes the folders of an old run together with its last file.
     let local = LocalFileSystem::new().with_automatic_cleanup(true);
     let root = ObjectStoreUrl::local_filesystem();
@@ -93,7 +97,6 @@ pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();
     functions::register(&mut state)?;
-    ddl::register(&mut state);
     Ok(state)
 }
 
@@ -114,7 +117,6 @@ pub fn client_state(
     let mut state = state.upgrade_for_ballista(url.to_owned())?;
     // The upgrade replaces all functions, so ours come after it.
     functions::register(&mut state)?;
-    ddl::register(&mut state);
     Ok(state)
 }
 
@@ -123,7 +125,9 @@ pub fn client_state(
 /// # Errors
 /// When a function cannot be registered.
 pub fn function_registry() -> Result<BallistaFunctionRegistry> {
-    let state = planning_state(session_config(&EngineOptions::default()), runtime(None)?)?;
+    let stores = Stores::new(StoreSettings::default());
+    let config = session_config(&EngineOptions::default(), &stores);
+    let state = planning_state(config, runtime(None, &stores)?)?;
     Ok(BallistaFunctionRegistry::from(&state))
 }
 

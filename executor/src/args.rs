@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use emporia_core::config::{ExecutorSettings, Loaded, Loader};
 use emporia_core::error::Result;
 
@@ -32,7 +32,7 @@ pub struct Args {
     /// Port that takes tasks.
     #[arg(long)]
     pub grpc_port: Option<u16>,
-    /// Port of the probes.
+    /// Port of the probes and the metrics.
     #[arg(long)]
     pub health_port: Option<u16>,
     /// The scheduler, e.g. http://127.0.0.1:50050.
@@ -56,6 +56,20 @@ pub struct Args {
     /// Level or directives, e.g. info or emporia=debug.
     #[arg(long)]
     pub log_level: Option<String>,
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program can do besides its work.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    /// Ask the executor that runs here with these settings for its health; exit code 0 or 1.
+    Healthcheck {
+        /// Whether it takes work, not only whether it lives.
+        #[arg(long)]
+        ready: bool,
+    },
 }
 
 impl Args {
@@ -84,5 +98,20 @@ impl Args {
             .flag("executor.log_format", self.log_format.as_ref())?
             .flag("executor.log_level", self.log_level.as_ref())?
             .load()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn healthcheck_takes_the_settings_of_the_process() -> Result<()> {
+        let args = Args::parse_from(["emporia-executor", "healthcheck", "--ready"]);
+        assert_eq!(args.command, Some(Command::Healthcheck { ready: true }));
+        let port = ("EMPORIA_EXECUTOR__HEALTH_PORT".into(), "7777".into());
+        assert_eq!(args.load([port])?.settings.health_port, 7777);
+        assert_eq!(Args::parse_from(["emporia-executor"]).command, None);
+        Ok(())
     }
 }

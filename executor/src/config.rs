@@ -1,5 +1,6 @@
 //! From Emporia's settings to Ballista's executor configuration.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ballista_core::config::TaskSchedulingPolicy;
@@ -7,18 +8,26 @@ use ballista_executor::executor_process::ExecutorProcessConfig;
 use ballista_executor::health::ExecutorHealth;
 use emporia_core::config::ExecutorSettings;
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::Stores;
 use emporia_engine::options::EngineOptions;
 use emporia_engine::state;
 use url::Url;
 
+use crate::engine::CountingEngine;
+use crate::metrics::TaskMetrics;
+
 /// Port of a scheduler URL without one.
 const DEFAULT_SCHEDULER_PORT: u16 = 50050;
 
-/// Builds the configuration; creates the work folder.
+/// Builds the configuration of an executor that counts its tasks into `tasks`; creates the work
+/// folder.
 pub(crate) fn build(
     settings: &ExecutorSettings,
+    stores: &Arc<Stores>,
     health: ExecutorHealth,
+    tasks: TaskMetrics,
 ) -> Result<ExecutorProcessConfig> {
+    let stores = Arc::clone(stores);
     let options = EngineOptions {
         grpc_max_message_bytes: settings.grpc_max_message.as_usize(),
         ..EngineOptions::default()
@@ -41,14 +50,14 @@ pub(crate) fn build(
     })?;
     let internal = |e| Error::internal("cannot build the executor's session").with_source(e);
     // One runtime for all tasks: object store clients and Parquet footers are shared.
-    let runtime = state::runtime(Some(&work_dir)).map_err(internal)?;
+    let runtime = state::runtime(Some(&work_dir), &stores).map_err(internal)?;
     let functions = state::function_registry().map_err(internal)?;
     let mut config = ExecutorProcessConfig {
         bind_host: settings.bind_host.clone(),
         external_host: settings
             .external_host
             .clone()
-            .or_else(|| Some(settings.bind_host.clone())),
+            .or_else(|| own_address(&settings.bind_host)),
         port: settings.flight_port,
         grpc_port: settings.grpc_port,
         scheduler_host: url.host_str().unwrap_or("127.0.0.1").to_owned(),
@@ -63,9 +72,10 @@ pub(crate) fn build(
         executor_heartbeat_interval_seconds: settings.heartbeat_interval.as_secs(),
         memory_pool_size: settings.memory_limit.map(|limit| limit.0),
         memory_pool_fraction: settings.memory_fraction,
+        override_execution_engine: Some(Arc::new(CountingEngine::new(tasks))),
         override_function_registry: Some(Arc::new(functions)),
         override_runtime_producer: Some(Arc::new(move |_| Ok(Arc::clone(&runtime)))),
-        override_config_producer: Some(Arc::new(move || state::session_config(&options))),
+        override_config_producer: Some(Arc::new(move || state::session_config(&options, &stores))),
         override_logical_codec: Some(state::logical_codec()),
         override_physical_codec: Some(state::physical_codec()),
         health,
@@ -75,4 +85,26 @@ pub(crate) fn build(
         config.executor_id.clone_from(id);
     }
     Ok(config)
+}
+
+/// The address that the executor listens on; none for all interfaces, where the scheduler takes the
+/// one that it sees.
+fn own_address(bind_host: &str) -> Option<String> {
+    let is_any = bind_host
+        .parse()
+        .is_ok_and(|ip: IpAddr| ip.is_unspecified());
+    (!is_any).then(|| bind_host.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_interfaces_are_no_address() {
+        assert_eq!(own_address("0.0.0.0"), None);
+        assert_eq!(own_address("::"), None);
+        assert_eq!(own_address("10.0.0.7"), Some("10.0.0.7".to_owned()));
+        assert_eq!(own_address("worker-7"), Some("worker-7".to_owned()));
+    }
 }

@@ -1,9 +1,14 @@
 //! The Emporia executor: Ballista's executor with Emporia's session, codecs and limits, and a
-//! health port.
+//! port with probes and metrics.
 
 pub mod args;
+mod clients;
 mod config;
+mod engine;
 mod health;
+mod healthcheck;
+mod metrics;
 mod serve;
 
+pub use healthcheck::healthcheck;
 pub use serve::{Executor, serve};

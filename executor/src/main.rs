@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use emporia_core::error::{Error, Result};
 use emporia_core::{shutdown, telemetry};
-use emporia_executor::args::Args;
+use emporia_executor::args::{Args, Command};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -14,13 +14,29 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    let (result, is_healthcheck) = match args.command {
+        Some(Command::Healthcheck { ready }) => (healthcheck(&args, ready), true),
+        None => (run(&args), false),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             emporia_core::report::to_stderr(&error);
-            ExitCode::from(error.kind().exit_code())
+            // Container runtimes know no other code for a bad health.
+            let code = if is_healthcheck {
+                1
+            } else {
+                error.kind().exit_code()
+            };
+            ExitCode::from(code)
         }
     }
+}
+
+fn healthcheck(args: &Args, is_ready: bool) -> Result<()> {
+    let settings = args.load(std::env::vars_os())?.settings;
+    emporia_executor::healthcheck(&settings.bind_host, settings.health_port, is_ready)
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -36,7 +52,7 @@ fn run(args: &Args) -> Result<()> {
         .build()
         .map_err(|e| Error::internal("cannot start the runtime").with_source(e))?;
     let drain_timeout = settings.drain_timeout;
-    let drain = |token| emporia_executor::serve(settings, token);
+    let drain = |token| emporia_executor::serve(settings, loaded.stores, token);
     let result = runtime.block_on(shutdown::run_until_signal(drain_timeout, drain));
     // A task that outlived the drain must not hold the process.
     runtime.shutdown_background();

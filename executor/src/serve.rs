@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use ballista_core::error::BallistaError;
 use ballista_executor::executor_process::start_executor_process;
 use ballista_executor::health::ExecutorHealth;
-use emporia_core::config::ExecutorSettings;
+use emporia_core::config::{ExecutorSettings, StoreSettings};
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::shutdown::ShutdownToken;
+use emporia_engine::Stores;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::metrics::{Metrics, TaskMetrics};
 use crate::{config, health};
 
 /// Pause between two attempts to reach the scheduler.
@@ -22,9 +24,15 @@ const CONNECT_POLL: Duration = Duration::from_millis(100);
 /// # Errors
 /// `Unavailable` where the scheduler cannot be reached or refuses this executor, for example
 /// because it is of another version.
-pub async fn serve(settings: ExecutorSettings, shutdown: ShutdownToken) -> Result<()> {
+pub async fn serve(
+    settings: ExecutorSettings,
+    stores: StoreSettings,
+    shutdown: ShutdownToken,
+) -> Result<()> {
     let state = ExecutorHealth::new();
-    let config = config::build(&settings, state.clone())?;
+    let tasks = TaskMetrics::new()?;
+    let metrics = Metrics::new(&settings, &tasks)?;
+    let config = config::build(&settings, &Stores::new(stores), state.clone(), tasks)?;
     let address = format!("{}:{}", settings.bind_host, settings.health_port);
     let listener = TcpListener::bind(&address).await.map_err(|e| {
         Error::new(
@@ -34,7 +42,7 @@ pub async fn serve(settings: ExecutorSettings, shutdown: ShutdownToken) -> Resul
         .with_hint("choose another --health-port")
         .with_source(e)
     })?;
-    let probes = health::routes(state, shutdown);
+    let probes = health::routes(state, shutdown, metrics);
     let probes = tokio::spawn(async move { axum::serve(listener, probes).await });
     let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
     wait_for(&scheduler, settings.scheduler_connect_timeout).await?;
@@ -51,8 +59,14 @@ impl Executor {
     ///
     /// # Errors
     /// Where the configuration is wrong.
-    pub fn spawn(settings: &ExecutorSettings) -> Result<Self> {
-        let config = Arc::new(config::build(settings, ExecutorHealth::new())?);
+    pub fn spawn(settings: &ExecutorSettings, stores: &Arc<Stores>) -> Result<Self> {
+        let health = ExecutorHealth::new();
+        let config = Arc::new(config::build(
+            settings,
+            stores,
+            health,
+            TaskMetrics::new()?,
+        )?);
         let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
         Ok(Self(tokio::spawn(async move {
             start_executor_process(config)

@@ -22,6 +22,7 @@ pub(crate) fn session() -> Session {
         Catalog::default(),
         Target::SingleProcess,
         &EngineOptions::default(),
+        &Arc::default(),
     )
     .expect("a session")
 }

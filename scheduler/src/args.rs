@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use emporia_core::config::{Loaded, Loader, SchedulerSettings};
 use emporia_core::error::Result;
 
@@ -20,7 +20,7 @@ pub struct Args {
     /// Address to listen on.
     #[arg(long)]
     pub bind_host: Option<String>,
-    /// Port for gRPC, REST and probes.
+    /// Port for gRPC, REST, metrics and probes.
     #[arg(long)]
     pub bind_port: Option<u16>,
     /// Name under which executors and clients reach this scheduler.
@@ -41,6 +41,20 @@ pub struct Args {
     /// Level or directives, e.g. info or emporia=debug.
     #[arg(long)]
     pub log_level: Option<String>,
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program can do besides its work.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    /// Ask the scheduler that runs here with these settings for its health; exit code 0 or 1.
+    Healthcheck {
+        /// Whether it takes work, not only whether it lives.
+        #[arg(long)]
+        ready: bool,
+    },
 }
 
 impl Args {
@@ -64,5 +78,20 @@ impl Args {
             .flag("scheduler.log_format", self.log_format.as_ref())?
             .flag("scheduler.log_level", self.log_level.as_ref())?
             .load()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn healthcheck_takes_the_settings_of_the_process() -> Result<()> {
+        let args = Args::parse_from(["emporia-scheduler", "healthcheck", "--ready"]);
+        assert_eq!(args.command, Some(Command::Healthcheck { ready: true }));
+        let port = ("EMPORIA_SCHEDULER__BIND_PORT".into(), "7777".into());
+        assert_eq!(args.load([port])?.settings.bind_port, 7777);
+        assert_eq!(Args::parse_from(["emporia-scheduler"]).command, None);
+        Ok(())
     }
 }

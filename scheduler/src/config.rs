@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
-use emporia_core::config::{SchedulerSettings, TaskDistribution};
+use emporia_core::config::{SchedulerSettings, StoreSettings, TaskDistribution};
 use emporia_core::error::{Error, Result};
+use emporia_engine::Stores;
 use emporia_engine::options::EngineOptions;
 use emporia_engine::state;
 
@@ -13,7 +14,12 @@ use emporia_engine::state;
 const EXTERNAL_UI_ROUTE: &str = "/api/external-ui";
 
 /// Builds the configuration of a scheduler that listens on `port`.
-pub(crate) fn build(settings: &SchedulerSettings, port: u16) -> Result<SchedulerConfig> {
+pub(crate) fn build(
+    settings: &SchedulerSettings,
+    stores: StoreSettings,
+    port: u16,
+) -> Result<SchedulerConfig> {
+    let stores = Stores::new(stores);
     let options = EngineOptions {
         grpc_max_message_bytes: settings.grpc_max_message.as_usize(),
         ..EngineOptions::default()
@@ -21,7 +27,7 @@ pub(crate) fn build(settings: &SchedulerSettings, port: u16) -> Result<Scheduler
     let max_message = u32::try_from(settings.grpc_max_message.0)
         .map_err(|_| Error::invalid("`scheduler.grpc_max_message` must be below 4 GiB"))?;
     // One runtime for all sessions: object store clients and file statistics are shared.
-    let runtime = state::runtime(None)
+    let runtime = state::runtime(None, &stores)
         .map_err(|e| Error::internal("cannot build the runtime").with_source(e))?;
     let host = settings
         .external_host
@@ -53,7 +59,7 @@ pub(crate) fn build(settings: &SchedulerSettings, port: u16) -> Result<Scheduler
             .map(|d| d.display().to_string()),
         override_logical_codec: Some(state::logical_codec()),
         override_physical_codec: Some(state::physical_codec()),
-        override_config_producer: Some(Arc::new(move || state::session_config(&options))),
+        override_config_producer: Some(Arc::new(move || state::session_config(&options, &stores))),
         override_session_builder: Some(Arc::new(move |config| {
             state::planning_state(config, Arc::clone(&runtime))
         })),

@@ -1,10 +1,14 @@
 //! The Emporia scheduler: Ballista's scheduler with Emporia's session, codecs and limits, served
 //! with health probes and a drain.
 //!
-//! One port serves the scheduler's gRPC, the REST API and the probes.
+//! One port serves the scheduler's gRPC, the REST API, the metrics and the probes.
 
 pub mod args;
 mod config;
+#[path = "../../executor/src/healthcheck.rs"]
+mod healthcheck;
+mod metrics;
 mod serve;
 
+pub use healthcheck::healthcheck;
 pub use serve::serve;

@@ -6,7 +6,7 @@ use clap::Parser;
 use emporia_core::config::SchedulerSettings;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::{shutdown, telemetry};
-use emporia_scheduler::args::Args;
+use emporia_scheduler::args::{Args, Command};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -15,13 +15,29 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    let (result, is_healthcheck) = match args.command {
+        Some(Command::Healthcheck { ready }) => (healthcheck(&args, ready), true),
+        None => (run(&args), false),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             emporia_core::report::to_stderr(&error);
-            ExitCode::from(error.kind().exit_code())
+            // Container runtimes know no other code for a bad health.
+            let code = if is_healthcheck {
+                1
+            } else {
+                error.kind().exit_code()
+            };
+            ExitCode::from(code)
         }
     }
+}
+
+fn healthcheck(args: &Args, is_ready: bool) -> Result<()> {
+    let settings = args.load(std::env::vars_os())?.settings;
+    emporia_scheduler::healthcheck(&settings.bind_host, settings.bind_port, is_ready)
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -48,7 +64,7 @@ fn run(args: &Args) -> Result<()> {
         })?;
         let drain_timeout = settings.drain_timeout;
         shutdown::run_until_signal(drain_timeout, |token| {
-            emporia_scheduler::serve(settings, listener, token)
+            emporia_scheduler::serve(settings, loaded.stores, listener, token)
         })
         .await
     })

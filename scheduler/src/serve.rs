@@ -16,15 +16,18 @@ use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use emporia_core::config::SchedulerSettings;
+use emporia_core::config::{SchedulerSettings, StoreSettings};
 use emporia_core::error::{Error, Result};
 use emporia_core::shutdown::ShutdownToken;
+use prometheus::TEXT_FORMAT;
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
 use crate::config;
+use crate::metrics::Metrics;
 
-type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+/// Ballista's scheduler with the plans of DataFusion.
+pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
 /// How often the drain looks whether jobs are still running.
 const DRAIN_POLL: Duration = Duration::from_millis(100);
@@ -40,13 +43,14 @@ const GRPC_UNAVAILABLE: &str = "14";
 /// Where the configuration is wrong or the listener fails.
 pub async fn serve(
     settings: SchedulerSettings,
+    stores: StoreSettings,
     listener: TcpListener,
     shutdown: ShutdownToken,
 ) -> Result<()> {
     let address = listener
         .local_addr()
         .map_err(|e| Error::internal("cannot read the listener's address").with_source(e))?;
-    let config = config::build(&settings, address.port())?;
+    let config = config::build(&settings, stores, address.port())?;
     let max_message = settings.grpc_max_message.as_usize();
     let failed = |e| Error::internal("cannot start the scheduler").with_source(e);
     if let Some(folder) = &config.event_log_dir {
@@ -63,7 +67,8 @@ pub async fn serve(
             .map_err(failed)?,
     );
 
-    let router = routes(&scheduler, max_message, &shutdown);
+    let metrics = Metrics::new(Arc::clone(&scheduler))?;
+    let router = routes(&scheduler, metrics, max_message, &shutdown);
     let drained = drain(Arc::clone(&scheduler), shutdown);
     tracing::info!(%address, "scheduler ready");
     axum::serve(
@@ -75,7 +80,12 @@ pub async fn serve(
     .map_err(|e| Error::internal("the scheduler's listener failed").with_source(e))
 }
 
-fn routes(scheduler: &Arc<Scheduler>, max_message: usize, shutdown: &ShutdownToken) -> Router {
+fn routes(
+    scheduler: &Arc<Scheduler>,
+    metrics: Metrics,
+    max_message: usize,
+    shutdown: &ShutdownToken,
+) -> Router {
     let grpc = SchedulerGrpcServer::new(scheduler.as_ref().clone())
         .max_encoding_message_size(max_message)
         .max_decoding_message_size(max_message);
@@ -85,9 +95,13 @@ fn routes(scheduler: &Arc<Scheduler>, max_message: usize, shutdown: &ShutdownTok
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state((Arc::clone(scheduler), shutdown.clone()));
+    let metrics = Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(Arc::new(metrics));
     get_routes(Arc::clone(scheduler))
         .merge(services.routes().into_axum_router())
         .merge(health)
+        .merge(metrics)
         .layer(middleware::from_fn_with_state(
             shutdown.clone(),
             refuse_while_draining,
@@ -103,6 +117,16 @@ async fn ready(State((scheduler, shutdown)): State<(Arc<Scheduler>, ShutdownToke
         return "ready\n".into_response();
     };
     (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.text().await {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 async fn refuse_while_draining(

@@ -4,9 +4,14 @@ use datafusion::common::{DataFusionError, Diagnostic, SchemaError};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
 use emporia_core::error::{Error, ErrorKind, nearest};
+use emporia_core::text::lowercase_first;
 
 use crate::source::{Mark, Source};
-use crate::split::lowercase_first;
+
+/// How DataFusion begins the remark on a function that is called with arguments of other types.
+const NO_FIT: &str = "No function matches the given name and argument types '";
+/// A diagnostic that says less than the error.
+const INCOMPATIBLE: &str = "expressions have incompatible types";
 
 /// Turns an error of parsing, planning or running `sql` into Emporia's: with `line:column`, the
 /// source line and a mark where the place is known, and the nearest name where a name is unknown.
@@ -28,7 +33,12 @@ pub fn describe_error<'a>(
         hint,
         mark,
     } = find(root, diagnostic, tables);
-    let mark = diagnostic.and_then(mark_of).or(mark);
+    // The parser knows no place behind the last word.
+    let end = || {
+        let is_too_short = message.ends_with("found: EOF");
+        is_too_short.then(|| source.end()).flatten()
+    };
+    let mark = diagnostic.and_then(mark_of).or(mark).or_else(end);
     let message = match mark {
         Some(mark) => source.point_at(mark, &message),
         None => source.prefix(&message),
@@ -212,8 +222,31 @@ fn plan_finding(message: &str, diagnostic: Option<&Diagnostic>, tables: &[String
         let finding = Finding::new(ErrorKind::NotFound, format!("no function `{name}`"));
         return finding.did_you_mean(near);
     }
-    let text = diagnostic.map_or(message, |d| d.message.as_str());
+    if let Some(call) = quoted(message, NO_FIT, "'") {
+        let finding = Finding::new(
+            ErrorKind::InvalidInput,
+            format!("no function fits `{call}`"),
+        );
+        let hint = candidates(message);
+        return Finding { hint, ..finding };
+    }
+    let text = match diagnostic {
+        // The text of the error names the types, that of the diagnostic does not.
+        Some(diagnostic) if diagnostic.message != INCOMPATIBLE => diagnostic.message.as_str(),
+        _ => message,
+    };
     Finding::new(ErrorKind::InvalidInput, lowercase_first(text))
+}
+
+/// The forms of a function that was called with arguments of other types.
+fn candidates(message: &str) -> Option<String> {
+    let (_, list) = message.split_once("Candidate functions:")?;
+    let forms: Vec<_> = list
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    (!forms.is_empty()).then(|| format!("the forms are {}; CAST converts a value", listed(&forms)))
 }
 
 fn quoted<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

@@ -4,8 +4,8 @@
 //! output ([`header`] has the format), its text uses the parameters as named placeholders. A user
 //! adds a job by adding a file. Parameters reach the plan as typed values, never as text.
 //!
-//! The crate also has what an interactive SQL client needs: splitting a script into statements and
-//! turning planner errors into messages that show the place in the text.
+//! The crate also has what an interactive SQL client needs: splitting a script into statements,
+//! checking their syntax, and turning planner errors into messages that show the place in the text.
 //!
 //! ```text
 //!  file ──> header ──> JobSpec ─┐
@@ -21,6 +21,7 @@ mod load;
 mod query;
 mod source;
 mod split;
+mod syntax;
 
 pub use builtin::builtin_jobs;
 pub use describe::{describe_error, table_names};
@@ -28,3 +29,4 @@ pub use job::{SqlJob, plan};
 pub use load::{load_dir, load_file};
 pub use source::Source;
 pub use split::{SqlStatement, split_statements};
+pub use syntax::check_syntax;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::parser::Statement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
     Query, Select, SetExpr, Statement as SqlAst, Visit, Visitor,
@@ -15,6 +15,7 @@ use crate::describe::describe_error;
 use crate::header::Header;
 use crate::source::{Mark, Source};
 use crate::split::{split_statements, tokens};
+use crate::syntax;
 
 /// Parses the only statement of a job file and checks it: a query that changes nothing, whose
 /// placeholders and tables are exactly those of the header.
@@ -24,13 +25,8 @@ use crate::split::{split_statements, tokens};
 pub(crate) fn parse(source: &Source<'_>, header: &Header) -> Result<Statement> {
     let tokens = tokens(source)?;
     check_single(source, &tokens)?;
-    // All statements are parsed, although there is one: only so are words after its end noticed.
-    let statement = DFParserBuilder::new(source.text())
-        .build()
-        .and_then(|mut parser| parser.parse_statements())
-        .map_err(|e| describe_error(*source, &e, &[]))?
-        .pop_front()
-        .ok_or_else(|| source.invalid_line(1, "there is no query"))?;
+    let statement =
+        syntax::parse(source)?.ok_or_else(|| source.invalid_line(1, "there is no query"))?;
     check_query(source, &statement)?;
     check_placeholders(source, header, &tokens)?;
     check_inputs(source, header, &statement, &tokens)?;

@@ -80,6 +80,12 @@ impl<'a> Source<'a> {
         format!("{place}: {message}\n{number} | {source_line}\n{gutter} | {indent}{carets}")
     }
 
+    /// The place behind the last character.
+    pub(crate) fn end(&self) -> Option<Mark> {
+        let (line_idx, last_line) = self.text.lines().enumerate().last()?;
+        Mark::new(line_idx as u64 + 1, last_line.chars().count() as u64 + 1, 1)
+    }
+
     /// `message` with the origin in front, for an error that has no place in the text.
     pub(crate) fn prefix(&self, message: &str) -> String {
         match self.origin {

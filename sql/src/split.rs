@@ -6,6 +6,7 @@
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use emporia_core::error::{Error, Result};
+use emporia_core::text::lowercase_first;
 
 use crate::source::{Mark, Source};
 
@@ -79,18 +80,6 @@ pub(crate) fn tokens(source: &Source<'_>) -> Result<Vec<TokenWithSpan>> {
                 None => source.prefix(&message),
             })
         })
-}
-
-/// Makes a foreign message fit for the middle of a sentence.
-pub(crate) fn lowercase_first(message: &str) -> String {
-    let message = message.trim().trim_end_matches('.');
-    let mut chars = message.chars();
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => message.to_owned(),
-    }
 }
 
 /// Byte offsets of the places of a text.

@@ -4,7 +4,7 @@
 //! a run without a fault has counted, so that slow machines do not shift it. The tests take turns,
 //! else they would disturb each other's clocks.
 
-mod cluster;
+pub(crate) mod cluster;
 mod executor;
 mod job;
 mod same_rows;

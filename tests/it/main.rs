@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod golden_cdnow;
@@ -14,5 +16,7 @@ mod partition_restriction;
 mod publishing;
 #[cfg(test)]
 mod slt;
+#[cfg(test)]
+mod storage;
 #[cfg(test)]
 mod tidy;

@@ -4,6 +4,7 @@
 pub mod golden;
 pub mod programs;
 pub mod sandbox;
+pub mod services;
 
 use std::path::{Path, PathBuf};
 

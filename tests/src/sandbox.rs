@@ -1,15 +1,18 @@
 //! A session on one process and one on a cluster, over the same catalog.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use emporia_client::local::LocalCluster;
 use emporia_core::catalog::Catalog;
 use emporia_core::error::Result;
-use emporia_engine::{EngineOptions, Session, Target};
+use emporia_engine::{EngineOptions, Session, Stores, Target};
 
 /// A cluster and the ways to query it.
 pub struct Sandbox {
     cluster: LocalCluster,
+    stores: Arc<Stores>,
 }
 
 impl Sandbox {
@@ -18,8 +21,17 @@ impl Sandbox {
     /// # Errors
     /// Where it does not become ready.
     pub async fn start(slots: &[usize]) -> Result<Self> {
+        Self::start_on(slots, &Arc::default()).await
+    }
+
+    /// As [`Sandbox::start`], with access to `stores`.
+    ///
+    /// # Errors
+    /// Where it does not become ready.
+    pub async fn start_on(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {
         Ok(Self {
-            cluster: LocalCluster::start_with(slots).await?,
+            cluster: LocalCluster::start_with(slots, stores).await?,
+            stores: Arc::clone(stores),
         })
     }
 
@@ -37,6 +49,7 @@ impl Sandbox {
             catalog,
             Target::Scheduler(self.cluster.url().to_owned()),
             options,
+            &self.stores,
         )
     }
 }
@@ -46,7 +59,16 @@ impl Sandbox {
 /// # Errors
 /// Where it cannot be built.
 pub fn single_process(catalog: Catalog) -> Result<Session> {
-    Session::open(catalog, Target::SingleProcess, &EngineOptions::default())
+    single_process_on(catalog, &Arc::default())
+}
+
+/// A session without a cluster that reaches `stores`.
+///
+/// # Errors
+/// Where it cannot be built.
+pub fn single_process_on(catalog: Catalog, stores: &Arc<Stores>) -> Result<Session> {
+    let options = EngineOptions::default();
+    Session::open(catalog, Target::SingleProcess, &options, stores)
 }
 
 /// The rows of batches as text cells, nulls as `NULL`.

@@ -51,6 +51,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Generate the data of an online shop.
     Generate(GenerateArgs),
+    /// Load a table into HBase or MongoDB.
+    Load(LoadArgs),
     /// Import a public data set.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -96,6 +98,33 @@ impl Format {
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// Form of a printed list, which is text in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Aligned columns for reading.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// Tab-separated values with a header.
+    Tsv,
+    /// One JSON array of objects.
+    Json,
+    /// One JSON object per line.
+    Ndjson,
+}
+
+impl From<ListFormat> for Format {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Table => Self::Table,
+            ListFormat::Csv => Self::Csv,
+            ListFormat::Tsv => Self::Tsv,
+            ListFormat::Json => Self::Json,
+            ListFormat::Ndjson => Self::Ndjson,
         }
     }
 }
@@ -160,11 +189,11 @@ pub struct SqlArgs {
 /// `emporia jobs`.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct JobsArgs {
-    /// The job to explain.
+    /// The job to explain, as Markdown text.
     pub name: Option<String>,
     /// Form of the list.
-    #[arg(long, default_value = "table")]
-    pub format: Format,
+    #[arg(long, default_value = "table", conflicts_with = "name")]
+    pub format: ListFormat,
 }
 
 /// `emporia tables`.
@@ -174,17 +203,20 @@ pub struct TablesArgs {
     pub name: Option<String>,
     /// Form of the list.
     #[arg(long, default_value = "table")]
-    pub format: Format,
+    pub format: ListFormat,
 }
 
 /// `emporia explain`.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct ExplainArgs {
     /// A query, the name of a job, or a file with a SQL job.
-    #[arg(value_name = "SQL|JOB", required_unless_present = "file")]
+    #[arg(value_name = "SQL|JOB", required_unless_present_any = ["execute", "file"])]
     pub query: Option<String>,
-    /// File with one query.
-    #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
+    /// Queries to explain, separated by semicolons.
+    #[arg(long, short, value_name = "SQL", conflicts_with = "query")]
+    pub execute: Vec<String>,
+    /// File with queries or a SQL job; `-` is the standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["query", "execute"])]
     pub file: Option<PathBuf>,
     /// Run it and show rows and times of every step.
     #[arg(long)]
@@ -229,6 +261,26 @@ pub struct GenerateArgs {
     /// Replace tables that are there.
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// `emporia load`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct LoadArgs {
+    /// Table of the catalog, e.g. sessions or users.
+    pub table: String,
+    /// Where to: hbase:TABLE, mongodb:DATABASE.COLLECTION or a table of the catalog.
+    #[arg(long, value_name = "TARGET")]
+    pub to: String,
+    /// Read these JSON files instead of the catalog's table: sessions as web servers log them, with
+    /// nested page_views and cart_contents.
+    #[arg(long, value_name = "URI")]
+    pub from: Option<String>,
+    /// Columns that identify a row; those of the data contract without it.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub key: Vec<String>,
+    /// An option of the target's connector.
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub options: Vec<(String, String)>,
 }
 
 /// `emporia import`.
@@ -308,7 +360,7 @@ pub enum ClusterCommand {
     Status {
         /// Form of the list.
         #[arg(long, default_value = "table")]
-        format: Format,
+        format: ListFormat,
         /// Where the processes left their state.
         #[command(flatten)]
         state: StateDir,
@@ -330,7 +382,7 @@ pub enum ConfigCommand {
     Show {
         /// Form of the list.
         #[arg(long, default_value = "table")]
-        format: Format,
+        format: ListFormat,
     },
 }
 

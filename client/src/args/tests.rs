@@ -148,6 +148,7 @@ fn explain_needs_a_subject() {
     );
     let expected = ExplainArgs {
         query: Some("clv".into()),
+        execute: Vec::new(),
         file: None,
         analyze: true,
         params: Vec::new(),
@@ -155,5 +156,39 @@ fn explain_needs_a_subject() {
     assert_eq!(
         parse("emporia explain --analyze clv"),
         Ok(Command::Explain(expected))
+    );
+    let expected = ExplainArgs {
+        query: None,
+        execute: vec!["SELECT".into()],
+        file: None,
+        analyze: false,
+        params: Vec::new(),
+    };
+    assert_eq!(
+        parse("emporia explain -e SELECT"),
+        Ok(Command::Explain(expected))
+    );
+    assert_eq!(
+        parse("emporia explain -e SELECT clv"),
+        Err(ErrorKind::ArgumentConflict)
+    );
+}
+
+#[test]
+fn lists_are_text() {
+    for command in ["jobs", "tables", "cluster status", "config show"] {
+        let line = |format: &str| format!("emporia {command} --format {format}");
+        for format in ["table", "csv", "tsv", "json", "ndjson"] {
+            assert!(parse(&line(format)).is_ok(), "{command} {format}");
+        }
+        assert_eq!(
+            parse(&line("parquet")),
+            Err(ErrorKind::InvalidValue),
+            "{command}"
+        );
+    }
+    assert_eq!(
+        parse("emporia jobs clv --format csv"),
+        Err(ErrorKind::ArgumentConflict)
     );
 }

@@ -1,18 +1,17 @@
 //! Starting the processes of a cluster and waiting until they work.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::rest::{Probe, Rest};
 
 use super::process::{Signal, send, start_ticks};
 use super::state::{Process, Role, State, already_runs};
-use crate::rest::{Probe, Rest};
+use crate::port::{self, LOOPBACK as HOST};
 
-const HOST: &str = "127.0.0.1";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// Lines of a log that an error shows.
@@ -91,8 +90,7 @@ impl Started {
             )
             .with_source(e)
         })?;
-        let port = Port::reserve(plan.port)?;
-        let scheduler_port = port.release();
+        let scheduler_port = port::claim(plan.port)?;
         let url = format!("http://{HOST}:{scheduler_port}");
         let events = folder.join("events").display().to_string();
         let port = scheduler_port.to_string();
@@ -114,8 +112,10 @@ impl Started {
         });
         for number in 1..=plan.executors {
             let name = format!("executor-{number}");
-            let ports = [Port::reserve(0)?, Port::reserve(0)?, Port::reserve(0)?];
-            let [flight, grpc, health] = ports.map(|port| port.release().to_string());
+            let ports = port::free_ports().map_err(|e| {
+                Error::new(ErrorKind::Failed, "cannot find free ports").with_source(e)
+            })?;
+            let [flight, grpc, health] = ports.map(|port| port.to_string());
             let work_dir = folder.join("work").join(&name).display().to_string();
             let slots = plan.slots.to_string();
             let flags = [
@@ -234,33 +234,6 @@ impl Started {
     }
 }
 
-/// A port that nobody else can take until it is released.
-struct Port {
-    listener: TcpListener,
-    number: u16,
-}
-
-impl Port {
-    fn reserve(wanted: u16) -> Result<Self> {
-        let taken = |e: std::io::Error| {
-            Error::new(
-                ErrorKind::Failed,
-                format!("cannot listen on {HOST}:{wanted}"),
-            )
-            .with_hint("choose another port with --port, or --port 0 for any")
-            .with_source(e)
-        };
-        let listener = TcpListener::bind((HOST, wanted)).map_err(taken)?;
-        let number = listener.local_addr().map_err(taken)?.port();
-        Ok(Self { listener, number })
-    }
-
-    fn release(self) -> u16 {
-        drop(self.listener);
-        self.number
-    }
-}
-
 /// The program beside this one, else the one on the PATH.
 fn program_path(name: &str) -> PathBuf {
     let beside = std::env::current_exe()
@@ -282,17 +255,6 @@ fn tail(log: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reserved_ports_differ_and_taken_ones_are_refused() -> Result<()> {
-        let (first, second) = (Port::reserve(0)?, Port::reserve(0)?);
-        assert_ne!(first.number, second.number);
-        let taken = Port::reserve(first.number).err();
-        assert!(taken.is_some_and(|e| e.hint().is_some_and(|hint| hint.contains("--port"))));
-        let number = first.release();
-        assert_eq!(Port::reserve(number)?.number, number);
-        Ok(())
-    }
 
     #[test]
     fn the_end_of_a_log_is_shown() -> std::io::Result<()> {

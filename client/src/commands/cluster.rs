@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use emporia_core::config::Cluster;
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::rest::{ExecutorInfo, Probe, Rest};
 
 use super::text_table::TextTable;
-use crate::args::{ClusterCommand, Format};
+use crate::args::{ClusterCommand, ListFormat};
 use crate::cluster::process::{Signal, send};
 use crate::cluster::start::{Plan, start};
 use crate::cluster::state::{Process, Role, State};
 use crate::console::count;
 use crate::interrupt::guarded;
 use crate::output::print_line;
-use crate::rest::{ExecutorInfo, Probe, Rest};
 use crate::settings::Context;
 use crate::target;
 
@@ -82,6 +82,8 @@ async fn down(folder: &Path, deadline: Duration, context: &Context) -> Result<()
         .processes
         .iter()
         .partition(|process| process.role == Role::Scheduler);
+    let dead = state.processes.iter().filter(|process| !process.is_alive());
+    let dead: Vec<_> = dead.map(|process| process.name.as_str()).collect();
     let work = async {
         let mut n_killed = stop(&schedulers, end).await;
         n_killed += stop(&executors, end.max(Instant::now() + LEAST_DRAIN)).await;
@@ -95,10 +97,8 @@ async fn down(folder: &Path, deadline: Duration, context: &Context) -> Result<()
         ));
     }
     State::remove(folder)?;
-    context.console.say(format!(
-        "stopped {}",
-        count(state.processes.len() as u64, "process")
-    ));
+    let n_stopped = state.processes.len() - dead.len();
+    context.console.say(ending(n_stopped, &dead));
     if n_killed > 0 {
         let n_killed = count(n_killed, "process");
         context.console.say(format!(
@@ -106,6 +106,17 @@ async fn down(folder: &Path, deadline: Duration, context: &Context) -> Result<()
         ));
     }
     Ok(())
+}
+
+/// What ended: the processes that were stopped, and those that were dead before.
+fn ending(n_stopped: usize, dead: &[&str]) -> String {
+    let stopped = count(n_stopped as u64, "process");
+    let names = dead.join(", ");
+    match (n_stopped, dead.len()) {
+        (_, 0) => format!("stopped {stopped}"),
+        (0, _) => format!("there was nothing to stop; dead before: {names}"),
+        (_, _) => format!("stopped {stopped}; dead before: {names}"),
+    }
 }
 
 /// Ends processes, those that do not end until `end` by force; returns how many these are.
@@ -127,7 +138,7 @@ async fn stop(processes: &[&Process], end: Instant) -> u64 {
     n_killed
 }
 
-async fn status(folder: &Path, format: Format, context: &Context) -> Result<()> {
+async fn status(folder: &Path, format: ListFormat, context: &Context) -> Result<()> {
     if let Cluster::Remote { url } = &context.settings.cluster {
         return remote_status(url, format).await;
     }
@@ -182,7 +193,7 @@ async fn life(process: &Process, is_registered: bool) -> Result<&'static str> {
     })
 }
 
-async fn remote_status(url: &str, format: Format) -> Result<()> {
+async fn remote_status(url: &str, format: ListFormat) -> Result<()> {
     target::reach(url).await?;
     let executors = Rest::new(url)?.executors().await?;
     let mut table = TextTable::new(["process", "address", "state", "slots", "last_seen"]);
@@ -214,4 +225,22 @@ fn last_seen(executor: &ExecutorInfo) -> String {
     let time = millis.and_then(chrono::DateTime::from_timestamp_millis);
     time.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_were_dead_are_not_counted_as_stopped() {
+        assert_eq!(ending(3, &[]), "stopped 3 processes");
+        assert_eq!(
+            ending(1, &["executor-1", "executor-2"]),
+            "stopped 1 process; dead before: executor-1, executor-2"
+        );
+        assert_eq!(
+            ending(0, &["scheduler"]),
+            "there was nothing to stop; dead before: scheduler"
+        );
+    }
 }

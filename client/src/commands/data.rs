@@ -12,8 +12,9 @@ use emporia_datasets::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{DataFormat, GenerateArgs, ImportCommand, ImportTarget};
-use crate::console::{Console, ProgressMode, count, size};
+use crate::console::{Console, ProgressMode, count, grouped, size};
 use crate::interrupt::guarded;
+use crate::output::FileTarget;
 use crate::settings::Context;
 
 /// Runs `emporia generate`.
@@ -32,6 +33,7 @@ pub(super) async fn generate(args: &GenerateArgs, context: &Context) -> Result<(
         threads: threads(),
         overwrite: args.overwrite,
     };
+    check_folder(&args.out)?;
     let start = Instant::now();
     let work = generate_into(options, context.console);
     let summary = guarded(None, context.settings.timeout, work)
@@ -56,6 +58,7 @@ pub(super) fn threads() -> usize {
 /// Runs `emporia import`.
 pub(super) async fn import(command: &ImportCommand, context: &Context) -> Result<()> {
     let (ImportCommand::OnlineRetail { to, .. } | ImportCommand::Cdnow { to, .. }) = command;
+    check_folder(&to.out)?;
     let start = Instant::now();
     let work = run_import(command, to, context.console);
     let summary = guarded(None, context.settings.timeout, work)
@@ -87,6 +90,17 @@ async fn run_import(
     }
 }
 
+/// Refuses the name of a file: data sets are folders of files.
+fn check_folder(out: &str) -> Result<()> {
+    match FileTarget::parse(out, None)? {
+        Some(_) => Err(Error::invalid(format!(
+            "`{out}` is the name of a file, and data goes into a folder"
+        ))
+        .with_hint("name a folder; one whose name looks like a file ends in /")),
+        None => Ok(()),
+    }
+}
+
 /// Names the flag that the library cannot know.
 fn overwrite_hint(error: Error) -> Error {
     match error.kind() {
@@ -98,11 +112,13 @@ fn overwrite_hint(error: Error) -> Error {
 }
 
 fn say_summary(summary: &Summary, out: &str, start: Instant, console: Console) {
-    for table in &summary.tables {
+    // In a log, each table had its line when it was finished.
+    let has_lines = console.progress() == ProgressMode::Lines;
+    for table in summary.tables.iter().filter(|_| !has_lines) {
         console.say(format!(
             "{:<18} {:>12} rows  {:>10}  {}",
             table.name,
-            crate::console::grouped(table.rows),
+            grouped(table.rows),
             size(table.bytes),
             count(table.files, "file")
         ));

@@ -1,13 +1,14 @@
-//! `emporia explain`: the plan of a query or job, as the scheduler would run it.
+//! `emporia explain`: the plan of queries or of a job, as the scheduler would run them.
 
 use datafusion::prelude::DataFrame;
 use emporia_core::error::{Error, Result};
 use emporia_core::job::Params;
 use emporia_engine::job::{Job, Output};
 use emporia_engine::{Session, query_error};
-use emporia_sql::{Source, SqlJob};
+use emporia_sql::{SqlJob, SqlStatement};
 
-use super::rows::Printer;
+use super::rows::{Printer, is_query};
+use super::script::Script;
 use super::sql;
 use crate::args::{ExplainArgs, Format};
 use crate::console::write_line;
@@ -25,9 +26,9 @@ enum Subject {
         params: Params,
         is_sql: bool,
     },
-    Query {
-        text: String,
-        origin: Option<String>,
+    Script {
+        script: Script,
+        statements: Vec<SqlStatement>,
     },
 }
 
@@ -43,9 +44,9 @@ pub(super) async fn run(args: &ExplainArgs, context: &Context) -> Result<()> {
         has_time: false,
     };
     let work = async {
-        for (name, frame) in frames(session, &subject).await? {
-            if let Some(name) = name {
-                write_line(&format!("-- output {name}"));
+        for (title, frame) in frames(session, &subject).await? {
+            if let Some(title) = title {
+                write_line(&format!("-- {title}"));
             }
             let plan = frame.explain(false, args.analyze).map_err(query_error)?;
             let progress = Progress::watch(context.console, session, &connection.url)?;
@@ -57,33 +58,28 @@ pub(super) async fn run(args: &ExplainArgs, context: &Context) -> Result<()> {
 }
 
 fn subject(args: &ExplainArgs) -> Result<Subject> {
-    if let Some(path) = &args.file {
-        let origin = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            Error::not_found(format!("cannot read the SQL file `{origin}`")).with_source(e)
-        })?;
-        if text.lines().any(|line| line.starts_with("-- name:")) {
-            let job = SqlJob::parse(origin, text)?;
-            let params = Params::bind(job.spec(), &args.params)?;
-            return Ok(Subject::Job {
-                job: std::sync::Arc::new(job),
-                params,
-                is_sql: true,
-            });
+    if let Some(script) = Script::given(&args.execute, args.file.as_deref())? {
+        if !script
+            .text()
+            .lines()
+            .any(|line| line.starts_with("-- name:"))
+        {
+            return query(script, args);
         }
-        return Ok(Subject::Query {
-            text,
-            origin: Some(origin),
+        let origin = script.origin().unwrap_or("the text");
+        let job = SqlJob::parse(origin, script.text())?;
+        let params = Params::bind(job.spec(), &args.params)?;
+        return Ok(Subject::Job {
+            job: std::sync::Arc::new(job),
+            params,
+            is_sql: true,
         });
     }
-    let query = args.query.as_deref().unwrap_or_default();
-    if query.trim().contains(char::is_whitespace) {
-        return Ok(Subject::Query {
-            text: query.to_owned(),
-            origin: None,
-        });
+    let wanted = args.query.as_deref().unwrap_or_default();
+    if wanted.trim().contains(char::is_whitespace) {
+        return query(Script::typed(wanted), args);
     }
-    let entry = registry::find(query)?;
+    let entry = registry::find(wanted)?;
     let params = Params::bind(entry.job.spec(), &args.params)?;
     Ok(Subject::Job {
         job: entry.job,
@@ -92,16 +88,39 @@ fn subject(args: &ExplainArgs) -> Result<Subject> {
     })
 }
 
-/// The frames of the subject, those of a job with their names.
+fn query(script: Script, args: &ExplainArgs) -> Result<Subject> {
+    if let Some((name, _)) = args.params.first() {
+        return Err(Error::invalid(format!("a query has no parameter `{name}`"))
+            .with_hint("parameters belong to a job: its name, or a file with its header"));
+    }
+    let statements = script.statements()?;
+    Ok(Subject::Script { script, statements })
+}
+
+/// The frames of the subject, with a title where there may be several.
 async fn frames(session: &Session, subject: &Subject) -> Result<Vec<(Option<String>, DataFrame)>> {
     match subject {
-        Subject::Query { text, origin } => {
-            let text = text.trim().trim_end_matches(';');
-            let source = Source::new(text);
-            let source = origin
-                .as_deref()
-                .map_or(source, |origin| source.named(origin));
-            Ok(vec![(None, sql::plan(session, &source, text).await?)])
+        Subject::Script { script, statements } => {
+            let mut frames = Vec::new();
+            for (index, statement) in statements.iter().enumerate() {
+                let source = script.source(statement);
+                let frame = sql::plan(session, &source, &statement.text).await?;
+                if !is_query(frame.logical_plan()) {
+                    return Err(
+                        Error::invalid(format!("statement {} is not a query", index + 1))
+                            .with_hint("only a query has a plan to explain"),
+                    );
+                }
+                // A statement such as CREATE VIEW is done by now; later ones may need it.
+                if !frame.schema().fields().is_empty() {
+                    let title = (statements.len() > 1).then(|| format!("statement {}", index + 1));
+                    frames.push((title, frame));
+                }
+            }
+            if frames.is_empty() {
+                return Err(Error::invalid("there is no query to explain"));
+            }
+            Ok(frames)
         }
         Subject::Job {
             job,
@@ -121,12 +140,12 @@ async fn frames(session: &Session, subject: &Subject) -> Result<Vec<(Option<Stri
 
 fn named(output: Output) -> (Option<String>, DataFrame) {
     match output {
-        Output::Table { name, frame } => (Some(name), frame),
+        Output::Table { name, frame } => (Some(format!("output {name}")), frame),
         Output::Split {
             frame, branches, ..
         } => {
             let names: Vec<_> = branches.into_iter().map(|branch| branch.name).collect();
-            (Some(names.join(", ")), frame)
+            (Some(format!("output {}", names.join(", "))), frame)
         }
     }
 }

@@ -5,10 +5,13 @@ mod completions;
 mod config;
 mod data;
 mod demo;
+mod describe;
 mod explain;
 mod jobs;
+mod load;
 mod repl;
 mod rows;
+mod script;
 mod sql;
 mod submit;
 mod tables;
@@ -28,6 +31,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Tables(args) => tables::run(&args, context).await,
         Command::Explain(args) => explain::run(&args, context).await,
         Command::Generate(args) => data::generate(&args, context).await,
+        Command::Load(args) => load::run(&args, context).await,
         Command::Import(command) => data::import(&command, context).await,
         Command::Demo(args) => demo::run(&args, context).await,
         Command::Cluster(command) => cluster::run(&command, context).await,

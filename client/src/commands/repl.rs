@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_sql::{Source, split_statements};
+use emporia_sql::split_statements;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
+use super::script::Script;
 use super::sql::Runner;
-use super::tables;
-use crate::args::Format;
+use super::{describe, tables};
+use crate::args::ListFormat;
 use crate::console::write_line;
 use crate::exit;
 use crate::interrupt::guarded;
@@ -17,8 +18,48 @@ use crate::settings::Context;
 
 const PROMPT: &str = "emporia> ";
 const MORE: &str = "    ...> ";
-const HELP: &str = "\\d [TABLE]  tables, or the columns of one\n\\timing     \
-                    how long a statement takes, on or off\n\\q          leave\nA statement ends with ;";
+const HELP: &str = "\
+\\d          tables and views
+\\d TABLE    columns of one of them
+\\timing     how long a statement takes, on or off
+\\?, help    this text
+\\q, quit    leave (also exit, Ctrl-D)
+A statement ends with ; and may go over several lines. Ctrl-C drops what is typed.";
+
+/// What the prompt does itself. It needs no semicolon, because no statement begins so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PromptCommand {
+    /// List the tables.
+    Tables,
+    /// Show the columns of a table.
+    Columns(String),
+    /// Turn the times of statements on or off.
+    Timing,
+    /// Say what the prompt can do.
+    Help,
+    /// Leave.
+    Quit,
+    /// A word with a backslash that is none of these.
+    Unknown(String),
+}
+
+impl PromptCommand {
+    /// Reads a line; `None` where it is SQL.
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.trim().trim_end_matches(';').trim_end();
+        let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let argument = argument.trim();
+        Some(match (name.to_lowercase().as_str(), argument) {
+            ("\\q", _) | ("quit" | "exit", "") => Self::Quit,
+            ("\\?" | "\\h", _) | ("help", "") => Self::Help,
+            ("\\timing", _) => Self::Timing,
+            ("\\d", "") => Self::Tables,
+            ("\\d", table) => Self::Columns(table.trim_matches('"').to_owned()),
+            (other, _) if other.starts_with('\\') => Self::Unknown(name.to_owned()),
+            _ => return None,
+        })
+    }
+}
 
 /// Reads statements until the user leaves; an error does not end the prompt.
 pub(super) async fn run(mut runner: Runner<'_>, context: &Context) -> Result<()> {
@@ -31,27 +72,27 @@ pub(super) async fn run(mut runner: Runner<'_>, context: &Context) -> Result<()>
     runner.printer.has_time = false;
     context
         .console
-        .say("statements end with ;  \\? helps, \\q leaves");
+        .say("statements end with ;  help shows what else there is, quit leaves");
     let mut typed = String::new();
     loop {
         match editor.readline(if typed.is_empty() { PROMPT } else { MORE }) {
             Ok(line) => {
+                if typed.is_empty()
+                    && let Some(command) = PromptCommand::parse(&line)
+                {
+                    remember(&mut editor, &line);
+                    if command == PromptCommand::Quit {
+                        break;
+                    }
+                    run_command(command, &mut runner, context).await;
+                    continue;
+                }
                 typed.push_str(&line);
                 typed.push('\n');
-                let is_left = if typed.starts_with('\\') {
-                    let command = std::mem::take(&mut typed);
-                    remember(&mut editor, &command);
-                    run_command(command.trim(), &mut runner, context).await
-                } else if is_complete(&typed) {
+                if is_complete(&typed) {
                     let text = std::mem::take(&mut typed);
                     remember(&mut editor, &text);
-                    run_statements(&text, &runner, context).await;
-                    false
-                } else {
-                    false
-                };
-                if is_left {
-                    break;
+                    run_statements(text, &runner, context).await;
                 }
             }
             // Ctrl-C drops what was typed, Ctrl-D leaves.
@@ -75,12 +116,13 @@ fn is_complete(text: &str) -> bool {
     split_statements(text).is_ok_and(|statements| statements.iter().all(|s| s.is_terminated))
 }
 
-async fn run_statements(text: &str, runner: &Runner<'_>, context: &Context) {
+async fn run_statements(text: String, runner: &Runner<'_>, context: &Context) {
     let session = &runner.connection.session;
+    let script = Script::typed(text);
     let work = async {
-        for statement in &split_statements(text)? {
+        for statement in &script.statements()? {
             runner
-                .run(&Source::from(statement), &statement.text)
+                .run(&script.source(statement), &statement.text)
                 .await?;
         }
         Ok(())
@@ -91,13 +133,12 @@ async fn run_statements(text: &str, runner: &Runner<'_>, context: &Context) {
     );
 }
 
-/// Runs a command that begins with a backslash; returns whether the user leaves.
-async fn run_command(command: &str, runner: &mut Runner<'_>, context: &Context) -> bool {
-    let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
-    match (name, argument.trim()) {
-        ("\\q", _) => return true,
-        ("\\?", _) => write_line(HELP),
-        ("\\timing", _) => {
+async fn run_command(command: PromptCommand, runner: &mut Runner<'_>, context: &Context) {
+    let session = &runner.connection.session;
+    match command {
+        PromptCommand::Quit => {}
+        PromptCommand::Help => write_line(HELP),
+        PromptCommand::Timing => {
             runner.printer.has_time = !runner.printer.has_time;
             write_line(if runner.printer.has_time {
                 "timing is on"
@@ -105,17 +146,17 @@ async fn run_command(command: &str, runner: &mut Runner<'_>, context: &Context) 
                 "timing is off"
             });
         }
-        ("\\d", "") => report(
-            tables::list(runner.connection.session.catalog(), Format::Table),
-            context,
-        ),
-        ("\\d", table) => {
-            let columns = tables::columns(&runner.connection.session, table, Format::Table);
-            report(columns.await, context);
+        PromptCommand::Tables => {
+            let of_session = describe::session_tables(session).await;
+            let tables = tables::list(session.catalog(), &of_session);
+            report(tables.and_then(|t| t.print(ListFormat::Table)), context);
         }
-        _ => write_line(&format!("unknown command {name}\n{HELP}")),
+        PromptCommand::Columns(table) => {
+            let columns = tables::columns(session, &table).await;
+            report(columns.and_then(|c| c.print(ListFormat::Table)), context);
+        }
+        PromptCommand::Unknown(name) => write_line(&format!("unknown command {name}\n{HELP}")),
     }
-    false
 }
 
 fn report(result: Result<()>, context: &Context) {
@@ -168,6 +209,29 @@ fn failed(error: ReadlineError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_of_the_prompt_need_no_semicolon() {
+        use PromptCommand::{Columns, Help, Quit, Tables, Timing, Unknown};
+        let check = |line: &str, expected: Option<PromptCommand>| {
+            assert_eq!(PromptCommand::parse(line), expected, "{line}");
+        };
+        for line in ["quit", "exit", "EXIT;", " \\q ", "\\q;"] {
+            check(line, Some(Quit));
+        }
+        for line in ["help", "Help;", "\\?", "\\h"] {
+            check(line, Some(Help));
+        }
+        check("\\timing", Some(Timing));
+        check("\\d", Some(Tables));
+        check(" \\d ;", Some(Tables));
+        check("\\d users;", Some(Columns("users".into())));
+        check("\\d  \"Users\"", Some(Columns("Users".into())));
+        check("\\x", Some(Unknown("\\x".into())));
+        for line in ["SELECT 1;", "help me", "", "exit 1", "-- quit"] {
+            check(line, None);
+        }
+    }
 
     #[test]
     fn a_statement_goes_on_until_its_semicolon() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, col, ident, lit};
 use emporia_core::error::{Error, Result};
@@ -59,6 +60,14 @@ impl Printer {
         Ok(())
     }
 
+    /// Prints rows that are in memory.
+    pub(crate) fn print_batch(&self, batch: &RecordBatch) -> Result<()> {
+        let start = Instant::now();
+        let written = output::print(self.format, &self.display, batch)?;
+        self.remark(written, start);
+        Ok(())
+    }
+
     /// A table shows few rows, so the cluster need not make more.
     fn limited(&self, frame: DataFrame) -> Result<DataFrame> {
         match self.display.max_rows {
@@ -106,7 +115,7 @@ pub(crate) async fn write_file(
 }
 
 /// Whether the plan yields rows of data, so that a limit is allowed on top of it.
-fn is_query(plan: &LogicalPlan) -> bool {
+pub(super) fn is_query(plan: &LogicalPlan) -> bool {
     !matches!(
         plan,
         LogicalPlan::Explain(_)
@@ -158,7 +167,6 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{ArrayRef, Int32Array, StringArray};
-    use datafusion::arrow::record_batch::RecordBatch;
     use datafusion::prelude::SessionContext;
     use emporia_engine::job::Branch;
 

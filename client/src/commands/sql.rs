@@ -1,16 +1,20 @@
 //! `emporia sql`: statements from the command line, a file or a prompt.
 
-use std::io::{self, IsTerminal, Read};
-use std::path::Path;
+use std::io::{self, IsTerminal};
+use std::time::Instant;
 
 use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_engine::insert::{Insertion, insert, insertion};
 use emporia_engine::{Session, query_error};
-use emporia_sql::{Source, SqlStatement, describe_error, split_statements, table_names};
+use emporia_sql::{Source, describe_error, table_names};
 
+use super::describe;
 use super::repl;
 use super::rows::Printer;
+use super::script::Script;
+use super::submit::say_published;
 use crate::args::{Format, SqlArgs};
 use crate::console::Console;
 use crate::interrupt::guarded;
@@ -50,57 +54,12 @@ pub(super) async fn run(args: &SqlArgs, context: &Context) -> Result<()> {
     guarded(Some(&connection.session), context.settings.timeout, work).await
 }
 
-/// A text with statements and the file that it comes from.
-struct Script {
-    text: String,
-    origin: Option<String>,
-}
-
-impl Script {
-    fn statements(&self) -> Result<Vec<SqlStatement>> {
-        let in_file = |e: Error| match &self.origin {
-            Some(origin) => Error::new(e.kind(), format!("{origin}:{e}")),
-            None => e,
-        };
-        split_statements(&self.text).map_err(in_file)
-    }
-
-    fn source<'a>(&'a self, statement: &'a SqlStatement) -> Source<'a> {
-        let source = Source::from(statement);
-        match &self.origin {
-            Some(origin) => source.named(origin),
-            None => source,
-        }
-    }
-}
-
 /// The statements to run; `None` where the user is to be asked for them.
 fn script(args: &SqlArgs) -> Result<Option<Script>> {
-    if !args.execute.is_empty() {
-        return Ok(Some(Script {
-            text: args.execute.join(";\n"),
-            origin: None,
-        }));
-    }
-    match &args.file {
-        Some(path) if path != Path::new("-") => {
-            let origin = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|e| {
-                Error::not_found(format!("cannot read the SQL file `{origin}`")).with_source(e)
-            })?;
-            Ok(Some(Script {
-                text,
-                origin: Some(origin),
-            }))
-        }
+    match Script::given(&args.execute, args.file.as_deref())? {
+        Some(script) => Ok(Some(script)),
         None if io::stdin().is_terminal() => Ok(None),
-        _ => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).map_err(|e| {
-                Error::invalid("cannot read SQL from the standard input").with_source(e)
-            })?;
-            Ok(Some(Script { text, origin: None }))
-        }
+        None => Script::of_stdin().map(Some),
     }
 }
 
@@ -115,13 +74,36 @@ impl Runner<'_> {
     /// Runs one statement and prints its rows; a statement without columns prints nothing.
     pub(super) async fn run(&self, source: &Source<'_>, text: &str) -> Result<()> {
         let session = &self.connection.session;
+        if describe::is_show_tables(text) {
+            let tables = describe::tables(session).await;
+            return self.printer.print_batch(&tables.batch()?);
+        }
         let frame = plan(session, source, text).await?;
+        if let Some(insertion) = insertion(&frame).map_err(query_error)? {
+            return self.insert(insertion).await;
+        }
+        if let Some(columns) = describe::described(frame.logical_plan()) {
+            return self.printer.print_batch(&columns.batch()?);
+        }
         if frame.schema().fields().is_empty() {
             self.console.say("done");
             return Ok(());
         }
         let progress = Progress::watch(self.console, session, &self.connection.url)?;
         self.printer.print(session, frame, Some(progress)).await
+    }
+}
+
+impl Runner<'_> {
+    /// Runs a statement that writes.
+    async fn insert(&self, insertion: Insertion) -> Result<()> {
+        let session = &self.connection.session;
+        let start = Instant::now();
+        let progress = Progress::watch(self.console, session, &self.connection.url)?;
+        let report = insert(session, insertion).await?;
+        drop(progress);
+        say_published(self.console, &report, start);
+        Ok(())
     }
 }
 
@@ -136,6 +118,10 @@ pub(super) async fn plan(session: &Session, source: &Source<'_>, text: &str) -> 
     let names = session.tables_in(text).map_err(describe)?;
     if describes_catalog(text) {
         prepare_all(session).await;
+    } else if is_insert(text) {
+        session
+            .prepare_to_write(names.iter().map(String::as_str))
+            .await?;
     } else {
         session.prepare(names.iter().map(String::as_str)).await?;
     }
@@ -155,10 +141,16 @@ fn planning_error(described: Error, error: DataFusionError) -> Error {
     }
 }
 
-/// Whether the statement is about the tables, not about their rows.
+/// Whether the statement writes to a table, which need not be there yet.
+fn is_insert(text: &str) -> bool {
+    let word = text.trim_start().get(..6);
+    word.is_some_and(|word| word.eq_ignore_ascii_case("insert"))
+}
+
+/// Whether the statement is about all tables, not about the rows of some.
 fn describes_catalog(text: &str) -> bool {
     let text = text.trim_start().to_lowercase();
-    text.starts_with("show") || text.starts_with("desc") || text.contains("information_schema")
+    text.starts_with("show") || text.contains("information_schema")
 }
 
 /// Makes all tables known whose files can be read.
@@ -175,30 +167,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_of_a_file_keep_their_lines() -> Result<()> {
-        let script = Script {
-            text: "SELECT 1;\n\nSELECT 2".into(),
-            origin: Some("a.sql".into()),
-        };
-        let lines: Vec<_> = script.statements()?.iter().map(|s| s.line).collect();
-        assert_eq!(lines, [1, 3]);
-        let broken = Script {
-            text: "SELECT 'x".into(),
-            origin: Some("a.sql".into()),
-        };
-        let message = broken
-            .statements()
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default();
-        assert!(message.starts_with("a.sql:1:"), "{message}");
-        Ok(())
-    }
-
-    #[test]
     fn statements_about_the_catalog_are_known() {
-        assert!(describes_catalog(" SHOW TABLES"));
-        assert!(describes_catalog("describe users"));
+        assert!(describes_catalog(" SHOW COLUMNS FROM users"));
+        assert!(describes_catalog("SELECT * FROM information_schema.tables"));
+        assert!(!describes_catalog("describe users"));
         assert!(!describes_catalog("SELECT * FROM users"));
     }
 }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use emporia_connectors::write::FileFormat;
-use emporia_core::catalog::{Catalog, absolute_uri};
+use emporia_core::catalog::{Catalog, TABLE_SCHEMES, TableDef, absolute_uri};
 use emporia_core::error::{Error, Result, nearest};
-use emporia_core::job::{JobSpec, Params};
+use emporia_core::job::{JobSpec, OutputSpec, Params};
 use emporia_engine::Session;
 use emporia_engine::job::JobRun;
-use emporia_engine::publish::{Report, publish};
+use emporia_engine::publish::{self as engine, Mode, Report};
 
 use super::rows::{Printer, tables, write_file};
 use crate::args::{Format, SubmitArgs};
@@ -21,17 +21,14 @@ use crate::settings::Context;
 use crate::target::Connection;
 
 /// Where the rows go.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 enum Destination {
     /// To standard output.
     Print(Format),
     /// The main output into one file.
     File(FileTarget),
-    /// All outputs as one result set.
-    Folder {
-        location: String,
-        format: FileFormat,
-    },
+    /// All outputs as one result.
+    Publish(engine::Destination),
 }
 
 /// Runs the command; nothing is started before everything that can be checked is checked.
@@ -57,6 +54,7 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
         let result = deliver(
             session,
             run,
+            &spec.outputs,
             &destination,
             args,
             context.console,
@@ -75,6 +73,7 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
 async fn deliver(
     session: &Session,
     run: JobRun,
+    specs: &[OutputSpec],
     destination: &Destination,
     args: &SubmitArgs,
     console: Console,
@@ -109,8 +108,8 @@ async fn deliver(
             ));
             Ok(())
         }
-        Destination::Folder { location, format } => {
-            let report = publish(session, run, location, *format).await?;
+        Destination::Publish(destination) => {
+            let report = engine::publish(session, run, specs, destination).await?;
             drop(progress);
             say_published(console, &report, start);
             Ok(())
@@ -138,14 +137,13 @@ async fn print(
 }
 
 /// Says what a published run consists of, a line per table.
-fn say_published(console: Console, report: &Report, start: Instant) {
+pub(super) fn say_published(console: Console, report: &Report, start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     for note in &report.notes {
         console.say(format!("note: {note}"));
     }
     for table in &report.tables {
-        let place = format!("{}/{}", report.location.trim_end_matches('/'), table.name);
-        let wrote = wrote(table.rows, table.bytes, table.files as u64, &place);
+        let wrote = wrote(table.rows, table.bytes, table.files as u64, &table.place);
         console.say(format!("{wrote} in {seconds:.1} s"));
     }
     if report.dropped > 0 {
@@ -154,12 +152,15 @@ fn say_published(console: Console, report: &Report, start: Instant) {
 }
 
 fn wrote(rows: u64, bytes: u64, files: u64, place: &str) -> String {
-    format!(
-        "wrote {} ({}, {}) to {place}",
-        count(rows, "row"),
-        size(bytes),
-        count(files, "file")
-    )
+    let rows = count(rows, "row");
+    let bytes = size(bytes);
+    match files {
+        0 => format!("wrote {rows} ({bytes}) to {place}"),
+        files => format!(
+            "wrote {rows} ({bytes}, {}) to {place}",
+            count(files, "file")
+        ),
+    }
 }
 
 fn destination(args: &SubmitArgs, catalog: &Catalog, spec: &JobSpec) -> Result<Destination> {
@@ -174,18 +175,28 @@ fn destination(args: &SubmitArgs, catalog: &Catalog, spec: &JobSpec) -> Result<D
                     .with_hint("write to another table"),
             );
         }
+        if ["hbase", "mongodb"].contains(&table.connector.as_str()) {
+            return Ok(Destination::Publish(engine::Destination::Table {
+                table: table.clone(),
+                mode: Mode::Overwrite,
+            }));
+        }
         if FileTarget::parse(&table.location, None)?.is_some() {
             return Err(Error::invalid(format!("table `{output}` is a single file"))
                 .with_hint("make its location a folder, which can hold the files of many tasks"));
         }
         let format = match chosen {
             Some(format) => folder_format(format)?,
-            None => connector_format(&table.connector),
+            None => FileFormat::of_connector(&table.connector),
         };
-        return Ok(Destination::Folder {
-            location: table.location.clone(),
-            format,
-        });
+        return Ok(folder(table.location.clone(), format));
+    }
+    if let Some(scheme) = TABLE_SCHEMES.iter().find(|s| output.starts_with(*s)) {
+        let connector = scheme.trim_end_matches(':');
+        return Ok(Destination::Publish(engine::Destination::Table {
+            table: TableDef::new(connector, output),
+            mode: Mode::Overwrite,
+        }));
     }
     if let Some(target) = FileTarget::parse(output, chosen)? {
         return Ok(Destination::File(target));
@@ -202,10 +213,11 @@ fn destination(args: &SubmitArgs, catalog: &Catalog, spec: &JobSpec) -> Result<D
         });
     }
     let format = folder_format(chosen.unwrap_or(Format::Parquet))?;
-    Ok(Destination::Folder {
-        location: absolute_uri(output, None),
-        format,
-    })
+    Ok(folder(absolute_uri(output, None), format))
+}
+
+fn folder(location: String, format: FileFormat) -> Destination {
+    Destination::Publish(engine::Destination::Folder { location, format })
 }
 
 fn folder_format(format: Format) -> Result<FileFormat> {
@@ -221,18 +233,9 @@ fn folder_format(format: Format) -> Result<FileFormat> {
     }
 }
 
-fn connector_format(connector: &str) -> FileFormat {
-    match connector {
-        "csv" => FileFormat::Csv,
-        "json" => FileFormat::Json,
-        _ => FileFormat::Parquet,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use emporia_core::catalog::TableDef;
     use emporia_core::error::ErrorKind;
 
     use super::*;
@@ -269,10 +272,7 @@ mod tests {
 
     #[test]
     fn the_output_is_a_table_a_file_or_a_folder() -> Result<()> {
-        let folder = |location: &str, format| Destination::Folder {
-            location: location.into(),
-            format,
-        };
+        let folder = |location: &str, format| folder(location.into(), format);
         assert_eq!(check("")?, Destination::Print(Format::Table));
         assert_eq!(check("--format json")?, Destination::Print(Format::Json));
         assert_eq!(
@@ -296,6 +296,11 @@ mod tests {
             format: Format::Csv,
         };
         assert_eq!(check("-o /out/sales.csv")?, Destination::File(file));
+        let table = engine::Destination::Table {
+            table: TableDef::new("hbase", "hbase:sales"),
+            mode: Mode::Overwrite,
+        };
+        assert_eq!(check("-o hbase:sales")?, Destination::Publish(table));
         Ok(())
     }
 

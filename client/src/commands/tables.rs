@@ -1,33 +1,45 @@
 //! `emporia tables`: the tables of the catalog, or the columns of one.
 
+use emporia_connectors::provider::check_connector;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::Result;
 use emporia_engine::{EngineOptions, Session, Target};
 
+use super::describe::{self, SessionTable};
 use super::text_table::TextTable;
-use crate::args::{Format, TablesArgs};
+use crate::args::TablesArgs;
 use crate::settings::Context;
 
 /// Runs the command; reads file headers only, so it needs no cluster.
 pub(super) async fn run(args: &TablesArgs, context: &Context) -> Result<()> {
     let catalog = context.catalog()?;
     if let Some(name) = &args.name {
-        let session = Session::open(catalog, Target::SingleProcess, &EngineOptions::default())?;
-        return columns(&session, name, args.format).await;
+        let session = Session::open(
+            catalog,
+            Target::SingleProcess,
+            &EngineOptions::default(),
+            &context.stores,
+        )?;
+        return columns(&session, name).await?.print(args.format);
     }
+    let list = list(&catalog, &[])?;
     match context.catalog_file() {
         Some(file) => context.console.say(format!("catalog {}", file.display())),
         None => context
             .console
             .say("there is no catalog: pass --catalog FILE, or make ./emporia.toml"),
     }
-    list(&catalog, args.format)
+    list.print(args.format)
 }
 
-/// Prints the tables.
-pub(super) fn list(catalog: &Catalog, format: Format) -> Result<()> {
+/// The tables of the catalog and those that a session made.
+///
+/// # Errors
+/// `InvalidInput` where a connector is unknown: no statement could read that table.
+pub(super) fn list(catalog: &Catalog, of_session: &[SessionTable]) -> Result<TextTable<4>> {
     let mut table = TextTable::new(["table", "connector", "schema", "location"]);
     for (name, definition) in &catalog.tables {
+        check_connector(name, definition)?;
         table.row([
             name,
             &definition.connector,
@@ -35,24 +47,62 @@ pub(super) fn list(catalog: &Catalog, format: Format) -> Result<()> {
             &definition.location,
         ]);
     }
-    table.print(format)
+    for made in of_session {
+        table.row([&made.name, "", made.kind, "this session"]);
+    }
+    Ok(table)
 }
 
-/// Prints the columns of a table.
-pub(super) async fn columns(session: &Session, name: &str, format: Format) -> Result<()> {
+/// The columns of a table.
+pub(super) async fn columns(session: &Session, name: &str) -> Result<TextTable<3>> {
     let frame = session.table(name).await?;
-    let mut table = TextTable::new(["column", "type", "nullable"]);
-    for field in frame.schema().fields() {
-        let is_nullable = if field.is_nullable() { "yes" } else { "no" };
-        table.row([field.name(), &field.data_type().to_string(), is_nullable]);
-    }
-    table.print(format)
+    Ok(describe::columns(frame.schema().fields()))
 }
 
 fn schema(definition: &TableDef) -> String {
     match &definition.contract {
         Some(contract) => format!("contract {contract}"),
-        None if definition.columns.is_empty() => "of the files".to_owned(),
-        None => format!("{} columns", definition.columns.len()),
+        None if !definition.columns.is_empty() => format!("{} columns", definition.columns.len()),
+        None if ["hbase", "mongodb"].contains(&definition.connector.as_str()) => {
+            "of the rows".to_owned()
+        }
+        None => "of the files".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use emporia_core::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn the_list_has_the_catalog_and_the_session() -> Result<()> {
+        let mut catalog = Catalog::default();
+        let orders = TableDef::new("parquet", "file:///data/orders/");
+        catalog.tables.insert("orders".into(), orders);
+        let view = SessionTable {
+            name: "v".into(),
+            kind: "view",
+        };
+        let rows = list(&catalog, &[view])?.into_rows();
+        let expected = [
+            ["orders", "parquet", "of the files", "file:///data/orders/"],
+            ["v", "", "view", "this session"],
+        ];
+        assert_eq!(rows, expected.map(|row| row.map(str::to_owned)));
+        Ok(())
+    }
+
+    #[test]
+    fn an_unknown_connector_is_refused() {
+        let mut catalog = Catalog::default();
+        let orders = TableDef::new("parket", "file:///data/orders/");
+        catalog.tables.insert("orders".into(), orders);
+        let error = list(&catalog, &[]).err();
+        assert_eq!(
+            error.as_ref().and_then(Error::hint),
+            Some("did you mean `parquet`?")
+        );
     }
 }

@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use emporia_core::error::{Error, Result};
 
-use crate::args::Format;
+use crate::args::ListFormat;
 use crate::output::{self, Display};
 
 /// Rows of `N` texts.
@@ -30,16 +30,17 @@ impl<const N: usize> TextTable<N> {
     }
 
     /// Prints all rows to standard output.
-    pub(super) fn print(&self, format: Format) -> Result<()> {
+    pub(super) fn print(&self, format: ListFormat) -> Result<()> {
         let display = Display {
             max_rows: None,
             max_width: None,
             ..Display::default()
         };
-        output::print(format, &display, &self.batch()?)
+        output::print(format.into(), &display, &self.batch()?).map(drop)
     }
 
-    fn batch(&self) -> Result<RecordBatch> {
+    /// The rows as a result like any other.
+    pub(super) fn batch(&self) -> Result<RecordBatch> {
         let fields: Vec<_> = self
             .names
             .iter()
@@ -51,5 +52,11 @@ impl<const N: usize> TextTable<N> {
         });
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())
             .map_err(|e| Error::internal("cannot make a table").with_source(e))
+    }
+
+    /// The cells.
+    #[cfg(test)]
+    pub(super) fn into_rows(self) -> Vec<[String; N]> {
+        self.rows
     }
 }

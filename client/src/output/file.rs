@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use emporia_core::catalog::TABLE_SCHEMES;
 use emporia_core::error::{Error, ErrorKind, Result};
 use tempfile::NamedTempFile;
 use url::Url;
@@ -23,26 +24,30 @@ pub(crate) struct FileTarget {
 }
 
 impl FileTarget {
-    /// Reads `location` as the name of one file; `None` where its ending is that of no form.
+    /// Reads `location` as the name of one file; `None` where it names a folder, which ends in `/`
+    /// or has no ending, or a table of a store.
     ///
     /// # Errors
-    /// `Unsupported` for a file on a store other than the local one, `InvalidInput` for a form that
-    /// contradicts the ending.
+    /// `Unsupported` for a file on a store other than the local one, `InvalidInput` for an ending
+    /// that is that of no form, or of another one than the chosen.
     pub(crate) fn parse(location: &str, chosen: Option<Format>) -> Result<Option<Self>> {
-        let extension = location
-            .rsplit('/')
-            .next()
-            .and_then(|name| name.rsplit_once('.'));
-        let format = match extension
-            .map(|(_, extension)| extension.to_ascii_lowercase())
-            .as_deref()
-        {
-            Some("csv") => Format::Csv,
-            Some("tsv") => Format::Tsv,
-            Some("json") => Format::Json,
-            Some("ndjson" | "jsonl") => Format::Ndjson,
-            Some("parquet") => Format::Parquet,
-            _ => return Ok(None),
+        let Some(ending) = ending(location) else {
+            return Ok(None);
+        };
+        let format = match ending.to_ascii_lowercase().as_str() {
+            "csv" => Format::Csv,
+            "tsv" => Format::Tsv,
+            "json" => Format::Json,
+            "ndjson" | "jsonl" => Format::Ndjson,
+            "parquet" => Format::Parquet,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "`{location}`: .{ending} is the ending of no format that can be written"
+                ))
+                .with_hint(
+                    "a file ends in .parquet, .csv, .tsv, .json, .ndjson or .jsonl, a folder in /",
+                ));
+            }
         };
         if let Some(chosen) = chosen.filter(|chosen| *chosen != format) {
             return Err(Error::invalid(format!(
@@ -57,6 +62,21 @@ impl FileTarget {
             format,
         }))
     }
+}
+
+/// What follows the last dot of the last part of a path: `csv` for `out/a.csv`. Neither a host, nor
+/// `..`, nor a hidden folder has one.
+fn ending(location: &str) -> Option<&str> {
+    if TABLE_SCHEMES.iter().any(|s| location.starts_with(s)) {
+        return None;
+    }
+    let path = match location.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => location,
+    };
+    let (stem, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
+    let is_name = |part: &str| !part.trim_matches('.').is_empty();
+    (is_name(stem) && is_name(ending)).then_some(ending)
 }
 
 fn local_path(location: &str) -> Result<PathBuf> {

@@ -18,7 +18,7 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use crate::args::{DEFAULT_MAX_ROWS, DisplayArgs, Format};
 
 pub(crate) use file::{FileTarget, SingleFile};
-pub(crate) use stdout::{Stdout, is_terminal, print_line};
+pub(crate) use stdout::{Stdout, is_terminal, line_width, print_line};
 
 /// Width of the widest column of a table, unless all is to be shown.
 const MAX_WIDTH: usize = 48;
@@ -99,11 +99,11 @@ pub(crate) fn writer<'a>(
 }
 
 /// Prints rows that are in memory to standard output.
-pub(crate) fn print(format: Format, display: &Display, batch: &RecordBatch) -> Result<()> {
+pub(crate) fn print(format: Format, display: &Display, batch: &RecordBatch) -> Result<Written> {
     let stdout = Stdout::for_format(format)?;
     let mut writer = writer(format, &batch.schema(), display, Box::new(stdout))?;
     writer.write(batch)?;
-    writer.finish().map(drop)
+    writer.finish()
 }
 
 /// The error for rows that cannot be written.

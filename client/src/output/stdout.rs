@@ -9,6 +9,8 @@ use crate::exit::StdoutClosed;
 
 /// Bytes that are collected before they are written.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Characters of a line where there is no terminal to ask.
+const DEFAULT_LINE_WIDTH: usize = 100;
 
 /// Buffered standard output; flushed by its user, so that an error is seen.
 pub(crate) struct Stdout(BufWriter<io::Stdout>);
@@ -28,6 +30,14 @@ impl Stdout {
                 .with_hint("write it with --output FILE.parquet, or redirect the output"));
         }
         Ok(Self::new())
+    }
+}
+
+/// Characters of a line of standard output.
+pub(crate) fn line_width() -> usize {
+    match terminal_size::terminal_size_of(io::stdout()) {
+        Some((width, _)) => width.0.into(),
+        None => DEFAULT_LINE_WIDTH,
     }
 }
 

@@ -252,8 +252,28 @@ fn the_ending_of_a_file_is_its_form() {
         format("file:///b.parquet", Some(Format::Parquet)),
         Ok(Some(Format::Parquet))
     );
-    assert_eq!(format("folder.csv/", None), Ok(None));
-    assert_eq!(format("results", None), Ok(None));
+    for folder in [
+        "folder.csv/",
+        "results",
+        ".",
+        "..",
+        "../..",
+        "out.d/results",
+        "./.hidden",
+        "a/ends-with-dot.",
+        "hdfs://nn.example.com:9000",
+        "hdfs://nn.example.com:9000/out",
+        "mongodb:shop.orders",
+    ] {
+        assert_eq!(format(folder, None), Ok(None), "{folder}");
+    }
+    for unknown in ["x.xlsx", "file:///out/a.csv.gz", "results.2024"] {
+        assert_eq!(
+            format(unknown, None),
+            Err(ErrorKind::InvalidInput),
+            "{unknown}"
+        );
+    }
     assert_eq!(
         format("b.csv", Some(Format::Json)),
         Err(ErrorKind::InvalidInput)

@@ -10,7 +10,6 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::error::DataFusionError;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{
     Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr,
@@ -24,12 +23,11 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, Partitioning, PlanProperties,
 };
 use futures::TryStreamExt;
-use object_store::ObjectStore;
 
-use super::file::BranchWriter;
-use super::{StagedWrite, WrittenFile};
+use super::branch::BranchWriter;
+use super::{StagedWrite, WrittenPart};
 
-/// Writes each partition of its input to files of its own.
+/// Writes each partition of its input to files or tables.
 #[derive(Debug)]
 pub struct StagedWriteExec {
     write: StagedWrite,
@@ -53,7 +51,7 @@ impl StagedWriteExec {
     /// A write of `input` in any order.
     pub fn new(write: StagedWrite, input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(WrittenFile::schema()),
+            EquivalenceProperties::new(WrittenPart::schema()),
             Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Final,
             Boundedness::Bounded,
@@ -74,18 +72,7 @@ impl StagedWriteExec {
 
 impl DisplayAs for StagedWriteExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs: Vec<_> = self
-            .write
-            .branches
-            .iter()
-            .map(|b| b.output.as_str())
-            .collect();
-        write!(
-            f,
-            "StagedWriteExec: outputs=[{}], base={}",
-            outputs.join(", "),
-            self.write.base
-        )
+        write!(f, "StagedWriteExec: {}", self.write.describe())
     }
 }
 
@@ -158,13 +145,10 @@ impl ExecutionPlan for StagedWriteExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, Arc::clone(&context))?;
-        let store = context
-            .runtime_env()
-            .object_store(ObjectStoreUrl::parse(&self.write.store)?)?;
-        let report = write_partition(self.write.clone(), store, input);
+        let report = write_partition(self.write.clone(), context, input);
         let batches = futures::stream::once(report);
         Ok(Box::pin(RecordBatchStreamAdapter::new(
-            WrittenFile::schema(),
+            WrittenPart::schema(),
             batches,
         )))
     }
@@ -172,14 +156,14 @@ impl ExecutionPlan for StagedWriteExec {
 
 async fn write_partition(
     write: StagedWrite,
-    store: Arc<dyn ObjectStore>,
+    context: Arc<TaskContext>,
     mut input: SendableRecordBatchStream,
 ) -> Result<RecordBatch> {
-    let mut writers = write
-        .branches
-        .iter()
-        .map(|branch| BranchWriter::try_new(&write, branch, &input.schema(), Arc::clone(&store)))
-        .collect::<Result<Vec<_>>>()?;
+    let mut writers = Vec::with_capacity(write.branches.len());
+    for branch in &write.branches {
+        let writer = BranchWriter::open(&write.run_id, branch, &input.schema(), &context).await?;
+        writers.push(writer);
+    }
     let mut n_read = 0;
     let mut tally = Tally::default();
     while let Some(batch) = input.try_next().await? {
@@ -202,32 +186,32 @@ async fn write_partition(
             }
         }
     }
-    let mut files = Vec::new();
+    let mut parts = Vec::new();
     for (index, writer) in writers.into_iter().enumerate() {
-        if let Some(file) = writer.finish(index).await? {
-            files.push(file);
+        if let Some(part) = writer.finish(index).await? {
+            parts.push(part);
         }
     }
-    let n_written: u64 = files.iter().map(|f| f.rows).sum();
+    let n_written: u64 = parts.iter().map(|p| p.rows).sum();
     if n_written < n_read {
         let rows = n_read - n_written;
-        files.push(WrittenFile {
+        parts.push(WrittenPart {
             branch: None,
             path: String::new(),
             rows,
             bytes: 0,
         });
     }
-    files.extend(tally.rows.into_iter().map(|(values, rows)| {
+    parts.extend(tally.rows.into_iter().map(|(values, rows)| {
         let values: Vec<_> = values.iter().map(i64::to_string).collect();
-        WrittenFile {
+        WrittenPart {
             branch: None,
             path: values.join(","),
             rows,
             bytes: 0,
         }
     }));
-    WrittenFile::to_batch(&files)
+    WrittenPart::to_batch(&parts)
 }
 
 /// Rows by the values of the tally columns.

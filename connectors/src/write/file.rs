@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::csv;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::arrow::json;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
@@ -18,22 +18,20 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use tokio::io::AsyncWriteExt;
 
-use super::{FileFormat, StagedWrite, WriteBranch, WrittenFile};
+use super::{FileFormat, FileSink};
 
 /// Rows of a Parquet row group; bounds what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 
-/// Writes the rows of one branch to one file, which is opened with the first row.
-pub(super) struct BranchWriter {
+/// Writes rows to one file, which is opened with the first of them.
+pub(super) struct FileWriter {
     store: Arc<dyn ObjectStore>,
     base: Path,
     /// Path relative to the result folder.
     path: String,
     format: FileFormat,
-    columns: Vec<usize>,
     schema: SchemaRef,
     sink: Option<Sink>,
-    rows: u64,
 }
 
 enum Sink {
@@ -41,55 +39,28 @@ enum Sink {
     Text { writer: Box<BufWriter>, bytes: u64 },
 }
 
-impl BranchWriter {
-    pub(super) fn try_new(
-        write: &StagedWrite,
-        branch: &WriteBranch,
-        input: &Schema,
+impl FileWriter {
+    /// A file in `folder`, a path relative to the result folder.
+    pub(super) fn new(
+        spec: &FileSink,
+        folder: &str,
+        schema: SchemaRef,
         store: Arc<dyn ObjectStore>,
-    ) -> Result<Self> {
-        let mut columns = Vec::with_capacity(branch.columns.len());
-        let mut fields = Vec::with_capacity(branch.columns.len());
-        for (column, name) in &branch.columns {
-            let index = input.index_of(column)?;
-            columns.push(index);
-            let field = input.field(index);
-            fields.push(Field::new(
-                name,
-                field.data_type().clone(),
-                field.is_nullable(),
-            ));
-        }
+    ) -> Self {
         // No two attempts share a name, so a lost attempt never damages the one that counts.
         let attempt = uuid::Uuid::now_v7().simple();
-        let extension = write.format.as_str();
-        Ok(Self {
+        Self {
             store,
-            base: Path::from(write.base.as_str()),
-            path: format!(
-                "run-{}/{}/part-{attempt}.{extension}",
-                write.run_id, branch.output
-            ),
-            format: write.format,
-            columns,
-            schema: Arc::new(Schema::new(fields)),
+            base: Path::from(spec.base.as_str()),
+            path: format!("{folder}/part-{attempt}.{}", spec.format.as_str()),
+            format: spec.format,
+            schema,
             sink: None,
-            rows: 0,
-        })
+        }
     }
 
-    /// Appends the rows of `batch`.
-    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        let rows = RecordBatch::try_new(
-            Arc::clone(&self.schema),
-            self.columns
-                .iter()
-                .map(|i| Arc::clone(batch.column(*i)))
-                .collect(),
-        )?;
+    /// Appends `rows`, which are not empty.
+    pub(super) async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         let is_first = self.sink.is_none();
         let sink = match &mut self.sink {
             Some(sink) => sink,
@@ -99,21 +70,20 @@ impl BranchWriter {
                 BufWriter::new(Arc::clone(&self.store), object_path(&self.base, &self.path)),
             )?),
         };
-        self.rows += rows.num_rows() as u64;
         match sink {
-            Sink::Parquet(writer) => writer.write(&rows).await.map_err(parquet_error),
+            Sink::Parquet(writer) => writer.write(rows).await.map_err(parquet_error),
             Sink::Text { writer, bytes } => {
-                let text = encode_text(self.format, &rows, is_first)?;
+                let text = encode_text(self.format, rows, is_first)?;
                 *bytes += text.len() as u64;
                 writer.put(text).await.map_err(DataFusionError::from)
             }
         }
     }
 
-    /// Closes the file and reports it; `None` where no row was written.
-    pub(super) async fn finish(self, branch: usize) -> Result<Option<WrittenFile>> {
+    /// Closes the file; its path relative to the result folder and its size.
+    pub(super) async fn finish(self) -> Result<(String, u64)> {
         let bytes = match self.sink {
-            None => return Ok(None),
+            None => 0,
             Some(Sink::Parquet(mut writer)) => {
                 writer.finish().await.map_err(parquet_error)?;
                 writer.bytes_written() as u64
@@ -123,12 +93,7 @@ impl BranchWriter {
                 bytes
             }
         };
-        Ok(Some(WrittenFile {
-            branch: Some(branch),
-            path: self.path,
-            rows: self.rows,
-            bytes,
-        }))
+        Ok((self.path, bytes))
     }
 }
 

@@ -1,10 +1,12 @@
-//! The distributed write: every task writes its own partition to staging files and reports them.
+//! The distributed write: every task writes its own partition, to staging files or to a table of a
+//! store, and reports what it wrote.
 //!
 //! DataFusion's sink wants a single partition, which would make one task write everything. Here the
 //! logical node [`StagedWriteNode`] becomes [`StagedWriteExec`], which keeps the partitions of its
-//! input and yields one report row per file. A row of the input goes to the branch that its route
+//! input and yields one report row per part. A row of the input goes to the branch that its route
 //! column names, so that one pass makes several tables.
 
+mod branch;
 mod exec;
 mod file;
 mod node;
@@ -12,12 +14,16 @@ mod node;
 pub use exec::StagedWriteExec;
 pub use node::{StagedWriteNode, StagedWritePlanner};
 
+use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Int32Array, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Result, exec_err};
 use serde::{Deserialize, Serialize};
+
+use crate::hbase::HBaseSink;
+use crate::mongodb::CollectionTarget;
 
 /// File format of a written table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
@@ -32,6 +38,15 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
+    /// The format of the tables of a connector; Parquet where it is none of files.
+    pub fn of_connector(name: &str) -> Self {
+        match name {
+            "csv" => Self::Csv,
+            "json" => Self::Json,
+            _ => Self::Parquet,
+        }
+    }
+
     /// Name in catalogs and pointers, which is also the file extension.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,19 +64,49 @@ pub struct WriteBranch {
     pub output: String,
     /// Columns of the input that the table keeps, and their names in the table.
     pub columns: Vec<(String, String)>,
+    /// Where its rows go.
+    pub sink: SinkSpec,
 }
 
-/// The recipe of a staged write.
+/// Where the rows of a branch go. A recipe: no connection, no address, no secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
-pub struct StagedWrite {
+pub enum SinkSpec {
+    /// To files of a result folder.
+    Files(FileSink),
+    /// To a table of HBase.
+    HBase(HBaseSink),
+    /// To a collection of MongoDB.
+    Collection(CollectionTarget),
+}
+
+/// Files of a result folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub struct FileSink {
     /// Root of the store, e.g. `file:///`.
     pub store: String,
     /// Path of the result folder in the store.
     pub base: String,
+    /// Format of the files.
+    pub format: FileFormat,
+}
+
+impl fmt::Display for SinkSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(files) => write!(f, "{}{}", files.store, files.base),
+            Self::HBase(table) => write!(f, "hbase:{}", table.table),
+            Self::Collection(target) => {
+                write!(f, "mongodb:{}.{}", target.database(), target.collection())
+            }
+        }
+    }
+}
+
+/// The recipe of a write.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub struct StagedWrite {
     /// Identifies the run.
     pub run_id: String,
-    /// Format of all files.
-    pub format: FileFormat,
     /// Name of the `Int32` route column; without one every row goes to the first branch.
     pub route: Option<String>,
     /// Integer columns by whose values the rows are counted on the way.
@@ -70,21 +115,33 @@ pub struct StagedWrite {
     pub branches: Vec<WriteBranch>,
 }
 
-/// One row of a write's report: a file, or a count.
+impl StagedWrite {
+    /// One line for `EXPLAIN`.
+    fn describe(&self) -> String {
+        let outputs: Vec<_> = self
+            .branches
+            .iter()
+            .map(|b| format!("{} to {}", b.output, b.sink))
+            .collect();
+        format!("outputs=[{}]", outputs.join(", "))
+    }
+}
+
+/// One row of a write's report: what one task wrote of a branch, or a count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrittenFile {
+pub struct WrittenPart {
     /// Index of the branch; `None` for a count.
     pub branch: Option<usize>,
-    /// Path relative to the result folder; of a count the values of the tally columns, separated by
-    /// commas, or nothing for the rows that went to no branch.
+    /// Of a file its path relative to the result folder, of a table nothing; of a count the values
+    /// of the tally columns, separated by commas, or nothing for the rows that went to no branch.
     pub path: String,
-    /// Rows in the file.
+    /// Rows of the part.
     pub rows: u64,
-    /// Size of the file.
+    /// Size of the file, or of the cells sent to a table.
     pub bytes: u64,
 }
 
-impl WrittenFile {
+impl WrittenPart {
     /// Schema of the report.
     pub fn schema() -> SchemaRef {
         Arc::new(Schema::new(vec![

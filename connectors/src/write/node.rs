@@ -15,9 +15,9 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use super::{StagedWrite, StagedWriteExec, WrittenFile};
+use super::{StagedWrite, StagedWriteExec, WrittenPart};
 
-/// Writes its input to staging files; yields one row per file.
+/// Writes its input; yields one row per written part.
 #[derive(Debug, Clone)]
 pub struct StagedWriteNode {
     write: StagedWrite,
@@ -40,7 +40,7 @@ impl StagedWriteNode {
                 return plan_err!("cannot write the column `{name}`: the plan has no such column");
             }
         }
-        let schema = Arc::new(DFSchema::try_from(WrittenFile::schema().as_ref().clone())?);
+        let schema = Arc::new(DFSchema::try_from(WrittenPart::schema().as_ref().clone())?);
         Ok(Self {
             write,
             input,
@@ -93,18 +93,7 @@ impl UserDefinedLogicalNodeCore for StagedWriteNode {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs: Vec<_> = self
-            .write
-            .branches
-            .iter()
-            .map(|b| b.output.as_str())
-            .collect();
-        write!(
-            f,
-            "StagedWrite: outputs=[{}], base={}",
-            outputs.join(", "),
-            self.write.base
-        )
+        write!(f, "StagedWrite: {}", self.write.describe())
     }
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {

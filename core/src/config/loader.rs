@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use super::{Effective, Key, Loaded, Origin, Settings, file, keys};
+use super::{Effective, Key, Loaded, Origin, Settings, StoreSettings, file, keys};
 use crate::error::{Error, Result, nearest};
 
 const ENV_PREFIX: &str = "EMPORIA_";
@@ -32,7 +32,7 @@ const ENV_PREFIX: &str = "EMPORIA_";
 /// ```
 pub struct Loader<S> {
     known: Vec<Key>,
-    given: BTreeMap<&'static str, (Origin, String)>,
+    given: BTreeMap<String, (Origin, String)>,
     file: Option<PathBuf>,
     settings: PhantomData<S>,
 }
@@ -176,11 +176,22 @@ impl<S: Settings> Loader<S> {
     /// # Errors
     /// `Internal` where the schema contradicts itself.
     pub fn load(mut self) -> Result<Loaded<S>> {
-        let mut settings = S::default();
         let mut effective = Vec::new();
-        for key in S::keys() {
+        let settings = self.choose::<S>(&mut effective)?;
+        let stores = self.choose::<StoreSettings>(&mut effective)?;
+        Ok(Loaded {
+            settings,
+            stores,
+            effective,
+            file: self.file,
+        })
+    }
+
+    fn choose<T: Settings>(&mut self, effective: &mut Vec<Effective>) -> Result<T> {
+        let mut settings = T::default();
+        for key in T::keys() {
             let mut origin = Origin::Default;
-            if let Some((from, text)) = self.given.remove(key.name) {
+            if let Some((from, text)) = self.given.remove(&key.full_name()) {
                 if !settings.set(key.name, &text) {
                     return Err(Error::internal(format!("cannot set `{}`", key.full_name())));
                 }
@@ -193,11 +204,7 @@ impl<S: Settings> Loader<S> {
                 origin,
             });
         }
-        Ok(Loaded {
-            settings,
-            effective,
-            file: self.file,
-        })
+        Ok(settings)
     }
 
     /// Checks a value and keeps it where none of a higher rank is there already.
@@ -212,10 +219,11 @@ impl<S: Settings> Loader<S> {
         }
         let outranked = self
             .given
-            .get(key.name)
+            .get(&key.full_name())
             .is_some_and(|(held, _)| held.rank() > origin.rank());
-        if key.section == S::SECTION && !outranked {
-            self.given.insert(key.name, (origin, text));
+        let is_read = [S::SECTION, StoreSettings::SECTION].contains(&key.section);
+        if is_read && !outranked {
+            self.given.insert(key.full_name(), (origin, text));
         }
         Ok(())
     }

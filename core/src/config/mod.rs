@@ -21,7 +21,7 @@ use serde::{Serialize, Serializer};
 
 pub use loader::Loader;
 pub use reference::reference_markdown;
-pub use schema::{ClientSettings, ExecutorSettings, SchedulerSettings};
+pub use schema::{ClientSettings, ExecutorSettings, SchedulerSettings, StoreSettings};
 pub use settings::{Key, Settings};
 pub use value::{ByteSize, Cluster, Secret, TaskDistribution};
 
@@ -30,6 +30,7 @@ pub fn keys() -> Vec<Key> {
     let mut keys = SchedulerSettings::keys();
     keys.extend(ExecutorSettings::keys());
     keys.extend(ClientSettings::keys());
+    keys.extend(StoreSettings::keys());
     keys
 }
 
@@ -104,9 +105,11 @@ impl fmt::Display for Effective {
 /// What [`Loader::load`] makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded<S> {
-    /// The typed settings.
+    /// The typed settings of the process.
     pub settings: S,
-    /// Every key of the section, in the order of the schema.
+    /// How the stores are reached.
+    pub stores: StoreSettings,
+    /// Every key of the process's section and of the stores', in the order of the schema.
     pub effective: Vec<Effective>,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::{self, Check, Key, Settings, settings};
-use super::value::{ByteSize, Cluster, TaskDistribution, Value};
+use super::value::{ByteSize, Cluster, Secret, TaskDistribution, Value};
 use crate::telemetry::{self, LogFormat};
 
 const fn secs(n: u64) -> Duration {
@@ -182,4 +182,71 @@ settings! {
     log_level: String = "warn".to_owned(), LOG_LEVEL;
     /// Form of the log on standard error.
     log_format: LogFormat = LogFormat::Text;
+}
+
+/// Whether `list` is `host:port`, or several of them separated by commas.
+fn is_address_list(list: &str) -> bool {
+    list.split(',').all(|address| {
+        address.trim().rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty()
+                && !host.contains(['/', '@', ' '])
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    })
+}
+
+const ADDRESSES: Check<Option<String>> = Check {
+    form: "`host:port`, or several separated by commas",
+    test: |list| list.as_deref().is_none_or(is_address_list),
+};
+
+const THRIFT_PROTOCOL: Check<String> = Check {
+    form: "`binary` or `compact`",
+    test: |name| ["binary", "compact"].contains(&name.as_str()),
+};
+
+const THRIFT_TRANSPORT: Check<String> = Check {
+    form: "`buffered` or `framed`",
+    test: |name| ["buffered", "framed"].contains(&name.as_str()),
+};
+
+settings! {
+    /// How the stores are reached. Every process reads this section: no plan carries any of it.
+    pub StoreSettings in "stores";
+
+    /// How long a transient fault of a store (a lost connection, a region that moves) is retried
+    /// without progress before the task fails.
+    patience: Duration = secs(120), SECONDS_FROM_1;
+    /// Folder with `core-site.xml` and `hdfs-site.xml` (name services, Kerberos); without it,
+    /// `HADOOP_CONF_DIR`.
+    hadoop_conf_dir: Option<PathBuf> = None;
+    /// User name towards an HDFS without Kerberos; without it, `HADOOP_USER_NAME` or the user of
+    /// the process.
+    hdfs_user: Option<String> = None;
+    /// Block size of files written to HDFS; without it, that of the cluster.
+    hdfs_block_size: Option<ByteSize> = None;
+    /// Replicas of files written to HDFS; `0` for the cluster's default.
+    hdfs_replication: usize = 0;
+    /// The Thrift gateways of HBase, protocol version 1; each is tried when another fails.
+    hbase_gateways: Option<String> = None, ADDRESSES;
+    /// A Thrift gateway of protocol version 2, which creates tables with several regions.
+    hbase_admin_gateway: Option<String> = None, ADDRESSES;
+    /// Encoding that the gateways speak.
+    hbase_protocol: String = "binary".to_owned(), THRIFT_PROTOCOL;
+    /// Transport that the gateways speak.
+    hbase_transport: String = "buffered".to_owned(), THRIFT_TRANSPORT;
+    /// Whether the connections to the gateways are encrypted.
+    hbase_tls: bool = false;
+    /// Certificates (PEM) that sign those of the gateways; without it, the system's.
+    hbase_tls_ca: Option<PathBuf> = None;
+    /// How long a gateway may take to accept a connection.
+    hbase_connect_timeout: Duration = secs(5);
+    /// How long a gateway may take to answer; longer than it takes itself to give up on HBase.
+    hbase_request_timeout: Duration = secs(60);
+    /// Connection string of MongoDB, `mongodb://host:port/…`; hidden in every output.
+    mongodb_uri: Option<Secret> = None;
+    /// User of MongoDB, where the connection string names none.
+    mongodb_user: Option<String> = None;
+    /// File with the password of `mongodb_user`.
+    mongodb_password_file: Option<PathBuf> = None;
 }

@@ -24,6 +24,7 @@ use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::{JobSpec, ParamKind, Params};
+use emporia_core::text::grouped;
 use emporia_engine::job::{Branch, Check, Job, JobRun, Output, Settled, Tally};
 use emporia_engine::session::Session;
 
@@ -65,7 +66,7 @@ impl Cleaning {
         outputs.push(output("cleaning_counters", &["table_name", "rule_id"]));
         let spec = JobSpec {
             name: "cleaning".into(),
-            summary: "trusted rows of a raw table, rejects with reasons, counters that balance"
+            summary: "Trusted rows of a raw table, rejects with reasons, counters that balance"
                 .into(),
             params: vec![
                 choice("rules", &set_names, default, "rule set"),
@@ -230,12 +231,13 @@ fn branches(source: &Source, set: &RuleSet) -> Vec<Branch> {
 }
 
 fn notes(survey: &Survey, judge: &Judge, source: &Source) -> Vec<String> {
+    let rows = |n: i64| grouped(n.unsigned_abs());
     let mut notes = vec![format!(
         "{} rows in, {} trusted, {} quarantined, {} dropped",
-        survey.rows_in(),
-        survey.rows_of(0),
-        survey.removed_by(judge, Action::Quarantine),
-        survey.removed_by(judge, Action::Drop),
+        rows(survey.rows_in()),
+        rows(survey.rows_of(0)),
+        rows(survey.removed_by(judge, Action::Quarantine)),
+        rows(survey.removed_by(judge, Action::Drop)),
     )];
     if !source.has_errors {
         notes.push(

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{cast, lit};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::Result;
 use emporia_core::job::Params;
+use emporia_core::text::grouped;
 use emporia_engine::session::Session;
 
 use super::Settings;
@@ -237,14 +238,14 @@ impl Observed {
         if let Some(last) = date_of(self.last_day).filter(|_| !self.customers.is_empty()) {
             notes.push(format!(
                 "{} customers observed until {last}, time in units of a {}",
-                self.customers.len(),
+                grouped(self.customers.len() as u64),
                 settings.unit_name()
             ));
         }
         if self.halvings > 0 {
             notes.push(format!(
                 "models and score limits are from a sample: one customer in {}",
-                1_u64 << self.halvings
+                grouped(1 << self.halvings)
             ));
         }
         notes

@@ -59,7 +59,7 @@ impl Clv {
     pub fn new() -> Self {
         let spec = JobSpec {
             name: "clv".into(),
-            summary: "historic and predicted lifetime value of customers, with RFM segments".into(),
+            summary: "Historic and predicted lifetime value of customers, with RFM segments".into(),
             params: vec![
                 choice(
                     "time_unit",

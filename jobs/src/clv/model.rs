@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
 use datafusion::arrow::record_batch::RecordBatch;
 use emporia_core::error::{Error, Result};
+use emporia_core::text::grouped;
 use emporia_models::bg_nbd::{self, BgNbd, Observation};
 use emporia_models::fit::{Fit, FitError};
 use emporia_models::gamma_gamma::{self, GammaGamma, SpendObservation};
@@ -91,7 +92,7 @@ impl Models {
             notes.push(format!(
                 "{} repeat customers are not in the spend model, because their repeat purchases \
                  are worth nothing",
-                self.without_value
+                grouped(self.without_value)
             ));
         }
         notes

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::{JobSpec, ParamKind, Params};
+use emporia_core::text::grouped;
 use emporia_engine::job::{Job, JobRun, Output};
 use emporia_engine::session::Session;
 
@@ -54,7 +55,7 @@ impl Cohort {
     pub fn new() -> Self {
         let spec = JobSpec {
             name: "cohort".into(),
-            summary: "retention and revenue of customers by when they began".into(),
+            summary: "Retention and revenue of customers by when they began".into(),
             params: vec![
                 choice(
                     "anchor",
@@ -140,7 +141,7 @@ fn notes(cells: &cells::Cells, grid: &grid::Grid) -> Vec<String> {
         if of.orders > 0 {
             notes.push(format!(
                 "{} orders worth {} {what}, and are left out",
-                of.orders,
+                grouped(of.orders.unsigned_abs()),
                 money::text(of.revenue, cells.scale)
             ));
         }

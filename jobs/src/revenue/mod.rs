@@ -47,7 +47,7 @@ impl RevenueByCategory {
     pub fn new() -> Self {
         let spec = JobSpec {
             name: "revenue_by_category".into(),
-            summary: "gross and net revenue, units and orders by category and period".into(),
+            summary: "Gross and net revenue, units and orders by category and period".into(),
             params: vec![
                 choice(
                     "granularity",

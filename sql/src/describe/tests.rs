@@ -83,11 +83,10 @@ async fn an_unknown_function_is_not_found() -> TestResult {
 async fn a_syntax_error_is_invalid_input_at_its_place() -> TestResult {
     let error = describe("SELECT *\nFROM transactions WHERE").await?;
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(
-        error
-            .message()
-            .contains("expected: an expression, found: EOF"),
-        "{error}"
+    assert_eq!(
+        error.message(),
+        "2:24: expected: an expression, found: EOF\n\
+         2 | FROM transactions WHERE\n  |                        ^"
     );
     Ok(())
 }
@@ -97,6 +96,25 @@ async fn a_missing_group_by_column_is_invalid_input() -> TestResult {
     let error = describe("SELECT user_id, total FROM transactions GROUP BY user_id").await?;
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.message().starts_with("1:17: "), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn arguments_of_other_types_get_the_forms_of_the_function() -> TestResult {
+    let error = describe("SELECT sum(user_id) FROM transactions").await?;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.message(), "no function fits `sum(Utf8)`");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("`sum(Decimal)`, `sum(UInt64)`"), "{hint}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn types_that_do_not_fit_are_named() -> TestResult {
+    let error = describe("SELECT user_id + 1 FROM transactions").await?;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().starts_with("1:8: "), "{error}");
+    assert!(error.message().contains("Utf8 + Int64"), "{error}");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use ballista_core::serde::protobuf::{
     ExecutorRegistration, HeartBeatParams, RegisterExecutorParams,
 };
 use emporia_core::catalog::Catalog;
+use emporia_e2e::programs::emporia;
 use emporia_e2e::sandbox::{Sandbox, query};
 use emporia_engine::EngineOptions;
 use tonic::Code;
@@ -53,6 +54,27 @@ fn a_cluster_out_of_reach_is_said_to_be_so() {
         4,
         &["no cluster of `./.emporia/cluster` runs"],
     );
+}
+
+#[test]
+fn processes_that_died_are_not_said_to_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join(STATE_DIR)).unwrap();
+    // The state of a cluster whose machine was started anew.
+    let state = r#"{ "url": "http://127.0.0.1:1", "started": "2024-05-06T07:08:09Z", "processes": [
+        { "name": "scheduler", "role": "scheduler", "pid": 4294967295, "start_ticks": 1,
+          "address": "127.0.0.1:1", "probe_url": "http://127.0.0.1:1", "log": "scheduler.log" } ] }"#;
+    let file = folder.path().join(STATE_DIR).join("state.json");
+    fs::write(&file, state).unwrap();
+    let output = emporia(
+        folder.path(),
+        &["cluster", "down", "--state-dir", STATE_DIR],
+    )
+    .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said, "there was nothing to stop; dead before: scheduler\n");
+    assert!(!file.try_exists().unwrap(), "the state is cleared up");
 }
 
 #[test]

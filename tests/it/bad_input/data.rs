@@ -161,6 +161,12 @@ fn a_wrong_table_definition_says_what_is_wrong() {
         table("parket", "t/", ""),
         &["unknown connector `parket`", "did you mean `parquet`?"],
     );
+    refused(
+        table("parket", "t/", "").path(),
+        &["tables"],
+        3,
+        &["unknown connector `parket`", "did you mean `parquet`?"],
+    );
     check(
         table("csv", "t/", ""),
         &["csv table `t` declares no columns", "add columns = "],

@@ -65,6 +65,62 @@ fn a_mistake_in_sql_shows_its_place_and_the_nearest_name() {
 }
 
 #[test]
+fn a_mistake_in_a_later_statement_is_found_before_the_first_one_runs() {
+    let shop = shop();
+    refused(
+        shop.path(),
+        &["sql", "-e", "SELECT 1; SELEC 2"],
+        3,
+        &["1:11: ", "found: SELEC"],
+    );
+    let script = "SELECT 1;\n\nSELECT 2 +\n";
+    fs::write(shop.path().join("script.sql"), script).unwrap();
+    let words = [
+        "script.sql:3:11: expected: an expression, found: EOF",
+        "3 | SELECT 2 +\n  |           ^\n",
+    ];
+    refused(shop.path(), &["sql", "-f", "script.sql"], 3, &words);
+}
+
+#[test]
+fn types_that_do_not_fit_are_a_mistake_with_its_cause() {
+    let shop = shop();
+    let check = |sql: &str, words: &[&str]| refused(shop.path(), &["sql", "-e", sql], 3, words);
+    check("SELECT user_id + 1 FROM users", &["1:8: cannot coerce"]);
+    // These are found when the plan is made: by the client, and for EXPLAIN by the scheduler.
+    let no_number = ["cannot cast string 'abc' to value of Int32 type\n"];
+    check("SELECT CAST('abc' AS INT)", &no_number);
+    check("EXPLAIN SELECT CAST('abc' AS INT)", &no_number);
+    check(
+        "EXPLAIN SELECT * FROM users WHERE user_id + 1 > 2",
+        &["cannot coerce"],
+    );
+    check(
+        "SELECT sum(user_id) FROM users",
+        &["no function fits `sum(", "`sum(Decimal)`"],
+    );
+    check(
+        "DESCRIBE usres",
+        &["no table `usres`", "did you mean `users`?"],
+    );
+}
+
+#[test]
+fn a_value_that_cannot_be_computed_fails_the_query_in_plain_words() {
+    let shop = shop();
+    let check = |sql: &str, words: &[&str]| refused(shop.path(), &["sql", "-e", sql], 1, words);
+    check("SELECT 1 / 0", &["failed: division by zero\n"]);
+    check(
+        "SELECT quantity / 0 FROM transaction_items",
+        &["failed: division by zero\n"],
+    );
+    check(
+        "SELECT CAST(user_id AS INT) FROM users",
+        &["failed: cannot cast string 'user_"],
+    );
+}
+
+#[test]
 fn a_mistake_in_a_file_names_file_and_line() {
     let shop = shop();
     fs::write(
@@ -199,6 +255,47 @@ fn an_output_that_is_no_table_is_refused() {
 }
 
 #[test]
+fn an_unknown_ending_is_no_folder() {
+    let shop = shop();
+    let words = ["`x.xlsx`", ".csv", "a folder in /"];
+    let args = ["submit", "top_customers", "-o", "x.xlsx"];
+    refused(shop.path(), &args, 3, &words);
+    refused(
+        shop.path(),
+        &["generate", "--scale", "0.01", "--out", "x.xlsx"],
+        3,
+        &words,
+    );
+    let words = ["`x.csv` is the name of a file", "name a folder"];
+    refused(
+        shop.path(),
+        &["generate", "--scale", "0.01", "--out", "x.csv"],
+        3,
+        &words,
+    );
+    for name in ["x.xlsx", "x.csv"] {
+        assert!(!shop.path().join(name).try_exists().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn only_queries_and_jobs_are_explained() {
+    let shop = shop();
+    refused(
+        shop.path(),
+        &["explain", "-e", "DESCRIBE users"],
+        3,
+        &["statement 1 is not a query"],
+    );
+    refused(
+        shop.path(),
+        &["explain", "-e", "SELECT 1", "-p", "top=3"],
+        3,
+        &["a query has no parameter `top`"],
+    );
+}
+
+#[test]
 fn a_mistake_in_the_configuration_names_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let check = |text: &str, words: &[&str]| {
@@ -263,4 +360,8 @@ fn a_wrong_flag_is_wrong_usage() {
         ],
     );
     check(&["submit"], &["<JOB|FILE.sql>"]);
+    check(
+        &["jobs", "--format", "parquet"],
+        &["'parquet'", "table, csv, tsv, json, ndjson"],
+    );
 }

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use emporia_client::port;
 use emporia_e2e::programs::{program, wait_until};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// How soon a dead executor is noticed.
 #[derive(Clone, Copy)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// As the programs come.
     Default,
     /// In about 6 s, for tests that wait for it often.
@@ -36,8 +37,8 @@ impl Patience {
 }
 
 /// A cluster that `emporia cluster up` started; it is stopped on drop.
-pub(super) struct Cluster {
-    pub(super) url: String,
+pub(crate) struct Cluster {
+    pub(crate) url: String,
     folder: PathBuf,
     state: Value,
 }
@@ -48,6 +49,16 @@ impl Cluster {
         folder: &Path,
         n_executors: usize,
         patience: Patience,
+    ) -> Result<Self, String> {
+        Self::up_with(folder, n_executors, patience, &[])
+    }
+
+    /// As [`Cluster::up`], with more environment variables.
+    pub(crate) fn up_with(
+        folder: &Path,
+        n_executors: usize,
+        patience: Patience,
+        environment: &[(&str, String)],
     ) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|e| e.to_string())?;
         let output = Command::new(program("emporia")?)
@@ -68,6 +79,7 @@ impl Cluster {
             .stdin(Stdio::null())
             .env_remove("EMPORIA_CONFIG")
             .envs(patience.variables().iter().copied())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .output()
             .map_err(|e| e.to_string())?;
         if !output.status.success() {
@@ -85,7 +97,7 @@ impl Cluster {
     }
 
     /// Kills the process of that name at once.
-    pub(super) fn kill(&self, name: &str) -> Result<(), String> {
+    pub(crate) fn kill(&self, name: &str) -> Result<(), String> {
         let processes = self.state["processes"]
             .as_array()
             .ok_or("no processes in the state")?;
@@ -128,13 +140,13 @@ pub(super) struct Processes {
 impl Processes {
     /// Starts executors with one slot each and waits until they are registered.
     pub(super) fn start(folder: &Path, n_executors: usize) -> Result<Self, String> {
-        let port = free_port()?;
+        let [port] = free_ports()?;
         let url = format!("http://127.0.0.1:{port}");
         let scheduler = Process::start(folder, "scheduler", &["--bind-port", &port])?;
         let mut executors = Vec::new();
         for number in 1..=n_executors {
             let name = format!("executor-{number}");
-            let [flight, grpc, health] = [free_port()?, free_port()?, free_port()?];
+            let [flight, grpc, health] = free_ports()?;
             let work_dir = folder.join(&name).display().to_string();
             #[rustfmt::skip]
             let flags = [
@@ -213,12 +225,9 @@ fn signal(name: &str, pid: u64) -> Result<(), String> {
     }
 }
 
-fn free_port() -> Result<String, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
-    listener
-        .local_addr()
-        .map(|a| a.port().to_string())
-        .map_err(|e| e.to_string())
+fn free_ports<const N: usize>() -> Result<[String; N], String> {
+    let ports = port::free_ports().map_err(|e| e.to_string())?;
+    Ok(ports.map(|port| port.to_string()))
 }
 
 /// Status and body of a GET.

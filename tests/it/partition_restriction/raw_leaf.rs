@@ -29,7 +29,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use emporia_client::port::free_ports;
 use emporia_engine::EngineOptions;
+use emporia_engine::Stores;
 use emporia_engine::state::{client_state, planning_state, runtime, session_config};
 use tokio::net::TcpListener;
 
@@ -217,7 +219,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) async fn start(options: &EngineOptions) -> Self {
-        let config = session_config(options)
+        let config = session_config(options, &Arc::default())
             .with_ballista_logical_extension_codec(Arc::new(LogicalCodec::default()))
             .with_ballista_physical_extension_codec(Arc::new(PhysicalCodec::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -229,7 +231,9 @@ impl Cluster {
             override_logical_codec: Some(Arc::new(LogicalCodec::default())),
             override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
             override_config_producer: Some(Arc::new(move || producer.clone())),
-            override_session_builder: Some(Arc::new(|c| planning_state(c, runtime(None)?))),
+            override_session_builder: Some(Arc::new(|c| {
+                planning_state(c, runtime(None, &Stores::default())?)
+            })),
             ..SchedulerConfig::default()
         };
         let cluster = BallistaCluster::new_from_config(&scheduler).await.unwrap();
@@ -242,9 +246,10 @@ impl Cluster {
         for _ in 0..2 {
             let work_dir = tempfile::tempdir().unwrap();
             let producer = config.clone();
+            let [port_of_data, grpc_port] = free_ports().unwrap();
             let executor = ExecutorProcessConfig {
-                port: free_port().await,
-                grpc_port: free_port().await,
+                port: port_of_data,
+                grpc_port,
                 external_host: Some("127.0.0.1".to_owned()),
                 scheduler_host: "127.0.0.1".to_owned(),
                 scheduler_port: port,
@@ -274,7 +279,12 @@ impl Cluster {
     }
 
     pub(super) async fn count(&self, n_partitions: usize, n_rows: usize) -> usize {
-        let state = client_state(self.config.clone(), runtime(None).unwrap(), &self.url).unwrap();
+        let state = client_state(
+            self.config.clone(),
+            runtime(None, &Stores::default()).unwrap(),
+            &self.url,
+        )
+        .unwrap();
         let context = SessionContext::new_with_state(state);
         context
             .register_table(
@@ -294,13 +304,4 @@ impl Cluster {
             .map(RecordBatch::num_rows)
             .sum()
     }
-}
-
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }

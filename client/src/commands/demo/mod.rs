@@ -14,7 +14,7 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::Params;
 use emporia_datasets::GenerateOptions;
 use emporia_engine::Session;
-use emporia_engine::publish::publish;
+use emporia_engine::publish::{Destination, publish};
 
 use super::data::{generate_into, threads};
 use crate::args::DemoArgs;
@@ -191,7 +191,11 @@ impl Demo<'_> {
             &self.results.job_folder(&spec.name).display().to_string(),
             None,
         );
-        let report = publish(&self.session, run, &location, FileFormat::Parquet).await?;
+        let destination = Destination::Folder {
+            location,
+            format: FileFormat::Parquet,
+        };
+        let report = publish(&self.session, run, &spec.outputs, &destination).await?;
         let tables = report
             .tables
             .into_iter()

@@ -1,6 +1,7 @@
 //! The folder of the demonstration: result sets, their CSV copies and a catalog of everything.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::prelude::DataFrame;
@@ -73,7 +74,12 @@ impl Results {
             target_partitions: 1,
             ..EngineOptions::default()
         };
-        let session = Session::open(self.catalog.clone(), Target::SingleProcess, &options)?;
+        let session = Session::open(
+            self.catalog.clone(),
+            Target::SingleProcess,
+            &options,
+            &Arc::default(),
+        )?;
         let frame = session.table(table).await?;
         Ok((session, frame))
     }

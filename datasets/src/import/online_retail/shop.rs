@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use emporia_core::text::grouped;
+
 use super::read::{Line, Source};
 
 /// The lines, and what they say about the shop.
@@ -90,12 +92,14 @@ impl Shop {
         let mut notes = Vec::new();
         if several_times > 0 {
             notes.push(format!(
-                "{several_times} invoices have lines of several times; the earliest one is used"
+                "{} invoices have lines of several times; the earliest one is used",
+                grouped(several_times as u64)
             ));
         }
         if several_customers > 0 {
             notes.push(format!(
-                "{several_customers} invoices name several customers; the first one is used"
+                "{} invoices name several customers; the first one is used",
+                grouped(several_customers as u64)
             ));
         }
         notes

@@ -1,4 +1,5 @@
-//! The scheduler's REST API, as far as the client uses it.
+//! The scheduler's REST API, as far as Emporia uses it: the guard watches the executors, the client
+//! shows them and how far a job is.
 
 use std::time::Duration;
 
@@ -11,60 +12,75 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of one scheduler.
 #[derive(Debug, Clone)]
-pub(crate) struct Rest {
+pub struct Rest {
     url: String,
     client: reqwest::Client,
 }
 
 /// An executor that the scheduler knows.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct ExecutorInfo {
-    pub(crate) id: String,
-    pub(crate) host: String,
-    pub(crate) port: u16,
+pub struct ExecutorInfo {
+    /// Its name.
+    pub id: String,
+    /// Where other processes reach it.
+    pub host: String,
+    /// Port of its data service.
+    pub port: u16,
     /// Milliseconds since the epoch of the last heartbeat.
-    pub(crate) last_seen: Option<u64>,
-    pub(crate) specification: Specification,
+    pub last_seen: Option<u64>,
+    /// What it offers.
+    pub specification: Specification,
 }
 
 /// What an executor offers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Specification {
+pub struct Specification {
     /// Task slots.
-    pub(crate) vcores: u32,
+    pub vcores: u32,
 }
 
 /// A job, as far as progress needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct JobInfo {
-    pub(crate) status: String,
-    pub(crate) num_stages: usize,
-    pub(crate) completed_stages: usize,
+pub struct JobInfo {
+    /// `Queued`, `Running`, `Completed` or `Failed`.
+    pub status: String,
+    /// Stages of the plan.
+    pub num_stages: usize,
+    /// Stages that are done.
+    pub completed_stages: usize,
 }
 
 /// The stages of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct StagesInfo {
-    pub(crate) stages: Vec<StageInfo>,
+pub struct StagesInfo {
+    /// In the order of the plan.
+    pub stages: Vec<StageInfo>,
 }
 
 /// One stage.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct StageInfo {
-    pub(crate) stage_status: String,
-    pub(crate) input_rows: u64,
-    pub(crate) tasks: Vec<Option<TaskInfo>>,
+pub struct StageInfo {
+    /// `Running`, `Successful` and others.
+    pub stage_status: String,
+    /// Rows that its tasks have read.
+    pub input_rows: u64,
+    /// Its tasks; `None` for those that have not begun.
+    pub tasks: Vec<Option<TaskInfo>>,
 }
 
-/// One task of a stage; the status is a word, or an object for a failure.
+/// One task of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct TaskInfo {
-    pub(crate) status: serde_json::Value,
+pub struct TaskInfo {
+    /// A word, or an object for a failure.
+    pub status: serde_json::Value,
 }
 
 impl Rest {
     /// A client of the scheduler at `url`.
-    pub(crate) fn new(url: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Internal` where there is no HTTP client to be had.
+    pub fn new(url: &str) -> Result<Self> {
         // A proxy of the environment is for the internet, not for the cluster.
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -78,22 +94,31 @@ impl Rest {
     }
 
     /// The executors that are registered.
-    pub(crate) async fn executors(&self) -> Result<Vec<ExecutorInfo>> {
+    ///
+    /// # Errors
+    /// `Unavailable` where the scheduler does not answer.
+    pub async fn executors(&self) -> Result<Vec<ExecutorInfo>> {
         self.get("/api/executors").await
     }
 
     /// The state of a job.
-    pub(crate) async fn job(&self, id: &str) -> Result<JobInfo> {
+    ///
+    /// # Errors
+    /// `Unavailable` where the scheduler does not answer or does not know the job.
+    pub async fn job(&self, id: &str) -> Result<JobInfo> {
         self.get(&format!("/api/job/{id}")).await
     }
 
     /// The stages of a job.
-    pub(crate) async fn stages(&self, id: &str) -> Result<StagesInfo> {
+    ///
+    /// # Errors
+    /// `Unavailable` where the scheduler does not answer or does not know the job.
+    pub async fn stages(&self, id: &str) -> Result<StagesInfo> {
         self.get(&format!("/api/job/{id}/stages")).await
     }
 
     /// The state behind a `/readyz` probe; `None` where nobody answers.
-    pub(crate) async fn probe(&self) -> Option<Probe> {
+    pub async fn probe(&self) -> Option<Probe> {
         let answer = self
             .client
             .get(format!("{}/readyz", self.url))
@@ -132,7 +157,7 @@ impl Rest {
 
 /// What a process says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Probe {
+pub enum Probe {
     /// It takes work.
     Ready,
     /// It answers but does not take work yet.

@@ -1,0 +1,413 @@
+//! How a result appears in HBase whole or not at all; `docs/hbase.md` has the protocol and its
+//! proof.
+//!
+//! All cells of a run have one timestamp, its *run*, which is newer than that of any run before.
+//! Tables keep all versions, so the cells of the published run stay readable below those of a run
+//! that is being written. One cell, `_emporia:published` of the marker row of the main table, says
+//! which run counts; it is replaced by compare-and-put, and that is the switch for all tables of
+//! the result. Cells of older runs are removed after it.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_hbase::{
+    Client, FamilySpec, KeyRange, RowMutation, RowSink, ScanRequest, TableSpec, after, filter,
+};
+use serde::{Deserialize, Serialize};
+
+use super::error::store_error;
+use super::mapping::Mapping;
+use super::result::ResultTable;
+use super::snapshot::{MARKER_FAMILY, MARKER_ROW, marker_cell};
+use super::write::HBaseSink;
+
+/// Cells are never dropped for their number: only a purge removes those of older runs.
+pub const ALL_VERSIONS: i32 = i32::MAX;
+/// Timestamp of the cells that a marker row starts with; older than every later change of them.
+const FIRST: i64 = 1;
+/// Column that says which run is published.
+const PUBLISHED: &str = "published";
+/// Column from which runs draw their timestamps.
+const LAST_RUN: &str = "last_run";
+/// Column that names the main table of the result that a table belongs to.
+const OWNER: &str = "owner";
+/// How often a timestamp is drawn anew when other runs draw at the same time.
+const MAX_DRAWS: usize = 100;
+/// Rows of one request of a purge.
+const PURGE_ROWS: usize = 1000;
+
+/// The content of `_emporia:published`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// Timestamp of the cells of the published run; 0 where nothing was published yet.
+    pub run: i64,
+    /// Whether cells of older timestamps count too: a table that was written without publishing
+    /// before its first overwrite.
+    #[serde(default)]
+    pub includes_older: bool,
+    /// Identifies the run in logs and reports.
+    pub run_id: String,
+    /// The tables of the result by name.
+    pub tables: BTreeMap<String, PublishedTable>,
+}
+
+/// One table of a published result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PublishedTable {
+    /// Rows of the table.
+    pub rows: u64,
+    /// How columns become keys and cells.
+    pub mapping: Mapping,
+    /// The columns whose text makes up the key, where no definition says what it is.
+    #[serde(default)]
+    pub text_key: Vec<String>,
+}
+
+/// A run that is being written.
+pub struct Publication {
+    client: Client,
+    owner: String,
+    run: i64,
+    run_id: String,
+    /// `_emporia:published` as it was when the run began.
+    before: Vec<u8>,
+    tables: BTreeMap<String, PublishedTable>,
+}
+
+impl Publication {
+    /// Begins a run of the result whose main table is `owner`; creates the table where it is
+    /// missing.
+    ///
+    /// # Errors
+    /// Where HBase fails or the table belongs to another result.
+    pub fn begin(client: Client, owner: &TableSpec, run_id: &str) -> Result<Self> {
+        claim(&client, owner, &owner.name)?;
+        let name = owner.name.as_str();
+        let before = cell(&client, name, PUBLISHED)?.unwrap_or_default();
+        let run = draw_run(&client, name, published(name, &before)?.run)?;
+        Ok(Self {
+            client,
+            owner: name.to_owned(),
+            run,
+            run_id: run_id.to_owned(),
+            before,
+            tables: BTreeMap::new(),
+        })
+    }
+
+    /// Adds a table to the result and creates it where it is missing; where its rows go.
+    ///
+    /// # Errors
+    /// Where HBase fails or the table belongs to another result.
+    pub fn add(&mut self, table: ResultTable) -> Result<HBaseSink> {
+        if table.spec.name != self.owner {
+            claim(&self.client, &table.spec, &self.owner)?;
+        }
+        // A delete would remove the cell of the published run too. It is not needed: cells of older
+        // runs do not count.
+        let sink = sink(&table, self.run, false)?;
+        let entry = PublishedTable {
+            rows: 0,
+            mapping: table.mapping,
+            text_key: table.text_key,
+        };
+        self.tables.insert(table.spec.name, entry);
+        Ok(sink)
+    }
+
+    /// Makes the run the published one, once every table holds as many rows as were written; then
+    /// removes the cells of older runs.
+    ///
+    /// # Errors
+    /// `Failed` where rows are missing or a newer run was published meanwhile. The old result then
+    /// still counts.
+    pub fn publish(mut self, rows: &BTreeMap<String, u64>) -> Result<()> {
+        for (name, table) in &mut self.tables {
+            table.rows = rows.get(name).copied().unwrap_or(0);
+            let stored = count_rows(&self.client, name, &table.mapping, self.run)?;
+            if stored != table.rows {
+                return Err(Error::new(
+                    ErrorKind::Failed,
+                    format!(
+                        "{} rows were written to `hbase:{name}` but it holds {stored}",
+                        table.rows
+                    ),
+                )
+                .with_hint("the key of the table does not tell its rows apart; declare another"));
+            }
+        }
+        let published = Published {
+            run: self.run,
+            includes_older: false,
+            run_id: self.run_id.clone(),
+            tables: self.tables.clone(),
+        };
+        let text = serde_json::to_vec(&published)
+            .map_err(|e| Error::internal("cannot write the marker row").with_source(e))?;
+        let column = marker_column(PUBLISHED);
+        let is_switched = self
+            .client
+            .compare_and_put(&self.owner, MARKER_ROW, &column, &self.before, &text)
+            .map_err(store_error)?;
+        if !is_switched {
+            return Err(Error::new(
+                ErrorKind::Failed,
+                format!(
+                    "another run of `hbase:{}` was published meanwhile",
+                    self.owner
+                ),
+            )
+            .with_hint("submit the job again where its result is the one that should stay"));
+        }
+        for table in self.tables.keys() {
+            if let Err(error) = purge(&self.client, table, self.run) {
+                tracing::warn!(%error, table, "old cells could not be removed; the next run will");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the rows of a table go that is written to as it is: rows appear one by one. Creates the
+/// table where it is missing.
+///
+/// # Errors
+/// `InvalidInput` where the readers of the table keep to a published run, which new rows are no
+/// part of.
+pub fn upsert_sink(client: &Client, table: &ResultTable, deletes_nulls: bool) -> Result<HBaseSink> {
+    let name = table.spec.name.as_str();
+    client.create_table(&table.spec).map_err(store_error)?;
+    let has_marker = client
+        .families(name)
+        .map_err(store_error)?
+        .iter()
+        .any(|family| family == MARKER_FAMILY);
+    if has_marker && cell(client, name, OWNER)?.is_some() {
+        return Err(Error::invalid(format!(
+            "rows cannot be added to `hbase:{name}`, which holds the published result of a job"
+        ))
+        .with_hint("INSERT OVERWRITE replaces it whole"));
+    }
+    sink(table, now_millis(), deletes_nulls)
+}
+
+fn sink(table: &ResultTable, timestamp: i64, deletes_nulls: bool) -> Result<HBaseSink> {
+    Ok(HBaseSink {
+        table: table.spec.name.clone(),
+        mapping: serde_json::to_string(&table.mapping)
+            .map_err(|e| Error::internal("cannot write a mapping").with_source(e))?,
+        timestamp,
+        deletes_nulls,
+        text_key: table.text_key.clone(),
+    })
+}
+
+/// Creates `table` where it is missing and writes its marker row, as a table of the result `owner`.
+fn claim(client: &Client, table: &TableSpec, owner: &str) -> Result<()> {
+    let mut spec = table.clone();
+    spec.families.push(FamilySpec::new(MARKER_FAMILY));
+    let name = table.name.as_str();
+    let is_new = client.create_table(&spec).map_err(store_error)?;
+    if !is_new {
+        check_versions(client, name)?;
+    }
+    match cell(client, name, OWNER)? {
+        Some(held) if held == owner.as_bytes() => return Ok(()),
+        Some(held) => {
+            return Err(Error::invalid(format!(
+                "table `hbase:{name}` belongs to the result `hbase:{}`",
+                held.escape_ascii()
+            ))
+            .with_hint("write to another table"));
+        }
+        None => {}
+    }
+    // Rows that were there before stay readable until the first run of this result is published.
+    let first = Published {
+        run: if is_new { 0 } else { now_millis() },
+        includes_older: !is_new,
+        ..Published::default()
+    };
+    let text = serde_json::to_vec(&first)
+        .map_err(|e| Error::internal("cannot write the marker row").with_source(e))?;
+    let value = |column: &str, value: &[u8]| (marker_column(column), Some(value.to_vec()));
+    let row = RowMutation {
+        key: MARKER_ROW.to_vec(),
+        cells: vec![
+            value(OWNER, owner.as_bytes()),
+            value(PUBLISHED, &text),
+            value(LAST_RUN, b"0"),
+        ],
+    };
+    client.put(name, FIRST, &[row]).map_err(store_error)
+}
+
+/// An overwrite needs the old cells below the new ones until the switch.
+fn check_versions(client: &Client, table: &str) -> Result<()> {
+    let families = client.describe(table).map_err(store_error)?;
+    if !families.iter().any(|f| f.name == MARKER_FAMILY) {
+        return Err(Error::invalid(format!(
+            "table `hbase:{table}` was not made by Emporia for results: it has no family `{MARKER_FAMILY}`"
+        ))
+        .with_hint("write to another table, or add the family and raise VERSIONS of the others"));
+    }
+    let narrow = families
+        .iter()
+        .find(|f| f.name != MARKER_FAMILY && f.max_versions < ALL_VERSIONS);
+    match narrow {
+        None => Ok(()),
+        Some(family) => Err(Error::invalid(format!(
+            "family `{}` of table `hbase:{table}` keeps {} versions, so an overwrite could lose the old result before the new one is complete",
+            family.name, family.max_versions
+        ))
+        .with_hint(format!("set its VERSIONS to {ALL_VERSIONS}, or write to another table"))),
+    }
+}
+
+/// A timestamp for a new run: newer than the clock's, the published run's and every drawn one.
+fn draw_run(client: &Client, owner: &str, published: i64) -> Result<i64> {
+    for _ in 0..MAX_DRAWS {
+        let last = cell(client, owner, LAST_RUN)?.unwrap_or_default();
+        let drawn: i64 = std::str::from_utf8(&last)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| corrupt(owner))?;
+        let run = now_millis().max(published + 1).max(drawn + 1);
+        let text = run.to_string().into_bytes();
+        let column = marker_column(LAST_RUN);
+        let is_mine = client
+            .compare_and_put(owner, MARKER_ROW, &column, &last, &text)
+            .map_err(store_error)?;
+        if is_mine {
+            return Ok(run);
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("too many runs of `hbase:{owner}` begin at the same time"),
+    ))
+}
+
+/// Counts the rows of `run` that the table holds.
+fn count_rows(client: &Client, table: &str, mapping: &Mapping, run: i64) -> Result<u64> {
+    let request = ScanRequest {
+        columns: mapping.presence().map(str::to_owned).into_iter().collect(),
+        filter: Some(filter::key_only()),
+        before: Some(run + 1),
+        ..ScanRequest::new(table, behind_marker())
+    };
+    let mut rows = RowsOfRun {
+        run,
+        n: 0,
+        is_counted: false,
+    };
+    let mut scanner = client.scan(request);
+    while scanner.next_page(&mut rows).map_err(store_error)? > 0 {}
+    Ok(rows.n)
+}
+
+struct RowsOfRun {
+    run: i64,
+    n: u64,
+    is_counted: bool,
+}
+
+impl RowSink for RowsOfRun {
+    fn row(&mut self, _: &[u8]) {
+        self.is_counted = false;
+    }
+
+    fn cell(&mut self, _: &[u8], timestamp: i64, _: &[u8]) {
+        if timestamp == self.run && !self.is_counted {
+            self.is_counted = true;
+            self.n += 1;
+        }
+    }
+}
+
+/// Removes every cell that is older than `run`.
+fn purge(client: &Client, table: &str, run: i64) -> Result<()> {
+    let families = client.families(table).map_err(store_error)?;
+    let families: Vec<_> = families
+        .into_iter()
+        .filter(|name| name != MARKER_FAMILY)
+        .collect();
+    let request = ScanRequest {
+        columns: families.clone(),
+        filter: Some(filter::and(&[filter::first_key_only(), filter::key_only()])),
+        before: Some(run),
+        page_rows: Some(PURGE_ROWS),
+        ..ScanRequest::new(table, behind_marker())
+    };
+    let mut scanner = client.scan(request);
+    let mut keys = Keys::default();
+    while scanner.next_page(&mut keys).map_err(store_error)? > 0 {
+        client
+            .delete_before(table, &keys.0, &families, run - 1)
+            .map_err(store_error)?;
+        keys.0.clear();
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Keys(Vec<Vec<u8>>);
+
+impl RowSink for Keys {
+    fn row(&mut self, key: &[u8]) {
+        self.0.push(key.to_vec());
+    }
+
+    fn cell(&mut self, _: &[u8], _: i64, _: &[u8]) {}
+}
+
+/// What the marker row of the result that `table` belongs to says of it; `None` where it is no
+/// table of a published result.
+///
+/// # Errors
+/// `Corrupt` where the marker row is not readable, `Unavailable` where no gateway answers.
+pub(super) fn published_table(client: &Client, table: &str) -> Result<Option<PublishedTable>> {
+    let families = client.families(table).map_err(store_error)?;
+    if !families.iter().any(|family| family == MARKER_FAMILY) {
+        return Ok(None);
+    }
+    let Some(owner) = cell(client, table, OWNER)? else {
+        return Ok(None);
+    };
+    let owner = String::from_utf8(owner).map_err(|e| corrupt(table).with_source(e))?;
+    match cell(client, &owner, PUBLISHED)? {
+        Some(text) => Ok(published(&owner, &text)?.tables.remove(table)),
+        None => Ok(None),
+    }
+}
+
+/// Reads `_emporia:published`.
+pub(super) fn published(table: &str, text: &[u8]) -> Result<Published> {
+    serde_json::from_slice(text).map_err(|e| corrupt(table).with_source(e))
+}
+
+/// All rows but the marker.
+fn behind_marker() -> KeyRange {
+    KeyRange::new(after(MARKER_ROW), Vec::new())
+}
+
+/// A cell of the marker row of `table`.
+fn cell(client: &Client, table: &str, column: &str) -> Result<Option<Vec<u8>>> {
+    marker_cell(client, table, &marker_column(column))
+}
+
+fn marker_column(qualifier: &str) -> String {
+    format!("{MARKER_FAMILY}:{qualifier}")
+}
+
+fn corrupt(table: &str) -> Error {
+    let text = format!("the marker row of table `hbase:{table}` is not readable");
+    Error::new(ErrorKind::Corrupt, text)
+        .with_hint("remove the table, or restore its row `\\x00emporia`")
+}
+
+fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

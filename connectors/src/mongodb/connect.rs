@@ -1,0 +1,91 @@
+//! From the settings of the process to a client.
+
+use std::time::Duration;
+
+use emporia_core::config::StoreSettings;
+use emporia_core::error::{Error, Result};
+use mongodb::Client;
+use mongodb::options::{ClientOptions, Credential};
+
+/// How long an operation looks for a server that answers, where the connection string does not say.
+/// A scan or a write tries again until `stores.patience` is over; this only has to be long enough
+/// for an election.
+const SELECTION: Duration = Duration::from_secs(15);
+
+/// Opens the client that `settings` describe; a server is contacted by the first operation only.
+///
+/// # Errors
+/// `InvalidInput` where no server is configured or the password file cannot be read.
+pub async fn connect(settings: &StoreSettings) -> Result<Client> {
+    let Some(uri) = &settings.mongodb_uri else {
+        return Err(Error::invalid("no MongoDB server is configured")
+            .with_hint("set stores.mongodb_uri, e.g. EMPORIA_STORES__MONGODB_URI=mongodb://host"));
+    };
+    // The driver's message may repeat the URI, which may hold a password.
+    let refused = |_| {
+        Error::invalid("stores.mongodb_uri is not a MongoDB connection string")
+            .with_hint("its form is mongodb://host:port/?option=value")
+    };
+    let mut options = ClientOptions::parse(uri.expose()).await.map_err(refused)?;
+    if let Some(user) = &settings.mongodb_user {
+        let mut credential = options
+            .credential
+            .take()
+            .unwrap_or_else(Credential::default);
+        credential.username = Some(user.clone());
+        options.credential = Some(credential);
+    }
+    if let (Some(path), Some(credential)) =
+        (&settings.mongodb_password_file, &mut options.credential)
+    {
+        let password = tokio::fs::read_to_string(path).await.map_err(|e| {
+            Error::invalid(format!(
+                "cannot read the password file `{}`",
+                path.display()
+            ))
+            .with_hint("check stores.mongodb_password_file")
+            .with_source(e)
+        })?;
+        credential.password = Some(password.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    options.app_name.get_or_insert_with(|| "emporia".to_owned());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    Client::with_options(options).map_err(refused)
+}
+
+/// The servers of the connection string, for messages: nothing before the `@`, where the password
+/// is, and nothing after the names.
+pub(super) fn servers(settings: &StoreSettings) -> String {
+    let Some(uri) = &settings.mongodb_uri else {
+        return "no server".to_owned();
+    };
+    let rest = uri.expose();
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use emporia_core::config::Secret;
+
+    use super::*;
+
+    #[test]
+    fn servers_are_named_without_the_password() {
+        let check = |uri: &str, expected: &str| {
+            let settings = StoreSettings {
+                mongodb_uri: Some(Secret::new(uri)),
+                ..StoreSettings::default()
+            };
+            assert_eq!(servers(&settings), expected);
+        };
+        check("mongodb://a:27017,b/shop?w=1", "a:27017,b");
+        check(
+            "mongodb+srv://user:pass@cluster.example/",
+            "cluster.example",
+        );
+        check("mongodb://user:p/a@ss@host", "host");
+        check("host", "host");
+    }
+}

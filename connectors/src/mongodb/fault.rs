@@ -1,0 +1,203 @@
+//! What the driver's errors mean: which are worth another try, and what to tell the user.
+
+use std::io;
+
+use datafusion::error::DataFusionError;
+use emporia_core::config::StoreSettings;
+use emporia_core::error::{Error, ErrorKind, Result};
+use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
+
+use super::connect;
+use crate::error::to_datafusion;
+
+/// The namespace exists already.
+pub(super) const NAMESPACE_EXISTS: i32 = 48;
+/// There is no such namespace.
+pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
+/// A unique index has this key already.
+pub(super) const DUPLICATE_KEY: i32 = 11000;
+
+/// Codes of servers that are starting, stopping, electing or overloaded, and of cursors that they
+/// forgot meanwhile.
+const TRANSIENT: [i32; 24] = [
+    6, 7, 24, 43, 64, 89, 91, 112, 133, 134, 175, 189, 237, 246, 262, 9001, 10058, 10107, 11600,
+    11602, 13388, 13435, 13436, 358,
+];
+/// Codes of requests that the user may not make.
+const DENIED: [i32; 4] = [11, 13, 18, 8000];
+/// Codes of commands and stages that the server does not have.
+const UNSUPPORTED: [i32; 7] = [59, 72, 115, 238, 303, 40324, 40415];
+
+/// The code that the server gave.
+pub(super) fn code_of(error: &DriverError) -> Option<i32> {
+    match error.kind.as_ref() {
+        DriverKind::Command(e) => Some(e.code),
+        DriverKind::Write(WriteFailure::WriteError(e)) => Some(e.code),
+        DriverKind::Write(WriteFailure::WriteConcernError(e)) => Some(e.code),
+        _ => None,
+    }
+}
+
+/// Whether the server lacks the command or stage.
+pub(super) fn is_unsupported(error: &DriverError) -> bool {
+    code_of(error).is_some_and(|code| UNSUPPORTED.contains(&code))
+}
+
+/// Whether an error with this code goes away by itself.
+pub(super) fn is_transient_code(code: i32) -> bool {
+    TRANSIENT.contains(&code)
+}
+
+/// Whether the same request may succeed later.
+pub(super) fn is_transient(error: &DriverError) -> bool {
+    let is_lost = matches!(
+        error.kind.as_ref(),
+        DriverKind::Io(_)
+            | DriverKind::ConnectionPoolCleared { .. }
+            | DriverKind::ServerSelection { .. }
+            | DriverKind::DnsResolve { .. }
+    );
+    is_lost
+        || code_of(error).is_some_and(is_transient_code)
+        || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR)
+        || error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
+}
+
+/// What was attempted, for the text of an error.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    /// E.g. ``read `shop.orders` ``.
+    what: String,
+    servers: String,
+}
+
+impl Attempt {
+    /// `what` follows "cannot".
+    pub(super) fn to(what: impl Into<String>, settings: &StoreSettings) -> Self {
+        Self {
+            what: what.into(),
+            servers: connect::servers(settings),
+        }
+    }
+
+    /// The error for the user: names the servers, never the connection string.
+    pub(super) fn failed(&self, error: DriverError) -> Error {
+        let Self { what, servers } = self;
+        let (kind, why, hint) = match (error.kind.as_ref(), code_of(&error)) {
+            (DriverKind::Authentication { .. }, _) | (_, Some(18)) => (
+                ErrorKind::PermissionDenied,
+                "the server refuses the user or the password",
+                "check stores.mongodb_user and stores.mongodb_password_file, or the connection string",
+            ),
+            (_, Some(code)) if DENIED.contains(&code) => (
+                ErrorKind::PermissionDenied,
+                "the user may not do this",
+                "grant the user of stores.mongodb_uri the right to it",
+            ),
+            (_, Some(NAMESPACE_NOT_FOUND)) => (
+                ErrorKind::NotFound,
+                "there is no such collection",
+                "check the table's location",
+            ),
+            (_, Some(DUPLICATE_KEY)) => (
+                ErrorKind::InvalidInput,
+                "two documents have the same key in a unique index",
+                "make the rows unique, or drop `unique` from the option `indexes`",
+            ),
+            (_, Some(50)) => (
+                ErrorKind::Timeout,
+                "it took longer than the server allows",
+                "raise maxTimeMS on the server",
+            ),
+            _ if is_unsupported(&error) => (
+                ErrorKind::Unsupported,
+                "the server does not know the command",
+                "use MongoDB 4.4 or newer",
+            ),
+            _ if is_transient(&error) => (
+                ErrorKind::Unavailable,
+                "the server does not answer",
+                "check that it runs and that stores.mongodb_uri names it",
+            ),
+            _ => (ErrorKind::Failed, "the server reports an error", ""),
+        };
+        let failed = Error::new(kind, format!("cannot {what} on {servers}: {why}"));
+        let failed = match hint {
+            "" => failed,
+            hint => failed.with_hint(hint),
+        };
+        failed.with_source(*error.kind)
+    }
+
+    /// The error for a plan: `IoError` where the task may be tried again.
+    pub(super) fn failed_in_plan(&self, error: DriverError) -> DataFusionError {
+        let may_retry = is_transient(&error);
+        match (to_datafusion(self.failed(error)), may_retry) {
+            (DataFusionError::Execution(text), true) => {
+                DataFusionError::IoError(io::Error::other(text))
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// As [`Attempt::failed`], for a whole result.
+    pub(super) fn check<T>(&self, result: mongodb::error::Result<T>) -> Result<T> {
+        result.map_err(|e| self.failed(e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use emporia_core::config::Secret;
+
+    use super::*;
+
+    fn attempt() -> Attempt {
+        let settings = StoreSettings {
+            mongodb_uri: Some(Secret::new("mongodb://shop:secret@mongo-1:27017/?w=1")),
+            ..StoreSettings::default()
+        };
+        Attempt::to("read `shop.orders`", &settings)
+    }
+
+    fn command_error(code: i32) -> DriverError {
+        let reply = format!(r#"{{"code": {code}, "codeName": "Name", "errmsg": "text"}}"#);
+        let command = serde_json::from_str(&reply).map(DriverKind::Command);
+        command.map_or_else(DriverError::custom, DriverError::from)
+    }
+
+    #[test]
+    fn a_lost_server_is_worth_another_try() {
+        let refused = Arc::new(io::Error::from(io::ErrorKind::ConnectionRefused));
+        let error = attempt().failed_in_plan(DriverKind::Io(refused).into());
+        assert!(matches!(&error, DataFusionError::IoError(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains("cannot read `shop.orders` on mongo-1:27017"),
+            "{text}"
+        );
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn codes_of_the_server_have_kinds() {
+        for (code, kind, is_retried) in [
+            (43, ErrorKind::Unavailable, true),
+            (11600, ErrorKind::Unavailable, true),
+            (13, ErrorKind::PermissionDenied, false),
+            (18, ErrorKind::PermissionDenied, false),
+            (26, ErrorKind::NotFound, false),
+            (50, ErrorKind::Timeout, false),
+            (238, ErrorKind::Unsupported, false),
+            (11000, ErrorKind::InvalidInput, false),
+            (2, ErrorKind::Failed, false),
+        ] {
+            let error = command_error(code);
+            assert_eq!(code_of(&error), Some(code));
+            assert_eq!(is_transient(&error), is_retried, "{code}");
+            assert_eq!(attempt().failed(error).kind(), kind, "{code}");
+        }
+    }
+}

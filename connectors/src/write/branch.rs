@@ -1,0 +1,104 @@
+//! The rows of one branch of one task, on their way to wherever the branch goes.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::Result;
+use datafusion::execution::TaskContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
+
+use super::file::FileWriter;
+use super::{SinkSpec, WriteBranch, WrittenPart};
+use crate::error::to_datafusion;
+use crate::hbase::HBaseWriter;
+use crate::mongodb::CollectionWriter;
+use crate::stores::Stores;
+
+/// Writes the columns of one branch.
+pub(super) struct BranchWriter {
+    columns: Vec<usize>,
+    schema: SchemaRef,
+    sink: Sink,
+    rows: u64,
+}
+
+enum Sink {
+    File(Box<FileWriter>),
+    HBase(HBaseWriter),
+    Collection(Box<CollectionWriter>),
+}
+
+impl BranchWriter {
+    pub(super) async fn open(
+        run_id: &str,
+        branch: &WriteBranch,
+        input: &Schema,
+        context: &TaskContext,
+    ) -> Result<Self> {
+        let mut columns = Vec::with_capacity(branch.columns.len());
+        let mut fields = Vec::with_capacity(branch.columns.len());
+        for (column, name) in &branch.columns {
+            let index = input.index_of(column)?;
+            columns.push(index);
+            fields.push(input.field(index).clone().with_name(name.as_str()));
+        }
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let sink = match &branch.sink {
+            SinkSpec::Files(spec) => {
+                let store = ObjectStoreUrl::parse(&spec.store)?;
+                let store = context.runtime_env().object_store(store)?;
+                let folder = format!("run-{run_id}/{}", branch.output);
+                let schema = Arc::clone(&schema);
+                Sink::File(Box::new(FileWriter::new(spec, &folder, schema, store)))
+            }
+            SinkSpec::HBase(spec) => {
+                let client = Stores::of_task(context)
+                    .and_then(|stores| stores.hbase())
+                    .map_err(to_datafusion)?;
+                Sink::HBase(HBaseWriter::open(client, spec, &schema)?)
+            }
+            SinkSpec::Collection(target) => {
+                let stores = Stores::of_task(context).map_err(to_datafusion)?;
+                let writer = CollectionWriter::open(&stores, target, &schema);
+                Sink::Collection(Box::new(writer.await?))
+            }
+        };
+        Ok(Self {
+            columns,
+            schema,
+            sink,
+            rows: 0,
+        })
+    }
+
+    /// Appends the rows of `batch`.
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let columns = self.columns.iter().map(|i| Arc::clone(batch.column(*i)));
+        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())?;
+        self.rows += rows.num_rows() as u64;
+        match &mut self.sink {
+            Sink::File(writer) => writer.write(&rows).await,
+            Sink::HBase(writer) => writer.write(&rows).await,
+            Sink::Collection(writer) => writer.write(&rows).await.map(|_| ()),
+        }
+    }
+
+    /// Makes the rows durable and reports them; `None` where there were none.
+    pub(super) async fn finish(self, branch: usize) -> Result<Option<WrittenPart>> {
+        let (path, bytes) = match self.sink {
+            Sink::File(writer) => writer.finish().await?,
+            Sink::HBase(writer) => (String::new(), writer.finish().await?),
+            Sink::Collection(writer) => (String::new(), writer.finish().await?),
+        };
+        Ok((self.rows > 0).then_some(WrittenPart {
+            branch: Some(branch),
+            path,
+            rows: self.rows,
+            bytes,
+        }))
+    }
+}

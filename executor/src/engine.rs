@@ -1,0 +1,109 @@
+//! Ballista's execution of tasks, counted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ballista_core::JobId;
+use ballista_core::serde::protobuf::{
+    RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
+};
+use ballista_executor::execution_engine::{
+    DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor,
+};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::prelude::SessionConfig;
+
+use crate::clients::ClientPool;
+use crate::metrics::TaskMetrics;
+
+/// Runs tasks as Ballista does and counts them: Ballista's own collector of metrics cannot be
+/// replaced in an executor process.
+pub(crate) struct CountingEngine {
+    inner: DefaultExecutionEngine,
+    metrics: TaskMetrics,
+}
+
+impl CountingEngine {
+    /// An engine that counts into `metrics`.
+    pub(crate) fn new(metrics: TaskMetrics) -> Self {
+        Self {
+            inner: DefaultExecutionEngine::with_client_pool(Arc::new(ClientPool::default())),
+            metrics,
+        }
+    }
+}
+
+impl ExecutionEngine for CountingEngine {
+    fn create_query_stage_exec(
+        &self,
+        job_id: JobId,
+        stage_id: usize,
+        task_id: usize,
+        global_output_partition_ids: Vec<usize>,
+        plan: Arc<dyn ExecutionPlan>,
+        work_dir: &str,
+        config: &SessionConfig,
+    ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let inner = self.inner.create_query_stage_exec(
+            job_id,
+            stage_id,
+            task_id,
+            global_output_partition_ids,
+            plan,
+            work_dir,
+            config,
+        )?;
+        Ok(Arc::new(CountedTask {
+            inner,
+            metrics: self.metrics.clone(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct CountedTask {
+    inner: Arc<dyn QueryStageExecutor>,
+    metrics: TaskMetrics,
+}
+
+impl fmt::Display for CountedTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+// Some of the methods have a default that reports nothing, and nothing would be wrong rows.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl QueryStageExecutor for CountedTask {
+    async fn execute_query_stage(
+        &self,
+        task_id: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<Vec<ShuffleWritePartition>> {
+        let running = self.metrics.start();
+        let result = self.inner.execute_query_stage(task_id, context).await;
+        running.end(&result);
+        result
+    }
+
+    fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
+        self.inner.collect_plan_metrics()
+    }
+
+    fn collect_runtime_stats_reports(&self) -> Vec<RuntimeStatsReport> {
+        self.inner.collect_runtime_stats_reports()
+    }
+
+    fn collect_window_state_reports(&self) -> Result<Vec<WindowStateReport>> {
+        self.inner.collect_window_state_reports()
+    }
+
+    fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
+        self.inner.collect_column_stats()
+    }
+}

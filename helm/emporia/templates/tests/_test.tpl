@@ -1,0 +1,47 @@
+{{/* Pods of `helm test`. All run the client's image, which has a shell beside the program. */}}
+
+{{/* Takes root, component and suffix. */}}
+{{- define "emporia.test.metadata" -}}
+{{- $annotations := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+{{- include "emporia.metadata" (merge (dict "annotations" $annotations) .) }}
+{{- end }}
+
+{{/* Takes root, name, component (`client`, or another for a pod that is none), args, and perhaps command
+and files, the name of a ConfigMap. */}}
+{{- define "emporia.test.pod" -}}
+{{- $of := dict "root" .root "component" "client" -}}
+{{- $labels := ternary (include "emporia.clientLabel" .root | fromYaml) (dict) (eq .component "client") -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  {{- include "emporia.test.metadata" (dict "root" .root "component" .component "suffix" (printf "-test-%s" .name) "labels" $labels) | nindent 2 }}
+spec:
+  {{- include "emporia.pod.spec" $of | nindent 2 }}
+  restartPolicy: Never
+  containers:
+    - name: test
+      {{- include "emporia.pod.container" $of | nindent 6 }}
+      {{- with .command }}
+      command:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      args:
+        {{- toYaml .args | nindent 8 }}
+      {{- include "emporia.pod.environment" $of | nindent 6 }}
+      resources:
+        {{- toYaml .root.Values.client.resources | nindent 8 }}
+      volumeMounts:
+        {{- include "emporia.pod.mounts" $of | nindent 8 }}
+        {{- with .files }}
+        - name: files
+          mountPath: /test
+          readOnly: true
+        {{- end }}
+  volumes:
+    {{- include "emporia.pod.volumes" $of | nindent 4 }}
+    {{- with .files }}
+    - name: files
+      configMap:
+        name: {{ . }}
+    {{- end }}
+{{- end }}

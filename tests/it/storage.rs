@@ -1,0 +1,7 @@
+//! The stores, against real servers.
+
+mod backend;
+mod contract;
+mod faults;
+mod jobs;
+mod predicates;

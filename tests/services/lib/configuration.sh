@@ -1,0 +1,124 @@
+# The configuration files of an instance, and the env file for the tests.
+
+property() { # NAME VALUE...
+    while [ $# -gt 0 ]; do
+        printf '  <property><name>%s</name><value>%s</value></property>\n' "$1" "$2"
+        shift 2
+    done
+}
+
+site() { # FILE NAME VALUE...
+    local file=$1
+    shift
+    { printf '<?xml version="1.0"?>\n<configuration>\n' && property "$@" && printf '</configuration>\n'; } >"$file"
+}
+
+write_configuration() {
+    write_hadoop_configuration
+    write_zookeeper_configuration
+    write_hbase_configuration
+    local conf
+    for conf in hadoop hbase; do
+        cp "$here/log4j.properties" "$dir/conf/$conf/log4j.properties"
+    done
+}
+
+write_hadoop_configuration() {
+    # The web servers insist on these folders; the jars on Maven Central have none.
+    mkdir -p "$dir"/conf/hadoop/webapps/{hdfs,datanode}
+
+    site "$dir/conf/hadoop/core-site.xml" \
+        fs.defaultFS "hdfs://127.0.0.1:$port_namenode" \
+        hadoop.tmp.dir "$dir/data/hadoop" \
+        hadoop.http.staticuser.user "$(id -un)"
+
+    # A dead DataNode is given up after 2 x recheck + 10 x heartbeat = 20 s.
+    # A block that loses one of two DataNodes while it is written goes on with the other.
+    site "$dir/conf/hadoop/hdfs-site.xml" \
+        dfs.replication 2 \
+        dfs.permissions.enabled true \
+        dfs.namenode.name.dir "file://$dir/data/namenode" \
+        dfs.namenode.rpc-address "127.0.0.1:$port_namenode" \
+        dfs.namenode.http-address "127.0.0.1:$port_namenode_http" \
+        dfs.namenode.safemode.extension 0 \
+        dfs.namenode.handler.count 8 \
+        dfs.namenode.fs-limits.min-block-size 1024 \
+        dfs.namenode.datanode.registration.ip-hostname-check false \
+        dfs.namenode.heartbeat.recheck-interval 5000 \
+        dfs.namenode.stale.datanode.interval 5000 \
+        dfs.heartbeat.interval 1 \
+        dfs.datanode.hostname 127.0.0.1 \
+        dfs.datanode.handler.count 4 \
+        dfs.datanode.sync.behind.writes false \
+        dfs.client.block.write.replace-datanode-on-failure.policy NEVER \
+        dfs.client.socket-timeout 15000
+}
+
+write_zookeeper_configuration() {
+    cat >"$dir/conf/zoo.cfg" <<CFG
+dataDir=$dir/data/zookeeper
+clientPort=$port_zookeeper
+clientPortAddress=127.0.0.1
+tickTime=2000
+maxClientCnxns=0
+admin.enableServer=false
+4lw.commands.whitelist=ruok
+CFG
+}
+
+write_hbase_configuration() {
+    # The connection to the NameNode is tried for a minute: it may be restarted on purpose.
+    site "$dir/conf/hbase/core-site.xml" \
+        fs.defaultFS "hdfs://127.0.0.1:$port_namenode" \
+        ipc.client.connect.max.retries 60
+    cp "$dir/conf/hadoop/hdfs-site.xml" "$dir/conf/hbase/hdfs-site.xml"
+
+    # The retries of a gateway end before the operation timeout, so it answers within a minute whatever fails.
+    site "$dir/conf/hbase/hbase-site.xml" \
+        hbase.cluster.distributed true \
+        hbase.rootdir "hdfs://127.0.0.1:$port_namenode/hbase" \
+        hbase.tmp.dir "$dir/data/hbase" \
+        hbase.zookeeper.quorum 127.0.0.1 \
+        hbase.zookeeper.property.clientPort "$port_zookeeper" \
+        zookeeper.session.timeout 12000 \
+        hbase.master.hostname 127.0.0.1 \
+        hbase.master.ipc.address 127.0.0.1 \
+        hbase.master.port "$port_hmaster" \
+        hbase.master.info.port -1 \
+        hbase.master.wait.on.regionservers.mintostart 1 \
+        hbase.master.wait.on.regionservers.maxtostart 3 \
+        hbase.master.wait.on.regionservers.timeout 3000 \
+        hbase.regionserver.msginterval 1000 \
+        hbase.unsafe.regionserver.hostname 127.0.0.1 \
+        hbase.regionserver.ipc.address 127.0.0.1 \
+        hbase.regionserver.info.port -1 \
+        hbase.regionserver.handler.count 10 \
+        hbase.regionserver.metahandler.count 5 \
+        hbase.lease.recovery.first.pause 2000 \
+        hbase.lease.recovery.dfs.timeout 10000 \
+        hbase.hregion.memstore.flush.size 33554432 \
+        hfile.block.cache.size 0.2 \
+        hbase.thrift.info.port -1 \
+        hbase.thrift.server.socket.read.timeout 60000 \
+        hbase.client.scanner.timeout.period 20000 \
+        hbase.client.operation.timeout 45000 \
+        hbase.client.meta.operation.timeout 45000 \
+        hbase.client.retries.number 12 \
+        hbase.client.pause 100 \
+        hbase.rpc.timeout 15000
+}
+
+env_lines() {
+    cat <<ENV
+EMPORIA_SERVICES_DIR=$dir
+EMPORIA_TEST_HDFS=hdfs://127.0.0.1:$port_namenode
+EMPORIA_TEST_HDFS_WEB=http://127.0.0.1:$port_namenode_http
+EMPORIA_TEST_HADOOP_CONF=$dir/conf/hadoop
+EMPORIA_TEST_HBASE_GATEWAYS=127.0.0.1:$port_thrift_1,127.0.0.1:$port_thrift_2
+EMPORIA_TEST_HBASE_ADMIN_GATEWAY=127.0.0.1:$port_thrift_admin
+EMPORIA_TEST_HBASE_ZOOKEEPER=127.0.0.1:$port_zookeeper
+EMPORIA_TEST_MONGODB_URI=mongodb://$mongodb_user:$mongodb_password@127.0.0.1:$port_ferretdb/
+ENV
+}
+
+write_env() { env_lines >"$dir/env"; }

@@ -1,0 +1,120 @@
+# The servers by name: what each needs, and how it is started.
+
+hdfs=(namenode datanode-1 datanode-2)
+hbase=(zookeeper admin hmaster region-1 region-2 region-3 thrift-1 thrift-2 thrift-admin)
+mongodb=(ferretdb)
+all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}")
+
+mongodb_user=emporia
+mongodb_password=emporia
+
+# What HBase needs of Java 17, as its own launcher passes it.
+java17=(
+    -Dorg.apache.hbase.thirdparty.io.netty.tryReflectionSetAccessible=true
+    --add-modules=jdk.unsupported
+    --add-opens=java.base/{java.io,java.nio,sun.nio.ch,java.lang,jdk.internal.ref,java.lang.reflect,java.util,java.util.concurrent}=ALL-UNNAMED
+    --add-exports=java.base/{jdk.internal.misc,sun.net.dns,sun.net.util}=ALL-UNNAMED
+    --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED
+)
+
+# Small processes that start fast; peak speed is not the aim.
+java_options=(
+    -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=128m -Xss512k
+    -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData -Djava.net.preferIPv4Stack=true -Djava.awt.headless=true
+)
+
+known() { # NAME
+    local name
+    for name in "${all[@]}"; do
+        [ "$name" = "$1" ] && return 0
+    done
+    fail "no service $1; there are: ${all[*]}"
+}
+
+# Prints the services that the names and groups stand for, in starting order, with what they need.
+expand() { # NAME|GROUP...
+    local wanted=" " name
+    [ $# -gt 0 ] || set -- hdfs hbase mongodb
+    for name in "$@"; do
+        case $name in
+            hdfs) wanted+="${hdfs[*]} " ;;
+            hbase) wanted+="${hdfs[*]} ${hbase[*]} " ;;
+            mongodb) wanted+="${mongodb[*]} " ;;
+            *) known "$name" && wanted+="$name " ;;
+        esac
+    done
+    for name in "${all[@]}"; do
+        case $wanted in *" $name "*) echo "$name" ;; esac
+    done
+}
+
+port_of() { # NAME
+    local variable=port_${1//-/_}
+    echo "${!variable}"
+}
+
+launch_java() { # NAME CLASS_PATH MEGABYTES CLASS ARG...
+    local name=$1 jars=$2 heap=$3
+    shift 3
+    CLASSPATH=$(java_path "$jars") launch "$name" java -Xmx"$heap"m "${java_options[@]}" "${java17[@]}" \
+        -Demporia.services="$dir" "$@"
+}
+
+java_path() { # hadoop|hbase
+    local path
+    path=$dir/conf/$1:$(class_path "$1")
+    [ "$1" = hadoop ] || path+=:$(admin_classes)
+    printf '%s' "$path"
+}
+
+start_service() { # NAME
+    local name=$1 port web=port_${1//-/_}_http ipc=port_${1//-/_}_ipc
+    port=$(port_of "$name")
+    case $name in
+        namenode)
+            [ -d "$dir/data/namenode" ] || format_namenode
+            launch_java "$name" hadoop 256 org.apache.hadoop.hdfs.server.namenode.NameNode
+            ;;
+        datanode-*)
+            launch_java "$name" hadoop 192 org.apache.hadoop.hdfs.server.datanode.DataNode \
+                -D dfs.datanode.data.dir="file://$dir/data/$name" \
+                -D dfs.datanode.address="127.0.0.1:$port" \
+                -D dfs.datanode.http.address="127.0.0.1:${!web}" \
+                -D dfs.datanode.ipc.address="127.0.0.1:${!ipc}"
+            ;;
+        zookeeper)
+            launch_java "$name" hbase 128 org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/conf/zoo.cfg"
+            ;;
+        admin)
+            launch_java "$name" hbase 128 Admin "$port" \
+                "region-1=$port_region_1,region-2=$port_region_2,region-3=$port_region_3"
+            ;;
+        hmaster)
+            launch_java "$name" hbase 384 org.apache.hadoop.hbase.master.HMaster start
+            ;;
+        region-*)
+            launch_java "$name" hbase 512 org.apache.hadoop.hbase.regionserver.HRegionServer \
+                -D hbase.regionserver.port="$port" start
+            ;;
+        thrift-admin)
+            launch_java "$name" hbase 384 org.apache.hadoop.hbase.thrift2.ThriftServer \
+                -p "$port" -b 127.0.0.1 --infoport -1 start
+            ;;
+        thrift-*)
+            launch_java "$name" hbase 384 org.apache.hadoop.hbase.thrift.ThriftServer \
+                -p "$port" -b 127.0.0.1 --infoport -1 start
+            ;;
+        ferretdb)
+            mkdir -p "$dir/data/ferretdb"
+            launch ferretdb "$(ferretdb_program)" --handler=sqlite --sqlite-url="file:$dir/data/ferretdb/?_pragma=synchronous(off)" \
+                --listen-addr="127.0.0.1:$port" --debug-addr=- --state-dir="$dir/data/ferretdb" --telemetry=disable \
+                --test-enable-new-auth --setup-database=admin \
+                --setup-username="$mongodb_user" --setup-password="$mongodb_password"
+            ;;
+    esac
+}
+
+format_namenode() {
+    CLASSPATH=$(java_path hadoop) java "${java_options[@]}" org.apache.hadoop.hdfs.server.namenode.NameNode \
+        -format -force -nonInteractive >>"$dir/logs/namenode.log" 2>&1 || fail_with_log namenode "could not be formatted"
+}

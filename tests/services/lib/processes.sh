@@ -1,0 +1,76 @@
+# Starting, signalling and watching the processes of an instance.
+#
+# run/NAME.pid holds "PID START": with the start time of the process a PID that was given to another is not taken for ours.
+
+pid_of() { # NAME: prints the PID where the process lives, stopped ones included
+    local pid start
+    [ -s "$dir/run/$1.pid" ] || return 1
+    read -r pid start <"$dir/run/$1.pid"
+    [ -n "$start" ] && [ "$(start_time "$pid")" = "$start" ] && echo "$pid"
+}
+
+state_of() { # NAME: running, paused or down
+    local pid
+    pid=$(pid_of "$1") || { echo down; return; }
+    case $(process_stat "$pid" 3) in T | t) echo paused ;; *) echo running ;; esac
+}
+
+start_time() { # PID: nothing where it is gone or a zombie
+    case $(process_stat "$1" 3) in Z | X | '') ;; *) process_stat "$1" 22 ;; esac
+}
+
+process_stat() { # PID FIELD, as numbered in proc(5)
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    # The second field is the name in parentheses and may hold spaces.
+    awk -v n="$2" '{ print $(n - 2) }' <<<"${stat##*) }"
+}
+
+launch() { # NAME COMMAND...
+    local name=$1 pid
+    shift
+    [ "$(state_of "$name")" = down ] || fail "$name already runs"
+    date +%s%3N >"$dir/run/$name.launched"
+    printf '\n--- started %s\n' "$(date '+%F %T')" >>"$dir/logs/$name.log"
+    # Before the builds and tests that load the machine, where we may: a server that gets no CPU for the
+    # length of its ZooKeeper session is taken for dead.
+    (
+        renice --priority -10 --pid $BASHPID >/dev/null 2>&1 || true
+        cd "$dir/data" && MALLOC_ARENA_MAX=2 exec setsid "$@" </dev/null >>"$dir/logs/$name.log" 2>&1
+    ) &
+    pid=$!
+    echo "$pid $(start_time "$pid")" >"$dir/run/$name.pid"
+}
+
+signal() { # NAME SIGNAL
+    local pid
+    pid=$(pid_of "$1") || fail "$1 does not run"
+    kill "$2" "$pid"
+    [ "$2" != -KILL ] && [ "$2" != -9 ] || wait_gone 10 "$1"
+}
+
+wait_gone() { # SECONDS NAME...: fails where one still lives
+    local end=$((SECONDS + $1)) name
+    shift
+    for name in "$@"; do
+        while pid_of "$name" >/dev/null; do
+            [ $SECONDS -lt $end ] || return 1
+            sleep 0.1
+        done
+    done
+}
+
+stop_all() {
+    local name pid
+    for name in "$@"; do
+        pid=$(pid_of "$name") || continue
+        kill -TERM "$pid" 2>/dev/null || true
+        kill -CONT "$pid" 2>/dev/null || true
+    done
+    wait_gone 5 "$@" && return 0
+    for name in "$@"; do
+        pid=$(pid_of "$name") || continue
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+    wait_gone 10 "$@" || fail "some processes do not end"
+}
