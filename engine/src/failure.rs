@@ -31,6 +31,14 @@ const WRONG_QUERY: [&str; 7] = [
     "ArrowError(",
 ];
 
+/// Parts of the debug form of a failed task that mean that a value does not fit the query.
+const WRONG_VALUE: [&str; 4] = [
+    "ArrowError(CastError(",
+    "ArrowError(ParseError(",
+    "ArrowError(ArithmeticOverflow(",
+    "ArrowError(DivideByZero",
+];
+
 /// What DataFusion and Arrow put in front of a reason.
 const PREFIXES: [&str; 12] = [
     "Execution error: ",
@@ -115,6 +123,11 @@ fn job_failure(text: &str) -> Option<Error> {
         (
             ErrorKind::ResourceExhausted,
             "give the executors more memory, or raise client.target_partitions",
+        )
+    } else if WRONG_VALUE.iter().any(|form| failure.contains(form)) {
+        (
+            ErrorKind::Failed,
+            "TRY_CAST makes null of a value that cannot be converted, NULLIF(x, 0) of a zero",
         )
     } else {
         (

@@ -7,6 +7,8 @@ use emporia_core::error::Error;
 pub struct Source<'a> {
     text: &'a str,
     origin: Option<&'a str>,
+    /// What the text is a part of.
+    script: Option<&'a str>,
     first_line: usize,
     first_column: usize,
 }
@@ -17,6 +19,7 @@ impl<'a> Source<'a> {
         Self {
             text,
             origin: None,
+            script: None,
             first_line: 1,
             first_column: 1,
         }
@@ -34,6 +37,13 @@ impl<'a> Source<'a> {
     pub fn at(mut self, line: usize, column: usize) -> Self {
         self.first_line = line.max(1);
         self.first_column = column.max(1);
+        self
+    }
+
+    /// Gives the script that the text is a part of, so that an error shows its whole line.
+    #[must_use]
+    pub fn within(mut self, script: &'a str) -> Self {
+        self.script = Some(script);
         self
     }
 
@@ -64,7 +74,11 @@ impl<'a> Source<'a> {
             Some(origin) => format!("{origin}:{line}:{column}"),
             None => format!("{line}:{column}"),
         };
-        let Some(source_line) = self.text.lines().nth(mark.line - 1) else {
+        let (source_line, column) = match self.script {
+            Some(script) => (script.lines().nth(line - 1), column),
+            None => (self.text.lines().nth(mark.line - 1), mark.column),
+        };
+        let Some(source_line) = source_line else {
             return format!("{place}: {message}");
         };
         let number = line.to_string();
@@ -73,7 +87,7 @@ impl<'a> Source<'a> {
         let indent: String = source_line
             .chars()
             .chain(std::iter::repeat(' '))
-            .take(mark.column - 1)
+            .take(column - 1)
             .map(|c| if c == '\t' { c } else { ' ' })
             .collect();
         let carets = "^".repeat(mark.width.max(1));
@@ -147,6 +161,17 @@ mod tests {
         );
         let second = Mark::new(2, 6, 1).map(|m| source.point_at(m, "m"));
         assert_eq!(second.as_deref(), Some("11:6: m\n11 | FROM t\n   |      ^"));
+    }
+
+    #[test]
+    fn a_part_of_a_script_is_shown_with_its_whole_line() {
+        let script = "SELECT 1; SELECT x";
+        let source = Source::new("SELECT x").at(1, 11).within(script);
+        let shown = Mark::new(1, 8, 1).map(|m| source.point_at(m, "m"));
+        assert_eq!(
+            shown.as_deref(),
+            Some("1:18: m\n1 | SELECT 1; SELECT x\n  |                  ^")
+        );
     }
 
     #[test]

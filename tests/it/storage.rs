@@ -5,3 +5,8 @@ mod contract;
 mod faults;
 mod jobs;
 mod predicates;
+
+use tokio::sync::RwLock;
+
+/// Tests that break the servers take it alone, all others together.
+static SERVERS: RwLock<()> = RwLock::const_new(());

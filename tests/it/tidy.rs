@@ -7,11 +7,12 @@ use std::process::Command;
 use emporia_e2e::workspace;
 
 /// What each crate may use of this workspace; ARCHITECTURE.md draws the picture.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("core", &[]),
     ("models", &[]),
     ("datasets", &["core", "models"]),
-    ("connectors", &["core"]),
+    ("hbase", &[]),
+    ("connectors", &["core", "hbase"]),
     ("engine", &["core", "connectors", "models"]),
     ("sql", &["core", "engine"]),
     ("jobs", &["core", "engine", "models", "connectors"]),
@@ -49,7 +50,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Libraries that a crate must stay free of: core and datasets know no engine, connectors no cluster.
-const MUST_NOT_USE: [(&str, &[&str]); 4] = [
+const MUST_NOT_USE: [(&str, &[&str]); 5] = [
     (
         "core",
         &[
@@ -67,6 +68,7 @@ const MUST_NOT_USE: [(&str, &[&str]); 4] = [
     ),
     ("datasets", &["datafusion", "ballista"]),
     ("connectors", &["ballista"]),
+    ("hbase", &["datafusion", "ballista", "arrow", "tokio"]),
 ];
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {

@@ -9,7 +9,7 @@ use emporia_core::error::{Error, Result};
 use emporia_core::job::Params;
 use emporia_engine::Session;
 use emporia_engine::job::{Job, Output};
-use emporia_engine::publish::{Report, publish};
+use emporia_engine::publish::{Destination, Report, publish};
 use std::sync::Arc;
 
 use crate::programs::emporia;
@@ -88,13 +88,11 @@ pub async fn submit(
         .prepare(job.spec().inputs.iter().map(String::as_str))
         .await?;
     let run = job.run(session, &params).await?;
-    publish(
-        session,
-        run,
-        &format!("file://{}", location.display()),
-        FileFormat::Parquet,
-    )
-    .await
+    let destination = Destination::Folder {
+        location: format!("file://{}", location.display()),
+        format: FileFormat::Parquet,
+    };
+    publish(session, run, &job.spec().outputs, &destination).await
 }
 
 /// Imports a data set with the built program and returns its catalog.

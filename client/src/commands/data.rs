@@ -1,15 +1,23 @@
 //! `emporia generate` and `emporia import`: data with a catalog beside it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use emporia_connectors::files::Location;
+use emporia_connectors::hdfs::StoreRegistry;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_datasets::import::ImportOptions;
 use emporia_datasets::{
     Format, GenerateOptions, Progress, Summary, import_cdnow, import_online_retail, open_local,
 };
+use emporia_engine::{Stores, query_error};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use object_store::ObjectStore;
+use object_store::path::Path as StorePath;
+use url::Url;
 
 use crate::args::{DataFormat, GenerateArgs, ImportCommand, ImportTarget};
 use crate::console::{Console, ProgressMode, count, grouped, size};
@@ -35,7 +43,7 @@ pub(super) async fn generate(args: &GenerateArgs, context: &Context) -> Result<(
     };
     check_folder(&args.out)?;
     let start = Instant::now();
-    let work = generate_into(options, context.console);
+    let work = generate_into(options, &context.stores, context.console);
     let summary = guarded(None, context.settings.timeout, work)
         .await
         .map_err(overwrite_hint)?;
@@ -43,11 +51,28 @@ pub(super) async fn generate(args: &GenerateArgs, context: &Context) -> Result<(
     Ok(())
 }
 
-/// Generates data into a local folder, with progress.
-pub(super) async fn generate_into(options: GenerateOptions, console: Console) -> Result<Summary> {
-    let (store, base) = open_local(&options.out)?;
+/// Generates data into a folder, with progress.
+pub(super) async fn generate_into(
+    options: GenerateOptions,
+    stores: &Stores,
+    console: Console,
+) -> Result<Summary> {
+    let (store, base) = open_folder(&options.out, stores)?;
     let progress = DataProgress::new(console);
     emporia_datasets::generate(options, store, base, &progress).await
+}
+
+/// The store and the path of a folder, on this machine or on HDFS.
+fn open_folder(out: &str, stores: &Stores) -> Result<(Arc<dyn ObjectStore>, StorePath)> {
+    if !out.starts_with("hdfs://") {
+        return open_local(out);
+    }
+    let location = Location::parse(out)?;
+    let url: &Url = location.store.as_ref();
+    let store = StoreRegistry::new(stores.settings().clone())
+        .get_store(url)
+        .map_err(query_error)?;
+    Ok((store, location.path))
 }
 
 /// Files that are made at a time.
@@ -60,7 +85,7 @@ pub(super) async fn import(command: &ImportCommand, context: &Context) -> Result
     let (ImportCommand::OnlineRetail { to, .. } | ImportCommand::Cdnow { to, .. }) = command;
     check_folder(&to.out)?;
     let start = Instant::now();
-    let work = run_import(command, to, context.console);
+    let work = run_import(command, to, &context.stores, context.console);
     let summary = guarded(None, context.settings.timeout, work)
         .await
         .map_err(overwrite_hint)?;
@@ -71,6 +96,7 @@ pub(super) async fn import(command: &ImportCommand, context: &Context) -> Result
 async fn run_import(
     command: &ImportCommand,
     to: &ImportTarget,
+    stores: &Stores,
     console: Console,
 ) -> Result<Summary> {
     let options = ImportOptions {
@@ -78,7 +104,7 @@ async fn run_import(
         overwrite: to.overwrite,
         ..ImportOptions::default()
     };
-    let (store, base) = open_local(&to.out)?;
+    let (store, base) = open_folder(&to.out, stores)?;
     let progress = DataProgress::new(console);
     match command {
         ImportCommand::OnlineRetail { dir, .. } => {

@@ -81,7 +81,7 @@ impl Script {
 
     /// Where a statement stands.
     pub(super) fn source<'a>(&'a self, statement: &'a SqlStatement) -> Source<'a> {
-        let source = Source::from(statement);
+        let source = Source::from(statement).within(&self.text);
         match &self.origin {
             Some(origin) => source.named(origin),
             None => source,
@@ -119,10 +119,13 @@ mod tests {
         assert!(open.starts_with("a.sql:1:8: "), "{open}");
         assert_eq!(
             complaint(&file("SELECT 1;\n\nSELECT 2,, 3;\nSELECT 4")),
-            "a.sql:3:10: expected: an expression, found: ,\n3 | SELECT 2,, 3\n  |          ^"
+            "a.sql:3:10: expected: an expression, found: ,\n3 | SELECT 2,, 3;\n  |          ^"
         );
-        let typed = complaint(&Script::typed("SELECT 1; SELEC 2"));
-        assert!(typed.starts_with("1:11: "), "{typed}");
+        assert_eq!(
+            complaint(&Script::typed("SELECT 1; SELEC 2")),
+            "1:11: expected: an SQL statement, found: SELEC\n\
+             1 | SELECT 1; SELEC 2\n  |           ^"
+        );
     }
 
     #[test]

@@ -59,13 +59,13 @@ pub(super) fn cuts(
     cuts
 }
 
-/// The first bytes of the keys of each bucket, where the key begins with a salt.
+/// Where buckets begin, but for the first one, where the key begins with a salt.
 fn salts(key: &KeySpec) -> Option<Vec<Vec<u8>>> {
     let mut prefix = Vec::new();
     for part in key.parts() {
         match part {
             Part::Literal(bytes) => prefix.extend_from_slice(bytes),
-            Part::Salt(salt) => return Some(salt.all(&prefix).collect()),
+            Part::Salt(salt) => return Some(salt.all(&prefix).skip(1).collect()),
             Part::Any(_) | Part::Column { .. } => return None,
         }
     }
@@ -148,6 +148,14 @@ impl<F: FnMut(&KeyRange) -> Option<Vec<u8>>> Questions<'_, F> {
     /// Moves on to a key with the largest byte at `position`; no key has a larger one before it.
     fn raise(&mut self, last: &mut Vec<u8>, position: usize) {
         let mut high = 256;
+        // Behind a digit mostly comes a digit.
+        if last.get(position).is_some_and(u8::is_ascii_digit) {
+            let behind_digits = [&last[..position], b":"].concat();
+            match self.first_from(&behind_digits) {
+                Some(key) => *last = key,
+                None => high = usize::from(b':'),
+            }
+        }
         while let Some(low) = last.get(position).map(|byte| usize::from(*byte))
             && low + 1 < high
         {

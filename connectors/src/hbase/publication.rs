@@ -23,7 +23,7 @@ use super::snapshot::{MARKER_FAMILY, MARKER_ROW, marker_cell};
 use super::write::HBaseSink;
 
 /// Cells are never dropped for their number: only a purge removes those of older runs.
-pub const ALL_VERSIONS: i32 = i32::MAX;
+pub(super) const ALL_VERSIONS: i32 = i32::MAX;
 /// Timestamp of the cells that a marker row starts with; older than every later change of them.
 const FIRST: i64 = 1;
 /// Column that says which run is published.

@@ -57,7 +57,7 @@ type Message = Result<Option<RecordBatch>>;
 /// stream is dropped.
 pub(super) fn read(task: ReadTask) -> Result<SendableRecordBatchStream> {
     let schema = Arc::clone(&task.schema);
-    let batches = futures::stream::try_unfold(State::Ready(task), |state| async move {
+    let batches = futures::stream::try_unfold(State::Ready(Box::new(task)), |state| async move {
         let mut receiver = match state {
             State::Ready(task) => start(task)?,
             State::Running(receiver) => receiver,
@@ -75,11 +75,11 @@ pub(super) fn read(task: ReadTask) -> Result<SendableRecordBatchStream> {
 }
 
 enum State {
-    Ready(ReadTask),
+    Ready(Box<ReadTask>),
     Running(Receiver<Message>),
 }
 
-fn start(task: ReadTask) -> Result<Receiver<Message>> {
+fn start(task: Box<ReadTask>) -> Result<Receiver<Message>> {
     let (sender, receiver) = channel(WAITING_BATCHES);
     thread::Builder::new()
         .name("hbase-read".to_owned())

@@ -16,7 +16,7 @@ use super::mapping::Mapping;
 use super::publication::ALL_VERSIONS;
 
 /// The column that is the key of a result whose definition says nothing of keys.
-pub const ROW_KEY: &str = "row_key";
+pub(super) const ROW_KEY: &str = "row_key";
 /// Family of the columns of such a result.
 const FAMILY: &str = "r";
 /// Cell that every row of such a result has.
@@ -193,7 +193,7 @@ pub(super) fn with_text_key(rows: &RecordBatch, columns: &[String]) -> DfResult<
     for name in columns {
         let column = rows.column(rows.schema().index_of(name)?);
         values.push((
-            column.clone(),
+            Arc::clone(column),
             ArrayFormatter::try_new(column.as_ref(), &options)?,
         ));
     }

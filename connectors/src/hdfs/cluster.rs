@@ -56,7 +56,10 @@ impl Cluster {
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let answer = within(self.patience.call_limit(), call).await;
-        if answer.as_ref().is_err_and(|f| f.kind() == FaultKind::Silent) {
+        if answer
+            .as_ref()
+            .is_err_and(|f| f.kind() == FaultKind::Silent)
+        {
             self.files.reconnect();
         }
         answer

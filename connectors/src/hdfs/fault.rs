@@ -136,7 +136,9 @@ impl Fault {
             FaultKind::SafeMode => {
                 "`hdfs dfsadmin -safemode get` tells its state; it leaves safe mode when enough DataNodes have reported"
             }
-            FaultKind::Busy => "check that a NameNode is active: `hdfs haadmin -getAllServiceState`",
+            FaultKind::Busy => {
+                "check that a NameNode is active: `hdfs haadmin -getAllServiceState`"
+            }
             FaultKind::DataNodes => {
                 "`hdfs dfsadmin -report` shows the DataNodes, `hdfs fsck` the missing and corrupt blocks"
             }

@@ -44,11 +44,8 @@ pub(super) trait FileSystem: fmt::Debug + Send + Sync + 'static {
     async fn open(&self, path: &str) -> Result<Arc<dyn Blocks>, Fault>;
 
     /// Creates a file at `path`, which must not exist, and the folders above.
-    async fn create(
-        &self,
-        path: &str,
-        replication: Option<u32>,
-    ) -> Result<Box<dyn NewFile>, Fault>;
+    async fn create(&self, path: &str, replication: Option<u32>)
+    -> Result<Box<dyn NewFile>, Fault>;
 
     /// Moves a file in one step; with `overwrite`, in the place of another.
     async fn rename(&self, from: &str, to: &str, overwrite: bool) -> Result<(), Fault>;

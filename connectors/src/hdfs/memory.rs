@@ -255,7 +255,9 @@ impl Blocks for Opened {
 
     fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Fault>> {
         let mut state = self.memory.state.lock().unwrap();
-        state.log.push(format!("read {}..{}", range.start, range.end));
+        state
+            .log
+            .push(format!("read {}..{}", range.start, range.end));
         let breaks = state
             .breaks
             .pop_front_if(|at| range.contains(at))
@@ -280,7 +282,9 @@ impl NewFile for Writing {
         memory
             .call("write", &self.path, |state| {
                 let file = state.files.get_mut(&self.path);
-                file.ok_or_else(|| missing(&self.path))?.content.extend(bytes);
+                file.ok_or_else(|| missing(&self.path))?
+                    .content
+                    .extend(bytes);
                 Ok(())
             })
             .await

@@ -58,7 +58,9 @@ impl Connection {
                 "true",
             ),
         ];
-        let config = config.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let config = config
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
         let order = start_anywhere.then(|| {
             let key = format!("dfs.client.failover.random.order.{name_service}");
             (key, "true".to_owned())
@@ -199,9 +201,10 @@ impl NewFile for FileWriter {
 fn write_fault(error: HdfsError) -> Fault {
     let fault = Fault::from(error);
     match fault.kind() {
-        FaultKind::Unreachable => {
-            Fault::new(FaultKind::DataNodes, format!("cannot write a block: {fault}"))
-        }
+        FaultKind::Unreachable => Fault::new(
+            FaultKind::DataNodes,
+            format!("cannot write a block: {fault}"),
+        ),
         _ => fault,
     }
 }

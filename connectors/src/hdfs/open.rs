@@ -126,7 +126,9 @@ fn connect(authority: &str, settings: &StoreKey) -> Result<HdfsStore> {
 
 fn misconfigured(authority: &str, fault: Fault) -> Error {
     let hint = match authority {
-        "" => "name the NameNode, e.g. hdfs://host:8020/path, or set `stores.hadoop_conf_dir` to a folder whose core-site.xml has fs.defaultFS",
+        "" => {
+            "name the NameNode, e.g. hdfs://host:8020/path, or set `stores.hadoop_conf_dir` to a folder whose core-site.xml has fs.defaultFS"
+        }
         _ => "check `stores.hadoop_conf_dir` and the files core-site.xml and hdfs-site.xml in it",
     };
     Error::invalid(format!("cannot open `hdfs://{authority}/`"))

@@ -105,7 +105,10 @@ impl Reading {
             }
             _ => Err(Fault::new(
                 FaultKind::DataNodes,
-                format!("the blocks of `{}` end at byte {}", self.path, self.rest.start),
+                format!(
+                    "the blocks of `{}` end at byte {}",
+                    self.path, self.rest.start
+                ),
             )),
         }
     }

@@ -98,9 +98,7 @@ impl Tries {
 /// The wait after `failed` + 1 failures: half of it fixed, half by chance, so that the tasks of a
 /// cluster do not come back all at once.
 fn backoff(failed: u32, longest: Duration) -> Duration {
-    let full = FIRST_WAIT
-        .saturating_mul(1 << failed.min(10))
-        .min(longest);
+    let full = FIRST_WAIT.saturating_mul(1 << failed.min(10)).min(longest);
     let chance = RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64;
     full.mul_f64(0.5 + chance / 2.0)
 }

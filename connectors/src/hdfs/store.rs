@@ -209,7 +209,11 @@ impl ObjectStore for HdfsStore {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let overwrite = options.mode == CopyMode::Overwrite;
         let (source, target) = (absolute(from), absolute(to));
-        let status = self.cluster.file(&source).await.map_err(|f| f.at(&source))?;
+        let status = self
+            .cluster
+            .file(&source)
+            .await
+            .map_err(|f| f.at(&source))?;
         let found = self.cluster.exists(&target).await;
         if !overwrite && found.map_err(|f| f.at(&target))? {
             let text = format!("`{target}` exists already");
@@ -231,7 +235,9 @@ impl ObjectStore for HdfsStore {
         let overwrite = options.target_mode == RenameTargetMode::Overwrite;
         let (source, target) = (absolute(from), absolute(to));
         let (folder, _) = target.rsplit_once('/').unwrap_or_default();
-        let made = self.cluster.call(folder, || self.cluster.files.make_folder(folder));
+        let made = self
+            .cluster
+            .call(folder, || self.cluster.files.make_folder(folder));
         if !folder.is_empty() {
             made.await.map_err(|fault| fault.at(folder))?;
         }
@@ -254,7 +260,10 @@ fn meta(status: &Status) -> Result<ObjectMeta> {
         location: Path::parse(&status.path)?,
         last_modified: DateTime::from_timestamp_millis(modified).unwrap_or_default(),
         size: version.length,
-        e_tag: Some(format!("{:x}-{:x}", version.modified_millis, version.length)),
+        e_tag: Some(format!(
+            "{:x}-{:x}",
+            version.modified_millis, version.length
+        )),
         version: None,
     })
 }

@@ -109,7 +109,10 @@ impl Cluster {
     }
 
     fn placed(&self, written: Result<(), Fault>) -> Result<(), Fault> {
-        if written.as_ref().is_err_and(|f| f.kind() == FaultKind::DataNodes) {
+        if written
+            .as_ref()
+            .is_err_and(|f| f.kind() == FaultKind::DataNodes)
+        {
             self.placement.failed();
         }
         written

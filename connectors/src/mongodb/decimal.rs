@@ -114,7 +114,7 @@ impl Number {
         let power = 10_u128.checked_pow(shift.unsigned_abs())?;
         let value = if shift >= 0 {
             self.digits.checked_mul(power)?
-        } else if self.digits % power == 0 {
+        } else if self.digits.is_multiple_of(power) {
             self.digits / power
         } else {
             return None;
@@ -161,7 +161,7 @@ impl Number {
         if self.digits == 0 {
             self.exponent = 0;
         }
-        while self.digits != 0 && self.digits % 10 == 0 {
+        while self.digits != 0 && self.digits.is_multiple_of(10) {
             self.digits /= 10;
             self.exponent += 1;
         }
@@ -174,7 +174,7 @@ pub(super) fn to_decimal128(value: i128, scale: i8) -> Option<Decimal128> {
     let mut digits = value.unsigned_abs();
     let mut exponent = -i32::from(scale);
     while digits > MAX_DIGITS {
-        if digits % 10 != 0 {
+        if !digits.is_multiple_of(10) {
             return None;
         }
         digits /= 10;

@@ -134,7 +134,10 @@ impl Reader {
     }
 
     async fn open(&self) -> Result<RawBatchCursor> {
-        let remaining = self.request.limit.map(|limit| limit - self.n_read);
+        let remaining = self
+            .request
+            .limit
+            .map(|limit| limit.saturating_sub(self.n_read));
         let remaining = remaining.and_then(|n| u32::try_from(n).ok());
         let filter = [self.request.filter.clone(), self.after()]
             .into_iter()
@@ -206,4 +209,126 @@ pub(super) async fn count(
         .count_documents(filter.unwrap_or_default())
         .optional(limit, |action, limit| action.limit(limit))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use emporia_core::config::{Secret, StoreSettings};
+    use mongodb::bson::Bson;
+    use mongodb::bson::oid::ObjectId;
+
+    use super::super::fake::{Fake, Fault};
+    use super::*;
+
+    /// Ten documents, or the same with ids of many types.
+    fn documents(are_mixed: bool) -> Vec<Document> {
+        let id = |i: i32| match i % 4 {
+            _ if !are_mixed => Bson::from(format!("k{i}")),
+            0 => Bson::Int32(i),
+            1 => Bson::from(format!("k{i}")),
+            2 => Bson::ObjectId(ObjectId::from_bytes([u8::try_from(i).unwrap(); 12])),
+            _ => Bson::Double(f64::from(i) + 0.5),
+        };
+        (0..10)
+            .rev()
+            .map(|i| doc! { "_id": id(i), "i": i })
+            .collect()
+    }
+
+    /// Reads everything; the `i` of all documents, or the error.
+    async fn read(fake: &Fake, change: impl Fn(&mut Request)) -> Result<Vec<i32>> {
+        let settings = StoreSettings {
+            mongodb_uri: Some(Secret::new(&*fake.uri)),
+            ..StoreSettings::default()
+        };
+        let client = super::super::connect(&settings).await.unwrap();
+        let mut request = Request {
+            namespace: Namespace::parse("mongodb:shop.things").unwrap(),
+            filter: None,
+            projection: doc! { "_id": 1, "i": 1 },
+            limit: None,
+            is_ordered: true,
+            is_of_one_type: false,
+            is_binary: false,
+            patience: Duration::from_secs(20),
+        };
+        change(&mut request);
+        let mut fetch = Fetch::start(client, request);
+        let mut found = Vec::new();
+        while let Some(batch) = fetch.next().await {
+            for value in batch?.doc_slices()? {
+                found.push(value?.as_document().unwrap().get_i32("i").unwrap());
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Every fault at every one of the first requests.
+    fn faults() -> Vec<Vec<Fault>> {
+        let kinds = [
+            Fault::BreakBefore,
+            Fault::BreakAfter,
+            Fault::Code(43),
+            Fault::Code(11600),
+        ];
+        let at = |kind, n| [vec![Fault::None; n], vec![kind]].concat();
+        let single = kinds.iter().flat_map(|kind| (0..4).map(|n| at(*kind, n)));
+        let many = kinds.iter().map(|kind| at(*kind, 1).repeat(3));
+        single.chain(many).collect()
+    }
+
+    #[tokio::test]
+    async fn a_fault_loses_and_doubles_nothing() {
+        let check = |faults: Vec<Fault>, are_mixed: bool| async move {
+            let fake = Fake::start(documents(are_mixed), &faults).await;
+            let found = read(&fake, |r| r.is_of_one_type = !are_mixed)
+                .await
+                .unwrap();
+            assert_eq!(found, (0..10).collect::<Vec<_>>(), "{faults:?} {are_mixed}");
+            assert_eq!(fake.n_faults_left(), 0, "{faults:?}");
+        };
+        let cases = faults().into_iter();
+        let cases = cases.flat_map(|f| [check(f.clone(), false), check(f, true)]);
+        futures::future::join_all(cases).await;
+    }
+
+    #[tokio::test]
+    async fn a_limit_and_a_filter_hold_after_a_fault_too() {
+        let faults = [Fault::None, Fault::Code(43), Fault::None, Fault::BreakAfter];
+        let fake = Fake::start(documents(false), &faults).await;
+        let change = |r: &mut Request| {
+            r.limit = Some(7);
+            r.filter = Some(doc! { "i": { "$gte": 1 } });
+        };
+        assert_eq!(
+            read(&fake, change).await.unwrap(),
+            (1..8).collect::<Vec<_>>()
+        );
+        let filters = fake.filters();
+        assert_eq!(filters[0], doc! { "i": { "$gte": 1 } });
+        assert!(
+            filters[1]
+                .to_string()
+                .contains(r#"{ "_id": { "$gt": "k3" } }"#),
+            "{filters:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_an_order_only_the_first_request_is_tried_again() {
+        let unordered = |r: &mut Request| r.is_ordered = false;
+        let fake = Fake::start(documents(false), &[Fault::Code(11600)]).await;
+        assert_eq!(read(&fake, unordered).await.unwrap().len(), 10);
+        let fake = Fake::start(documents(false), &[Fault::None, Fault::Code(43)]).await;
+        let error = read(&fake, unordered).await.unwrap_err();
+        assert_eq!(super::super::fault::code_of(&error), Some(43));
+    }
+
+    #[tokio::test]
+    async fn permanent_faults_end_the_reading() {
+        let fake = Fake::start(documents(false), &[Fault::None, Fault::Code(13)]).await;
+        let error = read(&fake, |_| {}).await.unwrap_err();
+        assert_eq!(super::super::fault::code_of(&error), Some(13));
+    }
 }

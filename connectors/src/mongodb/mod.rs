@@ -36,6 +36,8 @@ mod write;
 
 #[cfg(test)]
 mod evaluate;
+#[cfg(test)]
+mod fake;
 
 pub use connect::connect;
 pub use indexes::{IndexSpec, create_indexes};

@@ -48,12 +48,13 @@ const ORDER: [&str; 9] = [
 /// The first year; earlier dates are in the rest.
 const FIRST_MILLIS: i64 = -62_135_596_800_000;
 
-/// The name of the values that `value` is compared with.
-pub(super) fn kind_of(value: RawBsonRef<'_>) -> &'static str {
-    match type_name(value) {
+/// The place of the value's type in MongoDB's order.
+pub(super) fn rank_of(value: RawBsonRef<'_>) -> Option<usize> {
+    let kind = match type_name(value) {
         "int" | "long" | "double" | "decimal" => "number",
         other => other,
-    }
+    };
+    ORDER.iter().position(|k| *k == kind)
 }
 
 /// A value below all, or nearly all, that `limit` is compared with; `None` where the type has too
@@ -139,7 +140,7 @@ impl Split {
 /// The filter that selects what comes after the document with the `_id` `last`, in the order of
 /// `_id`; `None` where no filter can say that. Later types are left out where all ids are of one.
 pub(super) fn after(last: RawBsonRef<'_>, is_of_one_type: bool) -> Option<Document> {
-    let rank = ORDER.iter().position(|kind| *kind == kind_of(last))?;
+    let rank = rank_of(last)?;
     if matches!(last, RawBsonRef::Double(v) if v.is_nan()) {
         return None;
     }
@@ -234,8 +235,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let rank = |v: &Bson| {
-                let raw = RawBson::try_from(v.clone()).unwrap();
-                ORDER.iter().position(|k| *k == kind_of(raw.as_raw_bson_ref()))
+                rank_of(RawBson::try_from(v.clone()).unwrap().as_raw_bson_ref())
             };
             values.retain(|v| !matches!(v, Bson::Double(d) if d.is_nan()));
             values.sort_by(|a, b| {

@@ -265,3 +265,97 @@ fn acknowledged(concern: &WriteConcern) -> Option<RawDocumentBuf> {
     }
     serialize_to_raw_document_buf(concern).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int32Array, StringArray};
+    use emporia_core::catalog::TableDef;
+    use emporia_core::config::{Secret, StoreSettings};
+
+    use super::super::fake::{Fake, Fault};
+    use super::*;
+
+    fn rows(from: i32, n: i32) -> RecordBatch {
+        let ids = (from..from + n)
+            .map(|i| format!("k{i}"))
+            .collect::<Vec<_>>();
+        let columns: [(_, ArrayRef); 2] = [
+            ("id", Arc::new(StringArray::from(ids))),
+            ("n", Arc::new(Int32Array::from_iter_values(from..from + n))),
+        ];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    async fn writer(fake: &Fake) -> CollectionWriter {
+        let stores = Stores::new(StoreSettings {
+            mongodb_uri: Some(Secret::new(&*fake.uri)),
+            patience: std::time::Duration::from_secs(20),
+            ..StoreSettings::default()
+        });
+        let mut table = TableDef::new("mongodb", "mongodb:shop.things");
+        table.options.insert("key".to_owned(), "id".to_owned());
+        let target = CollectionTarget::of(&table).unwrap();
+        let schema = rows(0, 1).schema();
+        CollectionWriter::open(&stores, &target, &schema)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn rows_are_written_once_whatever_happens() {
+        let check = |fault: Fault| async move {
+            let fake = Fake::start(Vec::new(), &[fault, fault]).await;
+            let mut writer = writer(&fake).await;
+            let mut n = 0;
+            for from in 0..5 {
+                n += writer.write(&rows(from * 300, 300)).await.unwrap();
+            }
+            assert_eq!(n, 1000, "{fault:?}");
+            assert_eq!(writer.finish().await.unwrap(), 1500, "{fault:?}");
+            assert_eq!(fake.documents().len(), 1500, "{fault:?}");
+            assert_eq!(fake.n_faults_left(), 0, "{fault:?}");
+        };
+        let faults = [
+            Fault::None,
+            Fault::BreakBefore,
+            Fault::BreakAfter,
+            Fault::Code(11600),
+        ];
+        futures::future::join_all(faults.map(check)).await;
+    }
+
+    #[tokio::test]
+    async fn a_row_replaces_the_document_with_its_key() {
+        let known = mongodb::bson::doc! { "_id": "k1", "old": true };
+        let fake = Fake::start(vec![known], &[]).await;
+        let mut writer = writer(&fake).await;
+        writer.write(&rows(0, 3)).await.unwrap();
+        assert_eq!(writer.finish().await.unwrap(), 3);
+        let documents = fake.documents();
+        assert_eq!(documents.len(), 3);
+        assert_eq!(documents[0], mongodb::bson::doc! { "_id": "k1", "n": 1 });
+    }
+
+    #[tokio::test]
+    async fn two_rows_with_one_key_are_refused() {
+        let fake = Fake::start(Vec::new(), &[]).await;
+        let mut writer = writer(&fake).await;
+        writer.write(&rows(0, 5)).await.unwrap();
+        let error = writer.write(&rows(4, 5)).await.unwrap_err().to_string();
+        assert!(
+            error.contains(r#"two rows have the key { "_id": "k4" }"#),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn permanent_faults_fail_the_write() {
+        let fake = Fake::start(Vec::new(), &[Fault::Code(13)]).await;
+        let mut writer = writer(&fake).await;
+        writer.write(&rows(0, 5)).await.unwrap();
+        let error = writer.finish().await.unwrap_err();
+        assert!(!matches!(error, DataFusionError::IoError(_)), "{error}");
+    }
+}

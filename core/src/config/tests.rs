@@ -100,7 +100,8 @@ fn flag_wins_over_env_over_file_over_default() -> Result<()> {
         origin_of(&loaded, "scheduler.stage_max_failures"),
         "default"
     );
-    assert_eq!(loaded.effective.len(), SchedulerSettings::keys().len());
+    let n_keys = SchedulerSettings::keys().len() + StoreSettings::keys().len();
+    assert_eq!(loaded.effective.len(), n_keys);
     Ok(())
 }
 
@@ -187,7 +188,7 @@ fn mistakes_in_the_file_are_named_with_their_line() {
     check(
         "[logging]\nlevel = 1\n",
         "conf/emporia.toml:1: unknown section `logging`; \
-         sections are scheduler, executor, client and tables",
+         sections are scheduler, executor, client, stores and tables",
     );
     check(
         "scheduler = 3\n",

@@ -12,7 +12,7 @@ start_api_server() {
     read -r api_port etcd_port peer_port < <(free_ports)
     mkdir -p "$work/etcd" "$work/certificates"
     openssl genrsa -out "$work/service-accounts.key" 2048 2>/dev/null
-    echo "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" >"$work/token"
+    od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$work/token"
     echo "$(cat "$work/token"),tests,tests,system:masters" >"$work/tokens.csv"
 
     "$servers/etcd" --data-dir "$work/etcd" --unsafe-no-fsync --log-level error \
@@ -20,7 +20,7 @@ start_api_server() {
         --listen-peer-urls "http://127.0.0.1:$peer_port" --initial-advertise-peer-urls "http://127.0.0.1:$peer_port" \
         --initial-cluster "default=http://127.0.0.1:$peer_port" >"$work/etcd.log" 2>&1 &
     pids+=($!)
-    # Without the plugin ServiceAccount, pods may be made where no controller has made the account `default`.
+    # Both plugins need a controller: it would make the account `default`, and let go of claims.
     "$servers/kube-apiserver" --etcd-servers "http://127.0.0.1:$etcd_port" \
         --bind-address 127.0.0.1 --secure-port "$api_port" --advertise-address 127.0.0.1 \
         --cert-dir "$work/certificates" --token-auth-file "$work/tokens.csv" --authorization-mode RBAC \
@@ -28,10 +28,10 @@ start_api_server() {
         --service-account-key-file "$work/service-accounts.key" \
         --service-account-signing-key-file "$work/service-accounts.key" \
         --service-cluster-ip-range 10.96.0.0/16 --endpoint-reconciler-type none \
-        --disable-admission-plugins ServiceAccount >"$work/kube-apiserver.log" 2>&1 &
+        --disable-admission-plugins ServiceAccount,StorageObjectInUseProtection >"$work/kube-apiserver.log" 2>&1 &
     pids+=($!)
 
-    export KUBECONFIG=$work/kubeconfig
+    export KUBECONFIG=$work/kubeconfig KUBECACHEDIR=$work/kubectl
     cat >"$KUBECONFIG" <<CONFIG
 apiVersion: v1
 kind: Config
@@ -40,9 +40,11 @@ contexts: [{name: tests, context: {cluster: tests, user: tests}}]
 clusters: [{name: tests, cluster: {server: "https://127.0.0.1:$api_port", certificate-authority: "$work/certificates/apiserver.crt"}}]
 users: [{name: tests, user: {tokenFile: "$work/token"}}]
 CONFIG
-    local deadline=$((SECONDS + 180))
+    local pid deadline=$((SECONDS + 180))
     until "$kubectl" get --raw /readyz >/dev/null 2>&1; do
-        kill -0 "${pids[@]}" 2>/dev/null || fail "etcd or the API server ended: $(tail -n 5 "$work/etcd.log" "$work/kube-apiserver.log")"
+        for pid in "${pids[@]}"; do
+            kill -0 "$pid" 2>/dev/null || fail "a server ended: $(tail -n 5 "$work/etcd.log" "$work/kube-apiserver.log")"
+        done
         [ $SECONDS -lt $deadline ] || fail "the API server is not ready: $(tail -n 5 "$work/kube-apiserver.log")"
         sleep 0.5
     done

@@ -71,7 +71,7 @@ fn a_mistake_in_a_later_statement_is_found_before_the_first_one_runs() {
         shop.path(),
         &["sql", "-e", "SELECT 1; SELEC 2"],
         3,
-        &["1:11: ", "found: SELEC"],
+        &["1:11: ", "1 | SELECT 1; SELEC 2\n  |           ^\n"],
     );
     let script = "SELECT 1;\n\nSELECT 2 +\n";
     fs::write(shop.path().join("script.sql"), script).unwrap();

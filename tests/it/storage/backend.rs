@@ -15,6 +15,7 @@ use emporia_engine::job::JobRun;
 use emporia_engine::publish::{Destination, Mode, publish};
 use emporia_engine::{EngineOptions, Session, Stores};
 use tempfile::TempDir;
+use tokio::sync::RwLockReadGuard;
 
 /// Where tables are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +35,21 @@ pub(super) struct Desk {
     pub(super) stores: Arc<Stores>,
     sandbox: Sandbox,
     folder: TempDir,
+    _servers: RwLockReadGuard<'static, ()>,
 }
 
 impl Desk {
     /// `None`, with a line that says why, where no servers run.
     pub(super) async fn open() -> Option<Self> {
         let services = Services::find()?;
+        let servers = super::SERVERS.read().await;
         let stores = services.stores();
         Some(Self {
             sandbox: Sandbox::start_on(&[1, 1], &stores).await.unwrap(),
             services,
             stores,
             folder: tempfile::tempdir().unwrap(),
+            _servers: servers,
         })
     }
 
@@ -91,6 +95,10 @@ impl Desk {
             }
             Backend::MongoDb => {
                 table.options.insert("key".to_owned(), "id".to_owned());
+                // FerretDB, which stands in for MongoDB, has no decimals.
+                table
+                    .options
+                    .insert("stored.price".to_owned(), "text".to_owned());
             }
             Backend::Local | Backend::Hdfs => {}
         }

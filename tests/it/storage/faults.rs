@@ -284,6 +284,7 @@ fn disturbed(
 
 #[test]
 fn faults_leave_the_right_rows_or_the_old_result() {
+    let _servers = super::SERVERS.blocking_write();
     let Some(scene) = Scene::open() else { return };
     let mut table = String::from("\nfault | job | runs | right | failed clean | wrong | seconds\n");
     let mut wrong = Vec::new();

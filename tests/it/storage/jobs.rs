@@ -77,7 +77,7 @@ impl Scene {
                 _ => format!("mongodb:jobs_{}.{name}", self.id),
             };
             let catalog = local.to_str().unwrap();
-            let entry = self.ok(&[
+            let mut args = vec![
                 "load",
                 name,
                 "--quiet",
@@ -85,7 +85,12 @@ impl Scene {
                 catalog,
                 "--to",
                 &target,
-            ]);
+            ];
+            if name == "products" {
+                // FerretDB, which stands in for MongoDB, has no decimals.
+                args.extend(["--option", "stored.base_price=text"]);
+            }
+            let entry = self.ok(&args);
             let entry: toml::Table = entry.parse().unwrap();
             tables.insert(name.to_owned(), entry["tables"][name].clone());
         }
@@ -143,6 +148,7 @@ fn jobs_over_stores_make_the_rows_of_the_run_over_files() {
     let Some(services) = Services::find() else {
         return;
     };
+    let _servers = super::SERVERS.blocking_read();
     let scene = Scene {
         services,
         folder: tempfile::tempdir().unwrap(),

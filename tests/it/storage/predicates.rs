@@ -221,7 +221,7 @@ fn literal_of(column: &str, dice: &mut Dice) -> String {
                 .clone();
             quoted(&text)
         }
-        "label" => quoted(dice.one(&TEXTS)),
+        "label" => quoted(dice.one::<&str>(&TEXTS)),
         "n" => dice.int().to_string(),
         "big" => match dice.long() {
             i64::MIN => "CAST('-9223372036854775808' AS BIGINT)".to_owned(),

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # What is fetched and compiled once and kept outside the checkout: jars, Admin.class, FerretDB.
 # Everything is named by the hash of what it was made from, so a change here makes it anew.
 
@@ -54,7 +55,7 @@ compile_admin() {
 }
 
 # Not `go install`: the program does not start without a version file, which the released module lacks,
-# and ferretdb.patch mends three defects of it.
+# and ferretdb.patch mends defects of it.
 build_ferretdb() {
     local program module source
     program=$(ferretdb_program)

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # The configuration files of an instance, and the env file for the tests.
 
 property() { # NAME VALUE...
@@ -67,10 +68,11 @@ CFG
 }
 
 write_hbase_configuration() {
-    # The connection to the NameNode is tried for a minute: it may be restarted on purpose.
+    # The connection to the NameNode is tried for a minute, each second: it may be restarted on purpose.
     site "$dir/conf/hbase/core-site.xml" \
         fs.defaultFS "hdfs://127.0.0.1:$port_namenode" \
-        ipc.client.connect.max.retries 60
+        dfs.client.retry.policy.enabled true \
+        dfs.client.retry.policy.spec 1000,60
     cp "$dir/conf/hadoop/hdfs-site.xml" "$dir/conf/hbase/hdfs-site.xml"
 
     # The retries of a gateway end before the operation timeout, so it answers within a minute whatever fails.
@@ -80,7 +82,7 @@ write_hbase_configuration() {
         hbase.tmp.dir "$dir/data/hbase" \
         hbase.zookeeper.quorum 127.0.0.1 \
         hbase.zookeeper.property.clientPort "$port_zookeeper" \
-        zookeeper.session.timeout 12000 \
+        zookeeper.session.timeout 20000 \
         hbase.master.hostname 127.0.0.1 \
         hbase.master.ipc.address 127.0.0.1 \
         hbase.master.port "$port_hmaster" \
@@ -117,7 +119,8 @@ EMPORIA_TEST_HADOOP_CONF=$dir/conf/hadoop
 EMPORIA_TEST_HBASE_GATEWAYS=127.0.0.1:$port_thrift_1,127.0.0.1:$port_thrift_2
 EMPORIA_TEST_HBASE_ADMIN_GATEWAY=127.0.0.1:$port_thrift_admin
 EMPORIA_TEST_HBASE_ZOOKEEPER=127.0.0.1:$port_zookeeper
-EMPORIA_TEST_MONGODB_URI=mongodb://$mongodb_user:$mongodb_password@127.0.0.1:$port_ferretdb/
+EMPORIA_TEST_MONGODB_URI=mongodb://127.0.0.1:$port_ferretdb/
+EMPORIA_TEST_MONGODB_AUTH_URI=mongodb://$mongodb_user:$mongodb_password@127.0.0.1:$port_ferretdb_auth/
 ENV
 }
 

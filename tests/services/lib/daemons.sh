@@ -1,12 +1,14 @@
+# shellcheck shell=bash disable=SC2154,SC2191
 # The servers by name: what each needs, and how it is started.
 
 hdfs=(namenode datanode-1 datanode-2)
 hbase=(zookeeper admin hmaster region-1 region-2 region-3 thrift-1 thrift-2 thrift-admin)
-mongodb=(ferretdb)
+mongodb=(ferretdb ferretdb-auth)
 all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}")
 
+# The one user of ferretdb-auth.
 mongodb_user=emporia
-mongodb_password=emporia
+mongodb_password=secret
 
 # What HBase needs of Java 17, as its own launcher passes it.
 java17=(
@@ -104,17 +106,24 @@ start_service() { # NAME
             launch_java "$name" hbase 384 org.apache.hadoop.hbase.thrift.ThriftServer \
                 -p "$port" -b 127.0.0.1 --infoport -1 start
             ;;
-        ferretdb)
-            mkdir -p "$dir/data/ferretdb"
-            launch ferretdb "$(ferretdb_program)" --handler=sqlite --sqlite-url="file:$dir/data/ferretdb/?_pragma=synchronous(off)" \
-                --listen-addr="127.0.0.1:$port" --debug-addr=- --state-dir="$dir/data/ferretdb" --telemetry=disable \
-                --test-enable-new-auth --setup-database=admin \
+        ferretdb) launch_ferretdb "$name" "$port" ;;
+        ferretdb-auth)
+            launch_ferretdb "$name" "$port" --test-enable-new-auth --setup-database=admin \
                 --setup-username="$mongodb_user" --setup-password="$mongodb_password"
             ;;
     esac
 }
 
+launch_ferretdb() { # NAME PORT OPTION...
+    local name=$1 port=$2 data=$dir/data/$1
+    shift 2
+    mkdir -p "$data"
+    launch "$name" "$(ferretdb_program)" --handler=sqlite --sqlite-url="file:$data/?_pragma=synchronous(off)" \
+        --listen-addr="127.0.0.1:$port" --debug-addr=- --state-dir="$data" --telemetry=disable "$@"
+}
+
 format_namenode() {
-    CLASSPATH=$(java_path hadoop) java "${java_options[@]}" org.apache.hadoop.hdfs.server.namenode.NameNode \
-        -format -force -nonInteractive >>"$dir/logs/namenode.log" 2>&1 || fail_with_log namenode "could not be formatted"
+    CLASSPATH=$(java_path hadoop) setsid --wait bash -c "$preferred" _ \
+        java "${java_options[@]}" org.apache.hadoop.hdfs.server.namenode.NameNode -format -force -nonInteractive \
+        >>"$dir/logs/namenode.log" 2>&1 || fail_with_log namenode "could not be formatted"
 }

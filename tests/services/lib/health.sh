@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154,SC2016
 # Whether a service does its work, and waiting for it.
 
 healthy() { # NAME
@@ -12,7 +13,7 @@ healthy() { # NAME
         hmaster | region-*) admin ready "$1" "$launched" ;;
         thrift-admin) admin ping-gateway "$port" 2 ;;
         thrift-*) admin ping-gateway "$port" 1 ;;
-        ferretdb) exec 8<>"/dev/tcp/127.0.0.1/$port" && exec 8>&- ;;
+        ferretdb*) exec 8<>"/dev/tcp/127.0.0.1/$port" && exec 8>&- ;;
     esac >/dev/null 2>&1
 }
 

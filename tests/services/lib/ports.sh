@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Ports: one free block for each instance, chosen once, so that a restarted server finds its own again.
 # The blocks lie below 32768, where Linux starts to give ports to outgoing connections.
 
@@ -6,7 +7,7 @@ port_names=(
     datanode_1 datanode_1_http datanode_1_ipc
     datanode_2 datanode_2_http datanode_2_ipc
     zookeeper hmaster region_1 region_2 region_3
-    thrift_1 thrift_2 thrift_admin admin ferretdb
+    thrift_1 thrift_2 thrift_admin admin ferretdb ferretdb_auth
 )
 port_block=20
 

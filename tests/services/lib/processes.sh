@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Starting, signalling and watching the processes of an instance.
 #
 # run/NAME.pid holds "PID START": with the start time of the process a PID that was given to another is not taken for ours.
@@ -26,18 +27,17 @@ process_stat() { # PID FIELD, as numbered in proc(5)
     awk -v n="$2" '{ print $(n - 2) }' <<<"${stat##*) }"
 }
 
+# Starts a program before the builds and tests that load the machine, where we may: a server that gets no CPU
+# for the length of its ZooKeeper session is taken for dead. Linux weighs whole login sessions first (autogroup).
+preferred='{ renice -n -15 -p $$; echo -15 >/proc/self/autogroup; } >/dev/null 2>&1; exec "$@"'
+
 launch() { # NAME COMMAND...
     local name=$1 pid
     shift
     [ "$(state_of "$name")" = down ] || fail "$name already runs"
     date +%s%3N >"$dir/run/$name.launched"
     printf '\n--- started %s\n' "$(date '+%F %T')" >>"$dir/logs/$name.log"
-    # Before the builds and tests that load the machine, where we may: a server that gets no CPU for the
-    # length of its ZooKeeper session is taken for dead.
-    (
-        renice --priority -10 --pid $BASHPID >/dev/null 2>&1 || true
-        cd "$dir/data" && MALLOC_ARENA_MAX=2 exec setsid "$@" </dev/null >>"$dir/logs/$name.log" 2>&1
-    ) &
+    (cd "$dir/data" && MALLOC_ARENA_MAX=2 exec setsid bash -c "$preferred" _ "$@" </dev/null >>"$dir/logs/$name.log" 2>&1) &
     pid=$!
     echo "$pid $(start_time "$pid")" >"$dir/run/$name.pid"
 }
@@ -46,7 +46,7 @@ signal() { # NAME SIGNAL
     local pid
     pid=$(pid_of "$1") || fail "$1 does not run"
     kill "$2" "$pid"
-    [ "$2" != -KILL ] && [ "$2" != -9 ] || wait_gone 10 "$1"
+    case $2 in -KILL | -SIGKILL | -9) wait_gone 10 "$1" ;; esac
 }
 
 wait_gone() { # SECONDS NAME...: fails where one still lives

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Messages: progress goes to standard error, answers to standard output.
 
 say() { printf '%s\n' "$*" >&2; }

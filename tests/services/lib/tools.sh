@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Java 17, Maven and Go: installed from Debian packages where missing.
 
 need_tools() { # java|maven|go...

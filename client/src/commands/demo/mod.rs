@@ -13,8 +13,8 @@ use emporia_core::config::Cluster;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::Params;
 use emporia_datasets::GenerateOptions;
-use emporia_engine::Session;
 use emporia_engine::publish::{Destination, publish};
+use emporia_engine::{Session, Stores};
 
 use super::data::{generate_into, threads};
 use crate::args::DemoArgs;
@@ -95,7 +95,7 @@ async fn generate(args: &DemoArgs, folder: &Path, console: Console) -> Result<St
         overwrite: true,
         ..GenerateOptions::default()
     };
-    let summary = generate_into(options, console.without_lines()).await?;
+    let summary = generate_into(options, &Stores::default(), console.without_lines()).await?;
     Ok(format!(
         "{} ({})",
         count(summary.rows(), "row"),

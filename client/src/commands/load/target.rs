@@ -11,7 +11,10 @@ use crate::args::LoadArgs;
 /// Families split what is read together: facts, device, place, and the long lists, which a scan of
 /// the facts never touches.
 const SESSIONS: [(&str, &str); 16] = [
-    ("key", "user_id '#' reversed(start_ts) '#' session_id"),
+    (
+        "key",
+        "user_id '#' reversed(start_ts, 9999999999999, 13) '#' session_id",
+    ),
     ("family", "s"),
     ("presence", "s:_"),
     ("column.end_ts", "s:end"),

@@ -274,7 +274,7 @@ fn mistakes_are_named() {
     );
     check(
         &["a string"],
-        &[("column.a", "json")],
+        &[family, ("column.a", "json")],
         &["cannot have the encoding `json`", "column `a`"],
     );
     check(

@@ -280,16 +280,19 @@ fn floats(intervals: &[(i128, i128)], native: Native, ordered: bool) -> Vec<KeyR
     ranges
 }
 
-/// Days whose years have four digits; their texts are ordered.
+/// Texts of days are ordered; a day whose year does not have four digits has none.
 fn dates(intervals: &[(i128, i128)]) -> Vec<KeyRange> {
     let text = |days: i128| {
         let mut out = Vec::new();
-        write_date(days.clamp(-719_528, 2_932_896), &mut out).then_some(out)
+        write_date(days, &mut out).then_some(out)
     };
-    intervals
-        .iter()
-        .filter_map(|(low, high)| Some(KeyRange::new(text(*low)?, after(&text(*high)?))))
-        .collect()
+    let ranges = intervals.iter().map(|(low, high)| {
+        KeyRange::new(
+            text(*low).unwrap_or_default(),
+            text(*high).map(|last| after(&last)).unwrap_or_default(),
+        )
+    });
+    ranges.collect()
 }
 
 fn truths(intervals: &[(i128, i128)]) -> Vec<KeyRange> {

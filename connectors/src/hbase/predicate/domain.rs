@@ -59,14 +59,52 @@ impl Domain {
         }
     }
 
-    /// The values that are in one of the sets.
-    pub(super) fn union(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Integers(a), Self::Integers(b)) => Self::integers([&a[..], &b[..]].concat()),
-            (Self::Bytes(a), Self::Bytes(b)) => Self::bytes([&a[..], &b[..]].concat()),
-            // Both are sets of values of one column, so this does not happen; all is a superset.
-            (Self::Integers(_), Self::Bytes(_)) => Self::integers(vec![(i128::MIN, i128::MAX)]),
-            (Self::Bytes(_), Self::Integers(_)) => Self::bytes(vec![KeyRange::all()]),
+    /// The values that are in one of the sets, which are sets of values of one column.
+    pub(super) fn union(sets: Vec<Self>) -> Self {
+        let are_bytes = matches!(sets.first(), Some(Self::Bytes(_)));
+        let (mut numbers, mut ranges) = (Vec::new(), Vec::new());
+        for set in sets {
+            match set {
+                Self::Integers(intervals) => numbers.extend(intervals),
+                Self::Bytes(intervals) => ranges.extend(intervals),
+            }
+        }
+        match are_bytes {
+            true => Self::bytes(ranges),
+            false => Self::integers(numbers),
+        }
+    }
+
+    /// The values of a column of `kind` that are in none of the sets.
+    pub(super) fn none_of(kind: Kind, sets: Vec<Self>) -> Self {
+        match (Self::union(sets), Self::bounds(kind)) {
+            (Self::Integers(taken), Some((least, most))) => {
+                let mut free = Vec::with_capacity(taken.len() + 1);
+                let mut start = least;
+                for (low, high) in taken {
+                    free.push((start, low.saturating_sub(1)));
+                    start = high.saturating_add(1);
+                }
+                free.push((start, most));
+                Self::integers(free)
+            }
+            (Self::Bytes(taken), None) => {
+                let mut free = Vec::with_capacity(taken.len() + 1);
+                let mut start = Vec::new();
+                for range in taken {
+                    if !range.start.is_empty() {
+                        free.push(KeyRange::new(start, range.start));
+                    }
+                    if range.end.is_empty() {
+                        return Self::bytes(free);
+                    }
+                    start = range.end;
+                }
+                free.push(KeyRange::new(start, []));
+                Self::bytes(free)
+            }
+            // No set at all.
+            _ => Self::all(kind),
         }
     }
 
@@ -131,12 +169,36 @@ mod tests {
                 Domain::Bytes(_) => unreachable!(),
             };
             let (a, b) = (Domain::integers(a), Domain::integers(b));
-            prop_assert_eq!(contains(&a.union(&b)), contains(&a) || contains(&b));
+            let union = Domain::union(vec![a.clone(), b.clone()]);
+            prop_assert_eq!(contains(&union), contains(&a) || contains(&b));
+            let rest = Domain::none_of(Kind::Integer(8), vec![a.clone()]);
+            prop_assert_eq!(contains(&rest), !contains(&a));
             prop_assert_eq!(contains(&a.intersection(&b)), contains(&a) && contains(&b));
             if let Some(points) = a.points(5) {
                 prop_assert!(points.len() <= 5);
                 prop_assert_eq!(points.iter().any(contains), contains(&a));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_of_a_set_of_texts_is_what_is_not_in_it(
+            texts in vec("[ab]{0,2}", 0..5),
+            prefix in "[ab]{0,2}",
+            value in "[abc]{0,3}",
+        ) {
+            let mut sets: Vec<_> = texts
+                .iter()
+                .map(|text| Domain::bytes(vec![KeyRange::only(text.as_bytes())]))
+                .collect();
+            sets.push(Domain::bytes(vec![KeyRange::prefix(prefix.as_bytes())]));
+            let contains = |domain: &Domain| match domain {
+                Domain::Bytes(all) => all.iter().any(|range| range.contains(value.as_bytes())),
+                Domain::Integers(_) => unreachable!(),
+            };
+            let is_taken = sets.iter().any(contains);
+            prop_assert_eq!(contains(&Domain::none_of(Kind::Text, sets)), !is_taken);
         }
     }
 

@@ -107,10 +107,22 @@ fn convert_in_list(list: &InList, negated: bool, mapping: &Mapping) -> Predicate
     // A null in the list makes the answer null at most where it would be false.
     let constants = constants.into_iter().filter(|constant| !constant.is_null());
     if list.negated == negated {
-        Predicate::or(constants.map(|c| compare(&list.expr, Comparison::Eq, c, mapping)))
-    } else {
-        Predicate::and(constants.map(|c| compare(&list.expr, Comparison::NotEq, c, mapping)))
+        return Predicate::or(constants.map(|c| compare(&list.expr, Comparison::Eq, c, mapping)));
     }
+    let constants: Vec<_> = constants.collect();
+    let rest = column_of(&list.expr, mapping).and_then(|(index, kind)| {
+        let sets = constants
+            .iter()
+            .map(|c| Domain::compared(kind, Comparison::Eq, scalar_of(kind, c)?))
+            .collect::<Option<Vec<_>>>()?;
+        // What equals a float is more than one value, so that the rest would lack some.
+        let is_float = matches!(kind, Kind::Float32 | Kind::Float64);
+        (!is_float).then(|| Predicate::Is(index, Domain::none_of(kind, sets)))
+    });
+    rest.unwrap_or_else(|| {
+        let each = constants.into_iter();
+        Predicate::and(each.map(|c| compare(&list.expr, Comparison::NotEq, c, mapping)))
+    })
 }
 
 fn convert_like(like: &Like, mapping: &Mapping) -> Predicate {
@@ -254,6 +266,14 @@ mod tests {
                 false,
             ),
             &numbers(&[(1, 1), (3, 3)]),
+        );
+        check(
+            &col("n").in_list(vec![lit(3_i64), lit(1_i64)], true),
+            &numbers(&[(i64::MIN, 0), (2, 2), (4, i64::MAX)]),
+        );
+        check(
+            &col("id").in_list(vec![lit("a"), lit(1_i64)], true),
+            &predicate_of(&col("id").not_eq(lit("a")), &mapping()),
         );
         check(&col("id").eq(lit("a")), &texts(vec![KeyRange::only(b"a")]));
         check(&col("id").lt(lit("")), &texts(Vec::new()));

@@ -39,6 +39,8 @@ mod ranges;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 pub(super) use cells::CellFilter;
 pub(super) use domain::Domain;
 pub(super) use expr::predicate_of;
@@ -86,24 +88,23 @@ impl Predicate {
     /// Rows for which one holds.
     pub(super) fn or(predicates: impl IntoIterator<Item = Self>) -> Self {
         let mut flat: Vec<Self> = Vec::new();
+        // Alternatives of one column are one domain of it.
+        let mut domains = BTreeMap::<usize, Vec<Domain>>::new();
         for predicate in predicates {
-            match predicate {
+            let branches = match predicate {
                 Self::All => return Self::All,
-                Self::Or(inner) => flat.extend(inner),
-                // Alternatives of one column are one domain of it.
-                Self::Is(column, domain) => {
-                    let same = flat.iter_mut().find_map(|other| match other {
-                        Self::Is(c, known) if *c == column => Some(known),
-                        _ => None,
-                    });
-                    match same {
-                        Some(known) => *known = known.union(&domain),
-                        None => flat.push(Self::Is(column, domain)),
-                    }
+                Self::Or(inner) => inner,
+                other => vec![other],
+            };
+            for branch in branches {
+                match branch {
+                    Self::Is(column, domain) => domains.entry(column).or_default().push(domain),
+                    other => flat.push(other),
                 }
-                other => flat.push(other),
             }
         }
+        let domains = domains.into_iter();
+        flat.extend(domains.map(|(column, sets)| Self::Is(column, Domain::union(sets))));
         match flat.len() {
             1 => flat.remove(0),
             _ => Self::Or(flat),

@@ -336,7 +336,8 @@ impl Filter<'_> {
         assert!(self.take(b","));
         let qualifier = self.quoted();
         assert!(self.take(b","));
-        let operators: [(&[u8], fn(&[u8], &[u8]) -> bool); 6] = [
+        type Compare = fn(&[u8], &[u8]) -> bool;
+        let operators: [(&[u8], Compare); 6] = [
             (b"<=", |a, b| a <= b),
             (b">=", |a, b| a >= b),
             (b"!=", |a, b| a != b),
@@ -486,7 +487,7 @@ fn a_fixed_beginning_and_a_range_behind_it_are_one_range() {
     );
     check(
         vec![user.clone(), number(3, Lt, 5_000)],
-        &["u1#9999999999995..u1#:"],
+        &["u1#9999999999995..u1#999999999999:"],
     );
     check(
         vec![user.clone(), number(3, Eq, 5_000)],
@@ -656,7 +657,8 @@ fn many_values_leave_parts_of_the_key_open() {
             .collect(),
     );
     assert_eq!(ranges("u '#' n", &users), [".."]);
-    assert_eq!(ranges("hexsalt(u, 16) u", &users), [".."]);
+    // All salts, which are two stretches of bytes.
+    assert_eq!(ranges("hexsalt(u, 16) u", &users), ["00..0:", "0a..0g"]);
     let users = Condition::In(
         0,
         (0..100)

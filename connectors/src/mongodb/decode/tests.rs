@@ -248,7 +248,9 @@ fn nested_values_are_decoded() -> Result<()> {
 |      |     | []                                            |       |
 |      |     | []                                            |       |
 +------+-----+-----------------------------------------------+-------+";
-    let found = pretty_format_batches(&[batch.clone()]).unwrap().to_string();
+    let found = pretty_format_batches(std::slice::from_ref(&batch))
+        .unwrap()
+        .to_string();
     let squeeze = |t: &str| {
         t.split_whitespace()
             .collect::<Vec<_>>()

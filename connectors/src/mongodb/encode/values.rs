@@ -5,7 +5,6 @@ use std::sync::Arc;
 use chrono::SecondsFormat;
 use datafusion::arrow::array::{
     Array, AsArray, BinaryArray, BooleanArray, GenericListArray, PrimitiveArray, StringArray,
-    StructArray,
 };
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float64Type, Int32Type, Int64Type, TimeUnit,
@@ -80,7 +79,7 @@ enum Kind<'a> {
     Decimal(&'a PrimitiveArray<Decimal128Type>, i8),
     Binary(&'a BinaryArray),
     List(&'a GenericListArray<i32>, Box<Values<'a>>),
-    Struct(&'a StructArray, Vec<(CString, Values<'a>)>),
+    Struct(Vec<(CString, Values<'a>)>),
 }
 
 enum TimeValues<'a> {
@@ -136,7 +135,7 @@ impl<'a> Values<'a> {
                     })?;
                     Ok((name, Self::of(column.as_ref(), stored)?))
                 });
-                Kind::Struct(record, named.collect::<Result<_>>()?)
+                Kind::Struct(named.collect::<Result<_>>()?)
             }
             other => {
                 return Err(Error::internal(format!(
@@ -184,7 +183,7 @@ impl<'a> Values<'a> {
                 }
                 RawBson::Array(array)
             }
-            Kind::Struct(_, fields) => {
+            Kind::Struct(fields) => {
                 let mut document = RawDocumentBuf::new();
                 for (name, values) in fields {
                     if let Some(value) = values.get(row)? {

@@ -329,7 +329,7 @@ fn around(literal: &Literal) -> Option<(f64, f64)> {
 /// Types with a value that prints as `text`.
 fn types_that_print(text: &str) -> Vec<&'static str> {
     let first = text.chars().next().unwrap_or(' ');
-    let is_uuid = text.len() == 36 && text.bytes().nth(8) == Some(b'-');
+    let is_uuid = text.len() == 36 && text.as_bytes().get(8) == Some(&b'-');
     let mut types = Vec::new();
     if Number::of_text(text).is_some()
         || ["NaN", "inf", "-inf", "Infinity", "-Infinity"].contains(&text)
