@@ -10,6 +10,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
+use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result};
@@ -19,6 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use crate::delimited::{DelimitedOptions, DelimitedTable, TextFile};
+use crate::hdfs::Fault;
 use crate::published::{PublishedOutput, ResultSet, storage_error};
 
 /// A location split into its store and the path in it.
@@ -53,6 +55,13 @@ impl Location {
     /// `InvalidInput` for a scheme that no store is registered for.
     pub fn open(&self, state: &dyn Session) -> Result<Arc<dyn ObjectStore>> {
         state.runtime_env().object_store(&self.store).map_err(|e| {
+            let e = match e {
+                DataFusionError::External(cause) => match cause.downcast::<Error>() {
+                    Ok(error) => return *error,
+                    Err(other) => DataFusionError::External(other),
+                },
+                e => e,
+            };
             tracing::debug!(error = %e, "unknown store");
             Error::invalid(format!(
                 "no store is registered for `{}`",
@@ -199,12 +208,12 @@ async fn listing(
     Ok(Arc::new(table))
 }
 
-fn unreadable(name: &str, error: datafusion::error::DataFusionError) -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        format!("cannot read the files of table `{name}`"),
-    )
-    .with_hint("check that they are whole and in the format of the table's connector")
+fn unreadable(name: &str, error: DataFusionError) -> Error {
+    let text = format!("cannot read the files of table `{name}`");
+    if let Some(fault) = Fault::of(&error) {
+        return fault.explain(text);
+    }
+    Error::new(ErrorKind::Corrupt, text).with_hint("check that they are whole and in the format of the table's connector")
     .with_source(error)
 }
 
@@ -240,11 +249,18 @@ async fn list(
     path: &Path,
     extension: &str,
 ) -> Result<Vec<TextFile>> {
-    if let Ok(file) = store.head(path).await {
-        return Ok(vec![TextFile {
-            path: file.location.to_string(),
-            size: file.size,
-        }]);
+    match store.head(path).await {
+        Ok(file) => {
+            return Ok(vec![TextFile {
+                path: file.location.to_string(),
+                size: file.size,
+            }]);
+        }
+        // What does not go away by itself was waited for already.
+        Err(error) if Fault::of(&error).is_some_and(Fault::is_transient) => {
+            return Err(storage_error("read", path, error));
+        }
+        Err(_) => {}
     }
     let endings = [format!(".{extension}"), format!(".{extension}.gz")];
     let is_data = |path: &Path| {

@@ -19,6 +19,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
+use crate::hdfs::Fault;
+
 /// Name of the pointer object in a result folder.
 pub const POINTER: &str = "_current";
 
@@ -130,6 +132,15 @@ impl ResultSet {
                 .await
                 .map_err(|e| storage_error("delete", &object.location, e))?;
         }
+        let top = store.list_with_delimiter(Some(base)).await;
+        let top = top.map_err(|e| storage_error("list", base, e))?;
+        for folder in top.common_prefixes {
+            let inside = format!("{folder}/");
+            let is_read = inside == current || previous.as_ref() == Some(&inside);
+            if inside.starts_with(&runs) && !is_read {
+                remove_empty_folders(store, &folder).await;
+            }
+        }
         Ok(())
     }
 }
@@ -151,18 +162,37 @@ pub async fn discard_run(store: &dyn ObjectStore, base: &Path, run_id: &str) -> 
             .await
             .map_err(|e| storage_error("delete", &object.location, e))?;
     }
+    remove_empty_folders(store, &folder).await;
     Ok(())
+}
+
+/// Removes the folder of a run and those of its outputs from a store that has folders of their own;
+/// one that is not empty, because a lost task wrote into it, stays.
+async fn remove_empty_folders(store: &dyn ObjectStore, folder: &Path) {
+    let inside = match store.list_with_delimiter(Some(folder)).await {
+        Ok(inside) => inside.common_prefixes,
+        Err(_) => Vec::new(),
+    };
+    for empty in inside.iter().chain([folder]) {
+        if let Err(error) = store.delete(empty).await {
+            tracing::debug!(%error, folder = %empty, "a folder stays behind");
+        }
+    }
 }
 
 /// An object store failure as an Emporia error.
 pub fn storage_error(verb: &str, path: &Path, error: object_store::Error) -> Error {
+    let text = format!("cannot {verb} `/{path}`");
+    if let Some(fault) = Fault::of(&error) {
+        return fault.explain(text);
+    }
     let kind = match &error {
         object_store::Error::NotFound { .. } => ErrorKind::NotFound,
         object_store::Error::PermissionDenied { .. } => ErrorKind::PermissionDenied,
         _ if is_disk_full(&error) => ErrorKind::ResourceExhausted,
         _ => ErrorKind::Failed,
     };
-    Error::new(kind, format!("cannot {verb} `/{path}`")).with_source(error)
+    Error::new(kind, text).with_source(error)
 }
 
 /// Whether the chain of causes says that the device is full.

@@ -228,9 +228,7 @@ mod tests {
             num_bytes: 80,
             ..ShuffleWritePartition::default()
         };
-        tasks
-            .start()
-            .end::<()>(&Ok(vec![partition.clone(), partition]));
+        tasks.start().end::<()>(&Ok(vec![partition, partition]));
         tasks.start().end(&Err("disk full"));
         drop(tasks.start());
         let panicked = thread::scope(|s| {

@@ -39,6 +39,7 @@ impl Services {
         found
     }
 
+    #[expect(clippy::disallowed_methods, reason = "so the script tells the tests")]
     fn from_env() -> Option<Self> {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         Some(Self {

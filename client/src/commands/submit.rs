@@ -57,9 +57,11 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
             &spec.outputs,
             &destination,
             args,
-            context.console,
-            progress,
-            start,
+            Watch {
+                console: context.console,
+                progress,
+                start,
+            },
         )
         .await;
         notes
@@ -70,15 +72,24 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
     guarded(Some(session), context.settings.timeout, work).await
 }
 
+/// What the user sees of a run.
+struct Watch {
+    console: Console,
+    progress: Progress,
+    start: Instant,
+}
+
 async fn deliver(
     session: &Session,
     run: JobRun,
     specs: &[OutputSpec],
     destination: &Destination,
     args: &SubmitArgs,
-    console: Console,
-    progress: Progress,
-    start: Instant,
+    Watch {
+        console,
+        progress,
+        start,
+    }: Watch,
 ) -> Result<()> {
     let display = Display::from(&args.display);
     match destination {

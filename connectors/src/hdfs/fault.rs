@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use emporia_core::error::ErrorKind;
+use emporia_core::error::{Error, ErrorKind};
 use hdfs_native::HdfsError;
 
 /// What a caller can do about a [`Fault`].
@@ -155,6 +155,15 @@ impl Fault {
         })
     }
 
+    /// The error of an operation, which `text` names, that failed with it.
+    pub fn explain(&self, text: impl Into<String>) -> Error {
+        let error = Error::new(self.error_kind(), text).with_source(self.clone());
+        match self.hint() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
     /// The fault as the object store interface names it.
     pub(super) fn at(self, path: &str) -> object_store::Error {
         let path = path.to_owned();
@@ -187,7 +196,11 @@ impl fmt::Display for Fault {
             FaultKind::Busy => write!(f, "no NameNode at {cluster} is active: {detail}")?,
             _ => write!(f, "HDFS at {cluster}: {detail}")?,
         }
-        write!(f, " (tried for {} s)", waited.as_secs_f32().round())
+        write!(
+            f,
+            " (tried for {} s)",
+            waited.as_secs_f32().round().max(1.0)
+        )
     }
 }
 

@@ -143,13 +143,12 @@ mod tests {
         let calls = AtomicU32::new(0);
         let start = Instant::now();
         let fault = fail(&calls, FaultKind::SafeMode).await;
-        assert_eq!(
-            fault.to_string(),
-            "the NameNode at nn:8020 is in safe mode (tried for 0 s)"
-        );
+        let text = fault.to_string();
+        let told = "the NameNode at nn:8020 is in safe mode (tried for ";
+        assert!(text.starts_with(told), "{text}");
         assert!(start.elapsed() >= patience().limit);
         let calls = calls.into_inner();
-        assert!((3..=20).contains(&calls), "{calls} calls");
+        assert!((2..=20).contains(&calls), "{calls} calls");
     }
 
     #[tokio::test]
@@ -163,12 +162,13 @@ mod tests {
     #[tokio::test]
     async fn progress_renews_the_patience() {
         let mut tries = patience().tries("/a");
-        for _ in 0..3 {
-            tokio::time::sleep(patience().limit / 2).await;
-            let fault = Fault::new(FaultKind::Unreachable, "reset");
-            tries.wait_after(fault).await.unwrap();
-            tries.progressed();
-        }
+        let fault = Fault::new(FaultKind::Unreachable, "reset");
+        let long_ago = Instant::now().checked_sub(patience().limit).unwrap();
+        tries.last_progress = long_ago;
+        tries.progressed();
+        tries.wait_after(fault.clone()).await.unwrap();
+        tries.last_progress = long_ago;
+        tries.wait_after(fault).await.unwrap_err();
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
 
 use super::fault;
+use super::server::Server;
 use super::splits::{self, Split};
 
 /// Documents that are worth a split of their own.
@@ -17,34 +18,13 @@ const MAX_SPLITS: u64 = 128;
 /// Sampled values per split: enough that no split has twice its share.
 const SAMPLES_PER_SPLIT: u64 = 20;
 
-/// How a server divides a collection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Server {
-    /// It finds a range of `_id` by its index.
-    Indexed,
-    /// FerretDB 1 reads the whole collection for each range, so more splits are more work.
-    Scanning,
-}
-
-impl Server {
-    /// Asks the server what it is.
-    pub(super) async fn of(database: &mongodb::Database) -> Result<Self> {
-        let info = database.run_command(doc! { "buildInfo": 1 }).await?;
-        let ferretdb = info.get_str("ferretdbVersion").unwrap_or_default();
-        Ok(if ferretdb.trim_start_matches('v').starts_with("1.") {
-            Self::Scanning
-        } else {
-            Self::Indexed
-        })
-    }
-}
-
 /// How many splits a collection of `n_documents` is cut into.
 pub(super) fn number_of_splits(n_documents: u64, wanted: Option<usize>, server: Server) -> u64 {
-    match (wanted, server) {
-        (Some(wanted), _) => (wanted as u64).clamp(1, n_documents.max(1)),
-        (None, Server::Indexed) => (n_documents / DOCUMENTS_PER_SPLIT).clamp(1, MAX_SPLITS),
-        (None, Server::Scanning) => 1,
+    match wanted {
+        Some(wanted) => (wanted as u64).clamp(1, n_documents.max(1)),
+        None if server.reads_ranges() => (n_documents / DOCUMENTS_PER_SPLIT).clamp(1, MAX_SPLITS),
+        // Each range would be a scan of the whole collection.
+        None => 1,
     }
 }
 
@@ -131,15 +111,15 @@ mod tests {
 
     #[test]
     fn splits_follow_the_size() {
-        let n = |n_documents, wanted| number_of_splits(n_documents, wanted, Server::Indexed);
+        let n = |n_documents, wanted| number_of_splits(n_documents, wanted, Server::MongoDb);
         assert_eq!(n(0, None), 1);
         assert_eq!(n(99_999, None), 1);
         assert_eq!(n(1_000_000, None), 20);
         assert_eq!(n(1_000_000_000, None), 128);
         assert_eq!(n(10, Some(4)), 4);
         assert_eq!(n(2, Some(4)), 2);
-        assert_eq!(number_of_splits(1_000_000, None, Server::Scanning), 1);
-        assert_eq!(number_of_splits(1_000_000, Some(3), Server::Scanning), 3);
+        assert_eq!(number_of_splits(1_000_000, None, Server::FerretDb1), 1);
+        assert_eq!(number_of_splits(1_000_000, Some(3), Server::FerretDb1), 3);
     }
 
     #[test]

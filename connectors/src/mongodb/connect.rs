@@ -12,6 +12,10 @@ use mongodb::options::{ClientOptions, Credential};
 /// for an election.
 const SELECTION: Duration = Duration::from_secs(15);
 
+/// How often a server is asked whether it is there, where the connection string does not say. After
+/// a lost connection the driver at times waits this long before it looks again.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
 /// Opens the client that `settings` describe; a server is contacted by the first operation only.
 ///
 /// # Errors
@@ -50,6 +54,7 @@ pub async fn connect(settings: &StoreSettings) -> Result<Client> {
     }
     options.app_name.get_or_insert_with(|| "emporia".to_owned());
     options.server_selection_timeout.get_or_insert(SELECTION);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
     Client::with_options(options).map_err(refused)
 }
 

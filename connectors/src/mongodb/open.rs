@@ -10,12 +10,13 @@ use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Result as DriverResult;
 use mongodb::{Collection, Database};
 
-use super::boundaries::{Server, cut, number_of_splits};
+use super::boundaries::{cut, number_of_splits};
 use super::fault::{self, Attempt};
 use super::mapping::{Column, Malformed};
 use super::namespace::Namespace;
 use super::options::CollectionOptions;
 use super::sample::Sample;
+use super::server::Server;
 use super::splits::Split;
 use super::table::{CollectionTable, Recipe};
 use crate::stores::Stores;

@@ -29,20 +29,28 @@ pub async fn begin_overwrite(
     let staged = target.in_collection(format!("{}{STAGED}{run_id}", target.collection()));
     // What an earlier try of the same run left would mix with this one's rows.
     discard(stores, &staged).await?;
-    let attempt = Attempt::to(format!("create `{}`", staged.namespace), stores.settings());
-    let database = stores.mongodb().await?.database(staged.database());
+    create(stores, &staged).await?;
+    Ok(staged)
+}
+
+/// Makes the collection where it is missing, so that it can be read also when no row comes.
+///
+/// # Errors
+/// As of any request to the server.
+pub async fn create(stores: &Stores, target: &CollectionTarget) -> Result<()> {
+    let attempt = Attempt::to(format!("create `{}`", target.namespace), stores.settings());
+    let database = stores.mongodb().await?.database(target.database());
     let created = patiently(stores.settings().patience, || {
-        let request = database.create_collection(staged.collection());
+        let request = database.create_collection(target.collection());
         async move {
             match request.await {
-                // An answer got lost.
+                // It was there before, or an answer got lost.
                 Err(e) if fault::code_of(&e) == Some(fault::NAMESPACE_EXISTS) => Ok(()),
                 other => other,
             }
         }
     });
-    attempt.check(created.await)?;
-    Ok(staged)
+    attempt.check(created.await)
 }
 
 /// Puts the staged collection in the place of the target, with the target's indexes.

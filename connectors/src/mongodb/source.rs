@@ -110,7 +110,7 @@ impl SplitSource for CollectionSource {
     fn describe(&self) -> String {
         let names: Vec<_> = self.columns.iter().map(|c| c.name.as_str()).collect();
         let filter = match &self.filter {
-            Some(filter) => format!(", filter={filter}"),
+            Some(filter) => format!(", filter={}", shortened(&filter.to_string())),
             None => String::new(),
         };
         format!(
@@ -151,6 +151,15 @@ impl SplitSource for CollectionSource {
         })
         .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+}
+
+/// The start of a filter, which may hold a list of thousands of values.
+fn shortened(filter: &str) -> String {
+    const MAX_CHARS: usize = 400;
+    match filter.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &filter[..end]),
+        None => filter.to_owned(),
     }
 }
 

@@ -17,10 +17,10 @@ use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc, serialize_to_raw_document_buf};
 use mongodb::options::{Acknowledgment, WriteConcern};
 
-use super::boundaries::Server;
 use super::encode::{Encoded, Encoder};
 use super::fault::{self, Attempt, DUPLICATE_KEY};
 use super::retry::{Patience, patiently};
+use super::server::Server;
 use super::target::CollectionTarget;
 use crate::error::to_datafusion;
 use crate::stores::Stores;
@@ -66,7 +66,10 @@ impl CollectionWriter {
         let patience = stores.settings().patience;
         if encoder.has_decimals() {
             let server = patiently(patience, || Server::of(&database)).await;
-            if server.map_err(|e| attempt.failed_in_plan(e))? == Server::Scanning {
+            if !server
+                .map_err(|e| attempt.failed_in_plan(e))?
+                .has_decimals()
+            {
                 return Err(to_datafusion(no_decimals(target)));
             }
         }

@@ -19,6 +19,7 @@ use parquet::schema::types::ColumnPath;
 use tokio::io::AsyncWriteExt;
 
 use super::{FileFormat, FileSink};
+use crate::hdfs::Fault;
 
 /// Rows of a Parquet row group; bounds what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
@@ -71,11 +72,11 @@ impl FileWriter {
             )?),
         };
         match sink {
-            Sink::Parquet(writer) => writer.write(rows).await.map_err(parquet_error),
+            Sink::Parquet(writer) => writer.write(rows).await.map_err(write_error),
             Sink::Text { writer, bytes } => {
                 let text = encode_text(self.format, rows, is_first)?;
                 *bytes += text.len() as u64;
-                writer.put(text).await.map_err(DataFusionError::from)
+                writer.put(text).await.map_err(write_error)
             }
         }
     }
@@ -85,11 +86,11 @@ impl FileWriter {
         let bytes = match self.sink {
             None => 0,
             Some(Sink::Parquet(mut writer)) => {
-                writer.finish().await.map_err(parquet_error)?;
+                writer.finish().await.map_err(write_error)?;
                 writer.bytes_written() as u64
             }
             Some(Sink::Text { mut writer, bytes }) => {
-                writer.shutdown().await?;
+                writer.shutdown().await.map_err(write_error)?;
                 bytes
             }
         };
@@ -103,7 +104,7 @@ impl Sink {
             FileFormat::Parquet => {
                 let properties = Some(parquet_properties(schema)?);
                 let writer = AsyncArrowWriter::try_new(writer, Arc::clone(schema), properties)
-                    .map_err(parquet_error)?;
+                    .map_err(write_error)?;
                 Self::Parquet(Box::new(writer))
             }
             FileFormat::Csv | FileFormat::Json => Self::Text {
@@ -128,7 +129,7 @@ fn object_path(base: &Path, relative: &str) -> Path {
 /// # Errors
 /// When the compression level is not one of the library's.
 fn parquet_properties(schema: &Schema) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(1).map_err(parquet_error)?;
+    let level = ZstdLevel::try_new(1)?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -163,6 +164,15 @@ fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Res
     Ok(text.into())
 }
 
-fn parquet_error(error: parquet::errors::ParquetError) -> DataFusionError {
-    DataFusionError::ParquetError(Box::new(error))
+/// A failed write. Where the task may succeed with another file, it is an I/O error: those are the
+/// only ones after which Ballista runs a task again.
+fn write_error(error: impl Into<DataFusionError>) -> DataFusionError {
+    let error = error.into();
+    match Fault::of(&error) {
+        Some(fault) if fault.is_transient() => {
+            DataFusionError::IoError(std::io::Error::other(fault.clone()))
+        }
+        Some(fault) => DataFusionError::External(Box::new(fault.clone())),
+        None => error,
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emporia_connectors::mongodb::{
-    CollectionTarget, begin_overwrite, create_indexes, discard, publish_overwrite,
+    CollectionTarget, begin_overwrite, create, create_indexes, discard, publish_overwrite,
 };
 use emporia_connectors::stores::Stores;
 use emporia_connectors::write::SinkSpec;
@@ -61,6 +61,7 @@ impl Collections {
         let target = CollectionTarget::of(&table)?;
         self.locations.insert(output.to_owned(), table.location);
         if self.mode == Mode::Append {
+            create(&self.stores, &target).await?;
             create_indexes(&self.stores, &target).await?;
             return Ok(SinkSpec::Collection(target));
         }

@@ -254,7 +254,7 @@ impl Outcome {
         }
     }
 
-    fn rows(rows: Vec<(&Vec<u8>, &BTreeMap<Vec<u8>, (i64, Vec<u8>)>)>) -> Self {
+    fn rows(rows: Vec<(&Vec<u8>, &Cells)>) -> Self {
         let rows = rows.into_iter().map(|(key, cells)| TRowResult {
             row: Some(key.clone()),
             columns: None,
@@ -275,7 +275,7 @@ impl Outcome {
     }
 
     fn write(&self, out: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-        let field = |out: &mut dyn TOutputProtocol, kind, id| {
+        let field = |out: &mut dyn TOutputProtocol, kind: TType, id: i16| {
             out.write_field_begin(&TFieldIdentifier::new("", kind, id))
         };
         out.write_struct_begin(&TStructIdentifier::new(""))?;
@@ -371,6 +371,8 @@ fn reply(
 
 /// Fields of a struct by their numbers.
 type Fields = BTreeMap<i16, Value>;
+/// Timestamp and value by column.
+type Cells = BTreeMap<Vec<u8>, (i64, Vec<u8>)>;
 
 /// Any value of an argument.
 #[derive(Debug)]
@@ -436,6 +438,7 @@ fn receive(
 ) -> Option<(TMessageIdentifier, Fields)> {
     let mut reader = socket;
     let mut frame = Vec::new();
+    let mut frame_bytes: &[u8];
     let source: &mut dyn Read = match transport {
         Transport::Buffered => &mut reader,
         Transport::Framed => {
@@ -448,7 +451,8 @@ fn receive(
             }
             frame.resize(length, 0);
             reader.read_exact(&mut frame).ok()?;
-            &mut frame.as_slice()
+            frame_bytes = &frame;
+            &mut frame_bytes
         }
     };
     let mut input: Box<dyn TInputProtocol + '_> = match protocol {

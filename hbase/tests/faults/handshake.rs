@@ -57,7 +57,7 @@ fn stranger(answer: &'static [u8], wait: Duration) -> ClientOptions {
     thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
             thread::spawn(move || {
-                socket.read(&mut [0; 1024]).ok();
+                let _n_read = socket.read(&mut [0; 1024]);
                 socket.write_all(answer).ok();
                 thread::sleep(wait);
             });

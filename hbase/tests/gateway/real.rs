@@ -23,7 +23,6 @@ impl Real {
     /// The gateways of the environment; without any, says in one line why the test is skipped.
     pub(crate) fn find() -> Option<Self> {
         let Some(gateways) = variable("EMPORIA_TEST_HBASE_GATEWAYS") else {
-            #[expect(clippy::print_stderr, reason = "a skipped test says why")]
             {
                 eprintln!(
                     "skipped: no hbase gateway; start one with `tests/services/services up hbase` \

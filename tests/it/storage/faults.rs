@@ -247,6 +247,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+#[expect(clippy::disallowed_methods, reason = "so a user tells the tests")]
 fn n_runs() -> u32 {
     std::env::var("EMPORIA_FAULT_RUNS")
         .ok()

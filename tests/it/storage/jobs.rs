@@ -10,7 +10,7 @@ use emporia_e2e::services::Services;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SCALE: &str = "0.02";
+const SCALE: &str = "0.01";
 /// Tables that are loaded into a store; all others are files on HDFS.
 const LOADED: [(&str, &str); 3] = [
     ("sessions", "hbase"),
@@ -60,7 +60,15 @@ impl Scene {
         let local = self.path("local");
         let hdfs = format!("{}/jobs-{}", self.services.hdfs, self.id);
         for out in [local.to_str().unwrap(), &hdfs] {
-            self.ok(&["generate", "--quiet", "--scale", SCALE, "--out", out]);
+            self.ok(&[
+                "generate",
+                "--quiet",
+                "--page-views",
+                "--scale",
+                SCALE,
+                "--out",
+                out,
+            ]);
         }
         let local = local.join("emporia.toml");
         let text = std::fs::read_to_string(&local).unwrap();
@@ -121,7 +129,7 @@ impl Scene {
     fn jobs(&self) -> Vec<String> {
         let jobs: Value = serde_json::from_str(&self.ok(&["jobs", "--format", "json"])).unwrap();
         let jobs = jobs.as_array().unwrap().iter();
-        jobs.map(|job| job["name"].as_str().unwrap().to_owned())
+        jobs.map(|job| job["job"].as_str().unwrap().to_owned())
             .collect()
     }
 
