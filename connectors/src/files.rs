@@ -213,8 +213,9 @@ fn unreadable(name: &str, error: DataFusionError) -> Error {
     if let Some(fault) = Fault::of(&error) {
         return fault.explain(text);
     }
-    Error::new(ErrorKind::Corrupt, text).with_hint("check that they are whole and in the format of the table's connector")
-    .with_source(error)
+    Error::new(ErrorKind::Corrupt, text)
+        .with_hint("check that they are whole and in the format of the table's connector")
+        .with_source(error)
 }
 
 async fn delimited(

@@ -30,7 +30,6 @@ fn puts_are_repeated_until_they_are_confirmed() {
             Act::Ignore,
             Act::Cut(10),
             Act::IoError("x.RegionTooBusyException: full", true),
-            Act::Internal,
         ],
     );
     client(&[&fake]).put("t", 5, &mutations(2500)).unwrap();
@@ -41,7 +40,7 @@ fn puts_are_repeated_until_they_are_confirmed() {
         })
         .collect();
     assert_eq!(fake.table(), written);
-    assert_eq!(fake.calls("mutateRowsTs"), 3 + 5);
+    assert_eq!(fake.calls("mutateRowsTs"), 3 + 4);
 }
 
 #[test]

@@ -38,9 +38,9 @@ fetch_jars() { # NAME
     [ -s "$list" ] && return 0
     need_tools java maven
     say "fetching the jars of $1 from Maven Central"
-    mvn --batch-mode -Dmaven.repo.local="$cache/maven" --file "$pom" --log-file "$cache/maven.log" \
-        $maven_plugin:build-classpath -DincludeScope=runtime -Dmdep.outputFile="$list.new" >/dev/null \
-        || fail "Maven could not fetch them; see $cache/maven.log"
+    mvn --batch-mode -Dmaven.repo.local="$cache/maven" --file "$pom" \
+        $maven_plugin:build-classpath -DincludeScope=runtime -Dmdep.outputFile="$list.new" \
+        >"$cache/maven.log" 2>&1 || fail "Maven could not fetch them; see $cache/maven.log"
     mv "$list.new" "$list"
 }
 
@@ -62,7 +62,7 @@ build_ferretdb() {
     [ -x "$program" ] && return 0
     need_tools go
     say "building FerretDB $ferretdb_version from the Go module proxy"
-    module=$(go mod download -json "github.com/FerretDB/FerretDB@$ferretdb_version") || fail "$module"
+    module=$(go mod download -json "github.com/FerretDB/FerretDB@$ferretdb_version") || fail "Go could not fetch it: $module"
     [ "$(json_field Sum <<<"$module")" = "$ferretdb_sum" ] || fail "unexpected checksum: $module"
     source=$cache/ferretdb-source
     rm -rf "$source"
@@ -71,7 +71,8 @@ build_ferretdb() {
     echo "$ferretdb_version" >"$source/build/version/version.txt"
     # Without the ceiling a repository around the cache would be found, and the patch silently skipped.
     (cd "$source" && GIT_CEILING_DIRECTORIES=$cache git apply "$here/ferretdb.patch")
-    (cd "$source" && nice -n 10 go build -buildvcs=false -trimpath -tags ferretdb_no_postgresql -o "$program.new" ./cmd/ferretdb) >&2
+    (cd "$source" && nice -n 10 go build -buildvcs=false -trimpath -tags ferretdb_no_postgresql -o "$program.new" ./cmd/ferretdb) \
+        >"$cache/ferretdb.log" 2>&1 || fail "FerretDB was not built; see $cache/ferretdb.log"
     mv "$program.new" "$program"
     rm -rf "$source"
 }
