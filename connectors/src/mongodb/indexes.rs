@@ -79,36 +79,35 @@ impl IndexSpec {
 /// `AlreadyExists` where an index of the same name or fields is another one, `InvalidInput` where
 /// documents are not unique in a unique index, and as of any request.
 pub async fn create_indexes(stores: &Stores, target: &CollectionTarget) -> Result<()> {
-    if target.indexes.is_empty() {
-        return Ok(());
-    }
     let what = format!("create the indexes of `{}`", target.namespace);
     let attempt = Attempt::to(what, stores.settings());
     let client = stores.mongodb().await?;
     let collection: Collection<Document> = client
         .database(target.database())
         .collection(target.collection());
-    let models: Vec<_> = target
-        .indexes
-        .iter()
-        .map(|index| index.model(target))
-        .collect();
-    let created = patiently(stores.settings().patience, || {
-        let request = collection.create_indexes(models.clone());
-        async move { request.await.map(drop) }
-    });
-    created.await.map_err(|error| match fault::code_of(&error) {
-        Some(85 | 86) => Error::new(
-            ErrorKind::AlreadyExists,
-            format!(
-                "`{}` has another index of the same name or fields",
-                target.namespace
-            ),
-        )
-        .with_hint("drop it, or change the option `indexes`")
-        .with_source(*error.kind),
-        _ => attempt.failed(error),
-    })
+    for index in &target.indexes {
+        // One by one: FerretDB 1 closes the connection when it is told of two that exist already.
+        let model = index.model(target);
+        let created = patiently(stores.settings().patience, || {
+            let request = collection.create_index(model.clone());
+            async move { request.await.map(drop) }
+        });
+        created
+            .await
+            .map_err(|error| match fault::code_of(&error) {
+                Some(85 | 86) => Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!(
+                        "`{}` has another index of the same name or fields",
+                        target.namespace
+                    ),
+                )
+                .with_hint("drop it, or change the option `indexes`")
+                .with_source(*error.kind),
+                _ => attempt.failed(error),
+            })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn error_of(options: ClientOptions) -> Error {
     let start = Instant::now();
     let error = Client::new(options).unwrap().check().unwrap_err();
     let elapsed = start.elapsed();
-    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}: {error}");
+    assert!(elapsed < Duration::from_secs(30), "{elapsed:?}: {error}");
     error
 }
 
@@ -34,6 +34,7 @@ fn a_gateway_of_another_dialect_is_named() {
         let fake = Fake::speaking(table(1), theirs.0, theirs.1);
         for ours in dialects() {
             let mut options = options(&[&fake]);
+            options.connect_timeout = Duration::from_secs(1);
             (options.protocol, options.transport) = ours;
             if ours == theirs {
                 Client::new(options).unwrap().check().unwrap();
@@ -64,8 +65,7 @@ fn stranger(answer: &'static [u8], wait: Duration) -> ClientOptions {
         }
     });
     ClientOptions {
-        connect_timeout: Duration::from_millis(300),
-        patience: Duration::from_millis(300),
+        connect_timeout: Duration::from_secs(1),
         ..ClientOptions::new([address])
     }
 }
@@ -87,7 +87,7 @@ fn a_tls_server_is_named() {
 
 #[test]
 fn a_silent_server_is_a_passing_fault() {
-    let error = error_of(stranger(b"", Duration::from_secs(20)));
+    let error = error_of(stranger(b"", Duration::from_secs(60)));
     assert!(matches!(error, Error::NoGateway { .. }), "{error}");
     assert!(
         error.is_transient() && error.to_string().contains("handshake"),

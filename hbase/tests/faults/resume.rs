@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use emporia_hbase::{Error, KeyRange, Protocol, ScanRequest, Scanner, Transport};
+use emporia_hbase::{Client, Error, KeyRange, Protocol, ScanRequest, Scanner, Transport};
 use proptest::prelude::*;
 
 use crate::fake::{Act, Fake, client, options};
@@ -25,10 +25,13 @@ fn request(page_rows: usize) -> ScanRequest {
 fn check(act: Act) {
     let fake = Fake::start(table(25));
     fake.script("scannerGetList", [Act::Serve, act.clone()]);
-    let rows = scan_all(client(&[&fake]).scan(request(10)))
-        .unwrap_or_else(|error| panic!("{act:?}: {error}"));
+    let mut options = options(&[&fake]);
+    options.request_timeout = Duration::from_secs(1);
+    let client = Client::new(options).unwrap();
+    let rows =
+        scan_all(client.scan(request(10))).unwrap_or_else(|error| panic!("{act:?}: {error}"));
     assert_eq!(rows, expected(&fake.table(), |_| true, None), "{act:?}");
-    assert_eq!(fake.calls("scannerOpenWithScan"), 2, "{act:?}");
+    assert!(fake.calls("scannerOpenWithScan") >= 2, "{act:?}");
 }
 
 #[test]
@@ -41,7 +44,7 @@ fn a_lost_or_strange_reply_loses_no_row() {
     check(Act::Trailing(b"\x80\x01\x00\x02"));
     check(Act::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
     check(Act::Raw(b"\x80\x01\x00\x02\xff\xff\xff\xff"));
-    check(Act::Late(Duration::from_millis(900)));
+    check(Act::Late(Duration::from_secs(3)));
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn patience_ends() {
     fake.script("scannerGetList", vec![Act::Close; 1000]);
     let mut options = options(&[&fake]);
     options.patience = Duration::from_millis(400);
-    let client = emporia_hbase::Client::new(options).unwrap();
+    let client = Client::new(options).unwrap();
     let error = scan_all(client.scan(request(10))).unwrap_err();
     assert!(
         matches!(error, Error::Exhausted { attempts, .. } if attempts > 2),
@@ -147,7 +150,7 @@ fn a_page_that_is_too_large_is_asked_for_in_parts() {
     let fake = Fake::start(table(2000));
     let mut options = options(&[&fake]);
     options.max_message_bytes = 8192;
-    let client = emporia_hbase::Client::new(options).unwrap();
+    let client = Client::new(options).unwrap();
     let rows = scan_all(client.scan(request(1000))).unwrap();
     assert_eq!(rows, expected(&fake.table(), |_| true, None));
 }
@@ -161,7 +164,7 @@ fn a_row_that_is_too_large_is_named_as_such() {
     let fake = Fake::start(rows);
     let mut options = options(&[&fake]);
     options.max_message_bytes = 8192;
-    let client = emporia_hbase::Client::new(options).unwrap();
+    let client = Client::new(options).unwrap();
     let error = scan_all(client.scan(request(10))).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     assert!(error.to_string().contains("max_message_bytes"), "{error}");
@@ -220,7 +223,7 @@ fn all_dialects_return_the_same_rows() {
             let mut options = options(&[&fake]);
             options.protocol = protocol;
             options.transport = transport;
-            let client = emporia_hbase::Client::new(options).unwrap();
+            let client = Client::new(options).unwrap();
             let rows = scan_all(client.scan(request(100))).unwrap();
             assert_eq!(
                 rows,
@@ -245,7 +248,11 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_sequence_of_faults_loses_and_doubles_no_row(
