@@ -249,7 +249,7 @@ fn text(output: &Output) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "so a user tells the tests")]
-fn n_runs() -> u32 {
+pub(super) fn n_runs() -> u32 {
     std::env::var("EMPORIA_FAULT_RUNS")
         .ok()
         .and_then(|n| n.parse().ok())

@@ -1,3 +1,5 @@
+//! What documents become in columns.
+
 use std::str::FromStr;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields};

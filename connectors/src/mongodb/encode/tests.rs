@@ -1,3 +1,5 @@
+//! What rows become in documents.
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
