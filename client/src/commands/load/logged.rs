@@ -22,19 +22,6 @@ const COLUMNS: [&str; 12] = [
     "referrer string",
 ];
 
-/// Generated sessions with their page views as a list.
-pub(super) const WITH_PAGE_VIEWS: &str = "\
-SELECT s.*, p.page_views
-FROM sessions AS s
-LEFT JOIN (
-    SELECT session_id,
-           array_agg(named_struct('ts', ts, 'page_type', page_type, 'product_id', product_id,
-                                  'category_id', category_id, 'view_duration', view_duration)
-                     ORDER BY seq) AS page_views
-    FROM page_views
-    GROUP BY session_id
-) AS p ON s.session_id = p.session_id";
-
 /// Makes the files known as a table.
 ///
 /// # Errors

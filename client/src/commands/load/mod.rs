@@ -58,9 +58,6 @@ async fn rows(session: &Session, args: &LoadArgs) -> Result<DataFrame> {
     if args.from.is_some() {
         return session.sql(&logged::query()).await;
     }
-    if args.table == "sessions" && session.has_table("page_views") {
-        return session.sql(logged::WITH_PAGE_VIEWS).await;
-    }
     session.table(&args.table).await
 }
 
