@@ -1,4 +1,7 @@
-//! The published numbers of CDNOW (Fader and Hardie), on an in-process cluster of two executors.
+//! The published numbers of CDNOW (Fader and Hardie), on a cluster of two executors: in one process,
+//! and as processes of their own.
+
+use std::path::Path;
 
 use emporia_core::catalog::Catalog;
 use emporia_e2e::golden::{import, rows, submit};
@@ -13,9 +16,23 @@ async fn cdnow_master_has_the_published_cohorts_and_cents() {
     };
     let folder = tempfile::tempdir().unwrap();
     let catalog = import("cdnow", &source, folder.path()).unwrap();
-    let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
-    let session = sandbox.session(catalog, &EngineOptions::default()).unwrap();
+    for sandbox in sandboxes(folder.path()).await {
+        master(&sandbox, &catalog).await;
+    }
+}
 
+/// A cluster in this process and one of processes.
+async fn sandboxes(folder: &Path) -> [Sandbox; 2] {
+    [
+        Sandbox::start(&[1, 1]).await.unwrap(),
+        Sandbox::of_processes(folder).unwrap(),
+    ]
+}
+
+async fn master(sandbox: &Sandbox, catalog: &Catalog) {
+    let session = sandbox
+        .session(catalog.clone(), &EngineOptions::default())
+        .unwrap();
     let totals = query(
         &session,
         "SELECT count(*), count(DISTINCT user_id), sum(total), \
@@ -64,12 +81,18 @@ async fn cdnow_sample_has_the_published_fit() {
     };
     let folder = tempfile::tempdir().unwrap();
     let catalog = import("cdnow", &source, folder.path()).unwrap();
-    let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
-    let session = sandbox.session(catalog, &EngineOptions::default()).unwrap();
+    for (n, sandbox) in sandboxes(folder.path()).await.into_iter().enumerate() {
+        let results = folder.path().join(format!("clv-{n}"));
+        sample(&sandbox, &catalog, &results).await;
+    }
+}
 
-    let results = folder.path().join("clv");
+async fn sample(sandbox: &Sandbox, catalog: &Catalog, results: &Path) {
+    let session = sandbox
+        .session(catalog.clone(), &EngineOptions::default())
+        .unwrap();
     let params = [("time_unit", "week"), ("calibration_end", "1997-09-30")];
-    submit(&session, "clv", &params, &results).await.unwrap();
+    submit(&session, "clv", &params, results).await.unwrap();
     let table = |name: &str| {
         let location = format!("file://{}/{name}", results.display());
         (

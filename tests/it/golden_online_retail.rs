@@ -1,5 +1,5 @@
-//! The published numbers of the UCI Online Retail data set (Chen, Sain and Guo 2012), on an
-//! in-process cluster of two executors.
+//! The published numbers of the UCI Online Retail data set (Chen, Sain and Guo 2012), on a
+//! cluster of two executors: in one process, and as processes of their own.
 
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_e2e::golden::{import, rows, submit};
@@ -14,15 +14,18 @@ struct Imported {
 }
 
 impl Imported {
-    async fn open() -> Option<Self> {
+    async fn open(in_process: bool) -> Option<Self> {
         let source = shared_data("online_retail")?;
         let folder = tempfile::tempdir().unwrap();
         let catalog = import("online-retail", &source, folder.path()).unwrap();
-        let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
+        let sandbox = match in_process {
+            true => Sandbox::start(&[1, 1]).await,
+            false => Sandbox::of_processes(folder.path()),
+        };
         Some(Self {
             folder,
             catalog,
-            sandbox,
+            sandbox: sandbox.unwrap(),
         })
     }
 
@@ -35,7 +38,16 @@ impl Imported {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn online_retail_has_the_published_numbers() {
-    let Some(data) = Imported::open().await else {
+    published_numbers(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn online_retail_has_the_published_numbers_on_two_executor_processes() {
+    published_numbers(false).await;
+}
+
+async fn published_numbers(in_process: bool) {
+    let Some(data) = Imported::open(in_process).await else {
         return;
     };
     let session = data.session(&data.catalog);

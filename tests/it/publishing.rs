@@ -1,7 +1,6 @@
 //! Results appear whole or not at all: readers see all rows of one run or of the run before, also
 //! after failures, kills and lost attempts.
 
-pub(crate) mod cluster;
 mod desk;
 
 use std::collections::BTreeSet;
@@ -11,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use emporia_e2e::cluster::Cluster;
 use emporia_e2e::programs::{program, wait_until};
 use emporia_e2e::sandbox::cells;
 
-use cluster::ProcessCluster;
 use desk::{Desk, N_FILES, ROWS_PER_FILE, TABLES};
 
 /// Long enough for a job that is alone, and for one that shares two cores with all other tests.
@@ -90,8 +89,8 @@ fn a_job_that_fails_leaves_the_old_result_and_nothing_else() {
 #[test]
 fn a_killed_client_leaves_the_old_result_and_the_next_run_clears_up() {
     let desk = Desk::new();
-    let cluster = ProcessCluster::up(desk.folder());
-    let remote = ["--cluster", cluster.url()];
+    let cluster = Cluster::up(desk.folder(), &[], &[]).unwrap();
+    let remote = ["--cluster", &cluster.url];
     let submit = |param: &'static str| {
         let args = ["submit", "pairs.sql", "-o", "result", "-p", param];
         [args.as_slice(), remote.as_slice()].concat()
@@ -111,7 +110,7 @@ fn a_killed_client_leaves_the_old_result_and_the_next_run_clears_up() {
         .spawn();
     let mut client = Killed(client.unwrap());
     assert!(
-        wait_until(PATIENCE, || cluster.n_active_jobs() > 0),
+        wait_until(PATIENCE, || cluster.n_active_queries().unwrap() > 0),
         "the job did not start"
     );
     client.0.kill().unwrap();
@@ -122,7 +121,7 @@ fn a_killed_client_leaves_the_old_result_and_the_next_run_clears_up() {
 
     // The executors go on without the client; what they write is nobody's.
     assert!(
-        wait_until(PATIENCE, || cluster.n_active_jobs() == 0),
+        wait_until(PATIENCE, || cluster.n_active_queries().unwrap() == 0),
         "the job did not end"
     );
     assert_eq!(desk.pointer(), pointer);

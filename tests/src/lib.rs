@@ -1,6 +1,7 @@
 //! What the tests share: sessions on one process and on a cluster, the public data sets, and the
 //! built programs.
 
+pub mod cluster;
 pub mod golden;
 pub mod programs;
 pub mod sandbox;

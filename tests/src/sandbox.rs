@@ -1,18 +1,27 @@
 //! A session on one process and one on a cluster, over the same catalog.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use emporia_client::local::LocalCluster;
 use emporia_core::catalog::Catalog;
-use emporia_core::error::Result;
+use emporia_core::error::{Error, Result};
 use emporia_engine::{EngineOptions, Session, Stores, Target};
+
+use crate::cluster::Cluster;
 
 /// A cluster and the ways to query it.
 pub struct Sandbox {
-    cluster: LocalCluster,
+    cluster: Held,
     stores: Arc<Stores>,
+}
+
+/// Keeps a cluster alive.
+enum Held {
+    InProcess(LocalCluster),
+    Processes(Cluster),
 }
 
 impl Sandbox {
@@ -30,14 +39,30 @@ impl Sandbox {
     /// Where it does not become ready.
     pub async fn start_on(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {
         Ok(Self {
-            cluster: LocalCluster::start_with(slots, stores).await?,
+            cluster: Held::InProcess(LocalCluster::start_with(slots, stores).await?),
             stores: Arc::clone(stores),
+        })
+    }
+
+    /// Starts a scheduler and two executors of one slot as processes, with their state in `folder`.
+    ///
+    /// # Errors
+    /// With what the program said.
+    pub fn of_processes(folder: &Path) -> Result<Self> {
+        let flags = ["--executors", "2", "--slots", "1"];
+        let cluster = Cluster::up(folder, &flags, &[]).map_err(Error::internal)?;
+        Ok(Self {
+            cluster: Held::Processes(cluster),
+            stores: Arc::default(),
         })
     }
 
     /// The scheduler's address.
     pub fn url(&self) -> &str {
-        self.cluster.url()
+        match &self.cluster {
+            Held::InProcess(cluster) => cluster.url(),
+            Held::Processes(cluster) => &cluster.url,
+        }
     }
 
     /// A session on the cluster.
@@ -47,7 +72,7 @@ impl Sandbox {
     pub fn session(&self, catalog: Catalog, options: &EngineOptions) -> Result<Session> {
         Session::open(
             catalog,
-            Target::Scheduler(self.cluster.url().to_owned()),
+            Target::Scheduler(self.url().to_owned()),
             options,
             &self.stores,
         )
@@ -98,5 +123,5 @@ pub fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, arrow::error::
 pub async fn query(session: &Session, sql: &str) -> Result<Vec<Vec<String>>> {
     let frame = session.sql(sql).await?;
     let batches = session.collect(frame).await?;
-    cells(&batches).map_err(|e| emporia_core::Error::internal(e.to_string()))
+    cells(&batches).map_err(|e| Error::internal(e.to_string()))
 }

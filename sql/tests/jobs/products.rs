@@ -81,6 +81,38 @@ async fn d16_products_add_up_to_the_orders() -> TestResult {
 }
 
 #[tokio::test]
+async fn d12_totals_are_of_all_lines() -> TestResult {
+    use std::fmt::Write as _;
+    let n_orders = 2_600_i64;
+    let (mut transactions, mut items) = (String::new(), String::new());
+    for n in 1..=n_orders {
+        let (id, amount) = (format!("\"t{n}\""), format!("\"{n}.01\""));
+        writeln!(
+            transactions,
+            r#"{{"transaction_id":{id},"user_id":"u1","ts":"2024-01-01T10:00:00Z","subtotal":{amount},"discount":"0","total":{amount},"status":"completed","currency":"USD"}}"#
+        )?;
+        writeln!(
+            items,
+            r#"{{"transaction_id":{id},"line_no":1,"product_id":"P{}","quantity":1,"unit_price":{amount},"subtotal":{amount}}}"#,
+            n % 1_300
+        )?;
+    }
+    let context = context(&[
+        ("transactions", &transactions),
+        ("transaction_items", &items),
+        ("products", PRODUCTS),
+    ])?;
+    let revenue = run(&context, "revenue_by_product", &[], &["revenue"]).await?;
+    assert_eq!(revenue.len(), 1_300);
+    let cents: i64 = revenue
+        .iter()
+        .filter_map(|r| r.replace('.', "").parse::<i64>().ok())
+        .sum();
+    assert_eq!(cents, n_orders * (n_orders + 1) / 2 * 100 + n_orders);
+    Ok(())
+}
+
+#[tokio::test]
 async fn top_products_state_ties() -> TestResult {
     let context = context(&TABLES)?;
     let columns = ["rank", "product_id", "units", "revenue", "is_tied"];

@@ -11,13 +11,13 @@ use ballista_core::serde::protobuf::{
     ExecutorRegistration, HeartBeatParams, RegisterExecutorParams,
 };
 use emporia_core::catalog::Catalog;
+use emporia_e2e::cluster::{Cluster, STATE_DIR};
 use emporia_e2e::programs::emporia;
 use emporia_e2e::sandbox::{Sandbox, query};
 use emporia_engine::EngineOptions;
 use tonic::Code;
 
 use super::{printed, refused, shop};
-use crate::publishing::cluster::{ProcessCluster, STATE_DIR};
 
 /// Runs for hours, but yields at every batch, so that it can be cancelled.
 const SLOW: &str = "SELECT sum(a.quantity * b.quantity * c.quantity) FROM transaction_items a \
@@ -169,8 +169,8 @@ fn a_full_disk_is_said_to_be_so_and_the_cluster_works_on() {
         eprintln!("skipped: a small disk cannot be mounted here");
         return;
     };
-    let cluster = ProcessCluster::up(shop.path());
-    let remote = ["--cluster", cluster.url(), "--format", "csv"];
+    let cluster = Cluster::up(shop.path(), &[], &[]).unwrap();
+    let remote = ["--cluster", &cluster.url, "--format", "csv"];
     let words = ["a disk is full", "No space left on device", "work_dir"];
     refused(
         shop.path(),

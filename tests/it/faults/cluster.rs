@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use emporia_client::port;
+use emporia_e2e::cluster::{Cluster, signal};
 use emporia_e2e::programs::{program, wait_until};
 use serde_json::Value;
 
@@ -36,98 +37,19 @@ impl Patience {
     }
 }
 
-/// A cluster that `emporia cluster up` started; it is stopped on drop.
-pub(crate) struct Cluster {
-    pub(crate) url: String,
-    folder: PathBuf,
-    state: Value,
-}
-
-impl Cluster {
-    /// Starts executors with one slot each; state and logs are in `folder`.
-    pub(super) fn up(
-        folder: &Path,
-        n_executors: usize,
-        patience: Patience,
-    ) -> Result<Self, String> {
-        Self::up_with(folder, n_executors, patience, &[])
-    }
-
-    /// As [`Cluster::up`], with more environment variables.
-    pub(crate) fn up_with(
-        folder: &Path,
-        n_executors: usize,
-        patience: Patience,
-        environment: &[(&str, String)],
-    ) -> Result<Self, String> {
-        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
-        let output = Command::new(program("emporia")?)
-            .args([
-                "cluster",
-                "up",
-                "--quiet",
-                "--slots",
-                "1",
-                "--port",
-                "0",
-                "--executors",
-            ])
-            .arg(n_executors.to_string())
-            .arg("--state-dir")
-            .arg(folder)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .env_remove("EMPORIA_CONFIG")
-            .envs(patience.variables().iter().copied())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .output()
-            .map_err(|e| e.to_string())?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        let url = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let mut cluster = Self {
-            url,
-            folder: folder.to_owned(),
-            state: Value::Null,
-        };
-        let text = fs::read_to_string(folder.join("state.json")).map_err(|e| e.to_string())?;
-        cluster.state = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-        Ok(cluster)
-    }
-
-    /// Kills the process of that name at once.
-    pub(crate) fn kill(&self, name: &str) -> Result<(), String> {
-        let processes = self.state["processes"]
-            .as_array()
-            .ok_or("no processes in the state")?;
-        let process = processes.iter().find(|process| process["name"] == name);
-        let pid = process
-            .and_then(|p| p["pid"].as_u64())
-            .ok_or_else(|| format!("no {name}"))?;
-        signal("KILL", pid)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let Ok(emporia) = program("emporia") else {
-            return;
-        };
-        let _ = Command::new(emporia)
-            .args([
-                "cluster",
-                "down",
-                "--quiet",
-                "--deadline",
-                "1s",
-                "--state-dir",
-            ])
-            .arg(&self.folder)
-            .current_dir(&self.folder)
-            .env_remove("EMPORIA_CONFIG")
-            .output();
-    }
+/// Starts a cluster of executors with one slot each in `folder`.
+pub(crate) fn start(
+    folder: &Path,
+    n_executors: usize,
+    patience: Patience,
+    environment: &[(&str, String)],
+) -> Result<Cluster, String> {
+    let n_executors = n_executors.to_string();
+    let flags = ["--slots", "1", "--executors", &n_executors];
+    let variables = patience.variables().iter();
+    let variables = variables.map(|(name, value)| (*name, (*value).to_owned()));
+    let environment: Vec<_> = variables.chain(environment.iter().cloned()).collect();
+    Cluster::up(folder, &flags, &environment)
 }
 
 /// A scheduler and executors that are children of the test, so that their exit codes can be seen.
@@ -212,26 +134,13 @@ impl Drop for Process {
     }
 }
 
-/// The `kill` of the shell; the program of that name is missing in small containers.
-fn signal(name: &str, pid: u64) -> Result<(), String> {
-    let status = Command::new("sh")
-        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()])
-        .status()
-        .map_err(|e| e.to_string())?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("cannot send SIG{name} to {pid}"))
-    }
-}
-
 fn free_ports<const N: usize>() -> Result<[String; N], String> {
     let ports = port::free_ports().map_err(|e| e.to_string())?;
     Ok(ports.map(|port| port.to_string()))
 }
 
 /// Status and body of a GET.
-pub(super) fn get(url: &str, path: &str) -> std::io::Result<(u16, String)> {
+pub(crate) fn get(url: &str, path: &str) -> std::io::Result<(u16, String)> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER))?;

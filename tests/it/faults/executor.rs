@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use emporia_e2e::programs::wait_until;
 
-use super::cluster::{Cluster, Patience, Processes, executors_of};
+use super::cluster::{self, Patience, Processes, executors_of};
 use super::job::{Data, JOBS, Submission};
 use super::turn;
 
@@ -41,7 +41,7 @@ fn kill_one(
     aqe: bool,
     folder: &Path,
 ) -> Result<Outcome, String> {
-    let cluster = Cluster::up(&folder.join("cluster"), 3, Patience::Short)?;
+    let cluster = cluster::start(&folder.join("cluster"), 3, Patience::Short, &[])?;
     let submission = Submission {
         data: Arc::clone(data),
         job,
@@ -185,7 +185,7 @@ fn an_executor_that_is_told_to_end_drains() {
 #[test]
 fn a_dead_executor_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::up(folder.path(), 2, Patience::Default).unwrap();
+    let cluster = cluster::start(folder.path(), 2, Patience::Default, &[]).unwrap();
     assert_eq!(executors_of(&cluster.url).len(), 2);
     cluster.kill("executor-1").unwrap();
     let is_noticed = wait_until(NOTICED, || executors_of(&cluster.url) == ["executor-2"]);

@@ -1,6 +1,6 @@
 //! A job gives the same rows in one process and on a cluster of processes.
 
-use super::cluster::{Cluster, Patience};
+use super::cluster::{self, Patience};
 use super::job::{Data, JOBS};
 use super::turn;
 
@@ -31,7 +31,7 @@ fn jobs_give_the_same_rows_in_one_process_and_on_two_executors() {
     let data = Data::get().unwrap();
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::up(folder.path(), 2, Patience::Default).unwrap();
+    let cluster = cluster::start(folder.path(), 2, Patience::Default, &[]).unwrap();
     for job in JOBS
         .into_iter()
         .chain(["sales_by_month", "product_affinity"])

@@ -151,7 +151,7 @@ async fn prices_add_up_and_are_those_of_the_day() -> TestResult {
 }
 
 #[tokio::test]
-async fn linked_orders_are_the_carts_of_converted_sessions() -> TestResult {
+async fn d14_linked_orders_are_the_carts_of_converted_sessions() -> TestResult {
     let names = ["transactions", "transaction_items", "sessions", "users"];
     let (store, _) = generated(options(0.02, &names)).await?;
     let sessions = table(&store, "sessions").await?;

@@ -1,0 +1,127 @@
+//! A cluster of separate processes that ends with its test, however the test ends.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::programs::program;
+
+/// Where the cluster keeps its state and logs, below the folder of the test.
+pub const STATE_DIR: &str = "cluster";
+
+/// A cluster that `emporia cluster up` started; it is stopped on drop.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The scheduler's address.
+    pub url: String,
+    folder: PathBuf,
+    state: Value,
+}
+
+impl Cluster {
+    /// Starts it in `folder`, with the configuration that is there and more flags of `cluster up`.
+    ///
+    /// # Errors
+    /// With what the program said.
+    pub fn up(
+        folder: &Path,
+        flags: &[&str],
+        environment: &[(&str, String)],
+    ) -> Result<Self, String> {
+        fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+        let output = command(folder, "up")?
+            .args(["--port", "0"])
+            .args(flags)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .output()
+            .map_err(|e| e.to_string())?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let mut cluster = Self {
+            url: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            folder: folder.to_owned(),
+            state: Value::Null,
+        };
+        let file = folder.join(STATE_DIR).join("state.json");
+        let text = fs::read_to_string(file).map_err(|e| e.to_string())?;
+        cluster.state = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+        Ok(cluster)
+    }
+
+    /// Kills the process of that name at once.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be killed.
+    pub fn kill(&self, name: &str) -> Result<(), String> {
+        let processes = self.state["processes"]
+            .as_array()
+            .ok_or("no processes in the state")?;
+        let process = processes.iter().find(|process| process["name"] == name);
+        let pid = process
+            .and_then(|p| p["pid"].as_u64())
+            .ok_or_else(|| format!("no {name}"))?;
+        signal("KILL", pid)
+    }
+
+    /// Number of queries that the scheduler has taken and that have not ended.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn n_active_queries(&self) -> Result<usize, String> {
+        let host = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).map_err(|e| e.to_string())?;
+        // Version 1.0 makes the server close the connection after its answer.
+        write!(stream, "GET /api/jobs HTTP/1.0\r\nHost: {host}\r\n\r\n")
+            .map_err(|e| e.to_string())?;
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .map_err(|e| e.to_string())?;
+        if !answer.contains(" 200 OK\r\n") {
+            return Err(answer);
+        }
+        let n_queries = |status: &str| answer.matches(&format!("\"status\":\"{status}\"")).count();
+        Ok(n_queries("Queued") + n_queries("Running"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A panic in here would hide the one that ends the test.
+        if let Ok(mut down) = command(&self.folder, "down") {
+            let _ = down.args(["--deadline", "2s"]).output();
+        }
+    }
+}
+
+fn command(folder: &Path, verb: &str) -> Result<Command, String> {
+    let mut command = Command::new(program("emporia")?);
+    command
+        .args(["cluster", verb, "--quiet", "--state-dir", STATE_DIR])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env_remove("EMPORIA_CONFIG");
+    Ok(command)
+}
+
+/// Sends a signal with the `kill` of the shell; the program of that name is missing in small
+/// containers.
+///
+/// # Errors
+/// Where the process is not there.
+pub fn signal(name: &str, pid: u64) -> Result<(), String> {
+    let status = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()])
+        .status()
+        .map_err(|e| e.to_string())?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("cannot send SIG{name} to {pid}"))
+    }
+}
