@@ -5,6 +5,7 @@
 
 pub mod args;
 mod config;
+mod drain;
 #[path = "../../executor/src/healthcheck.rs"]
 mod healthcheck;
 mod metrics;

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
@@ -24,20 +23,16 @@ use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
 use crate::config;
+use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
 
 /// Ballista's scheduler with the plans of DataFusion.
 pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
-/// How often the drain looks whether jobs are still running.
-const DRAIN_POLL: Duration = Duration::from_millis(100);
-/// gRPC's code for "try again later".
-const GRPC_UNAVAILABLE: &str = "14";
-
 /// Serves until `shutdown` is triggered and all jobs have ended.
 ///
-/// While it drains, readiness is off and new queries are refused; running jobs go on, and executors
-/// still reach it.
+/// While it drains, readiness is off and new sessions are refused; running jobs go on with all their
+/// queries, and executors still reach it.
 ///
 /// # Errors
 /// Where the configuration is wrong or the listener fails.
@@ -68,8 +63,9 @@ pub async fn serve(
     );
 
     let metrics = Metrics::new(Arc::clone(&scheduler))?;
-    let router = routes(&scheduler, metrics, max_message, &shutdown);
-    let drained = drain(Arc::clone(&scheduler), shutdown);
+    let drain = Drain::new(shutdown.clone(), max_message);
+    let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
+    let drained = drain.done(Arc::clone(&scheduler));
     tracing::info!(%address, "scheduler ready");
     axum::serve(
         listener,
@@ -84,7 +80,8 @@ fn routes(
     scheduler: &Arc<Scheduler>,
     metrics: Metrics,
     max_message: usize,
-    shutdown: &ShutdownToken,
+    shutdown: ShutdownToken,
+    drain: Drain,
 ) -> Router {
     let grpc = SchedulerGrpcServer::new(scheduler.as_ref().clone())
         .max_encoding_message_size(max_message)
@@ -94,7 +91,7 @@ fn routes(
     let health = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state((Arc::clone(scheduler), shutdown.clone()));
+        .with_state((Arc::clone(scheduler), shutdown));
     let metrics = Router::new()
         .route("/metrics", get(scrape))
         .with_state(Arc::new(metrics));
@@ -102,10 +99,7 @@ fn routes(
         .merge(services.routes().into_axum_router())
         .merge(health)
         .merge(metrics)
-        .layer(middleware::from_fn_with_state(
-            shutdown.clone(),
-            refuse_while_draining,
-        ))
+        .layer(middleware::from_fn_with_state(drain, drain::admit))
 }
 
 async fn ready(State((scheduler, shutdown)): State<(Arc<Scheduler>, ShutdownToken)>) -> Response {
@@ -126,37 +120,5 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
             tracing::error!(%error, "metrics cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-    }
-}
-
-async fn refuse_while_draining(
-    State(shutdown): State<ShutdownToken>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_new_query = request.uri().path().contains("SchedulerGrpc/ExecuteQuery");
-    if !(is_new_query && shutdown.is_triggered()) {
-        return next.run(request).await;
-    }
-    let headers = [
-        (header::CONTENT_TYPE.as_str(), "application/grpc"),
-        ("grpc-status", GRPC_UNAVAILABLE),
-        (
-            "grpc-message",
-            "connection error: the scheduler is shutting down",
-        ),
-    ];
-    headers.into_response()
-}
-
-async fn drain(scheduler: Arc<Scheduler>, shutdown: ShutdownToken) {
-    shutdown.triggered().await;
-    loop {
-        let n_jobs = scheduler.running_job_number() + scheduler.pending_job_number();
-        if n_jobs == 0 {
-            return;
-        }
-        tracing::info!(n_jobs, "waiting for jobs to end");
-        tokio::time::sleep(DRAIN_POLL).await;
     }
 }
