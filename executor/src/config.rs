@@ -14,6 +14,7 @@ use emporia_engine::state;
 use url::Url;
 
 use crate::engine::CountingEngine;
+use crate::memory;
 use crate::metrics::TaskMetrics;
 
 /// Port of a scheduler URL without one.
@@ -70,7 +71,10 @@ pub(crate) fn build(
         grpc_max_decoding_message_size: max_message,
         grpc_max_encoding_message_size: max_message,
         executor_heartbeat_interval_seconds: settings.heartbeat_interval.as_secs(),
-        memory_pool_size: settings.memory_limit.map(|limit| limit.0),
+        memory_pool_size: settings
+            .memory_limit
+            .map(|limit| limit.0)
+            .or_else(|| memory::share(settings.memory_fraction)),
         memory_pool_fraction: settings.memory_fraction,
         override_execution_engine: Some(Arc::new(CountingEngine::new(tasks))),
         override_function_registry: Some(Arc::new(functions)),

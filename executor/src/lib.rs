@@ -7,6 +7,7 @@ mod config;
 mod engine;
 mod health;
 mod healthcheck;
+mod memory;
 mod metrics;
 mod serve;
 
