@@ -27,6 +27,8 @@ use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
 
 use crate::functions;
+use crate::hash_joins;
+use crate::leaves::with_leaves_of_unions;
 use crate::options::EngineOptions;
 
 /// The codec of logical plans.
@@ -94,6 +96,7 @@ pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result
         .with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_physical_optimizer_rules(hash_joins::optimizer_rules())
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();
     functions::register(&mut state)?;
@@ -142,8 +145,8 @@ impl QueryPlanner for Planner {
         plan: &LogicalPlan,
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)])
-            .create_physical_plan(plan, state)
-            .await
+        let planner =
+            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
+        with_leaves_of_unions(planner.create_physical_plan(plan, state).await?)
     }
 }
