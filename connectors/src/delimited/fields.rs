@@ -17,23 +17,35 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Cuts `line`, which has no line break.
-    #[inline]
-    pub(super) fn cut(&mut self, line: &[u8], delimiter: u8) -> Result<(), LineFault> {
-        self.spans.clear();
+    /// Cuts `line`, which has no line break, and returns the number of its fields.
+    pub(super) fn cut(&mut self, line: &[u8], delimiter: u8) -> Result<usize, LineFault> {
         if memchr::memchr(b'"', line).is_some() {
             return self.cut_quoted(line, delimiter);
         }
+        Ok(self.cut_plain(line, delimiter, usize::MAX))
+    }
+
+    /// As [`Self::cut`], for a line without quotes of which only the first `n_wanted` fields are
+    /// asked for; the others are counted.
+    #[inline]
+    pub(super) fn cut_plain(&mut self, line: &[u8], delimiter: u8, n_wanted: usize) -> usize {
+        self.spans.clear();
         let mut start = 0;
-        for at in memchr::memchr_iter(delimiter, line) {
+        let mut delimiters = memchr::memchr_iter(delimiter, line);
+        while self.spans.len() < n_wanted {
+            let Some(at) = delimiters.next() else {
+                self.spans.push((start, line.len(), false));
+                return self.spans.len();
+            };
             self.spans.push((start, at, false));
             start = at + 1;
         }
-        self.spans.push((start, line.len(), false));
-        Ok(())
+        self.spans.len() + 1 + delimiters.count()
     }
 
-    fn cut_quoted(&mut self, line: &[u8], delimiter: u8) -> Result<(), LineFault> {
+    /// As [`Self::cut`], for a line with quotes.
+    pub(super) fn cut_quoted(&mut self, line: &[u8], delimiter: u8) -> Result<usize, LineFault> {
+        self.spans.clear();
         let mut at = 0;
         loop {
             let end = if line.get(at) == Some(&b'"') {
@@ -56,16 +68,11 @@ impl Fields {
                 end
             };
             match line.get(end) {
-                None => return Ok(()),
+                None => return Ok(self.spans.len()),
                 Some(byte) if *byte == delimiter => at = end + 1,
                 Some(_) => return Err(LineFault::Quote),
             }
         }
-    }
-
-    /// Number of fields.
-    pub(super) fn len(&self) -> usize {
-        self.spans.len()
     }
 
     /// The text of field `index`.
@@ -86,8 +93,8 @@ mod tests {
 
     fn check(line: &str, expected: Result<&[&str], LineFault>) {
         let mut fields = Fields::default();
-        let cut = fields.cut(line.as_bytes(), b',').map(|()| {
-            (0..fields.len())
+        let cut = fields.cut(line.as_bytes(), b',').map(|n_fields| {
+            (0..n_fields)
                 .map(|i| fields.text(line, i).unwrap().into_owned())
                 .collect::<Vec<_>>()
         });
@@ -105,5 +112,15 @@ mod tests {
         check(r#"5" pipe,b"#, Ok(&[r#"5" pipe"#, "b"]));
         check(r#""open,b"#, Err(LineFault::Quote));
         check(r#""a"b,c"#, Err(LineFault::Quote));
+    }
+
+    #[test]
+    fn counts_the_fields_that_are_not_asked_for() {
+        let mut fields = Fields::default();
+        for (n_wanted, n_cut) in [(0, 0), (1, 1), (2, 2), (3, 3), (9, 3)] {
+            assert_eq!(fields.cut_plain(b"a,b,c", b',', n_wanted), 3, "{n_wanted}");
+            assert_eq!(fields.spans.len(), n_cut, "{n_wanted}");
+        }
+        assert_eq!(fields.cut_plain(b"", b',', 1), 1);
     }
 }

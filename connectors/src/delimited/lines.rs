@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::arrow::buffer::Buffer;
 use datafusion::common::Result;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::error::DataFusionError;
@@ -22,7 +23,7 @@ pub(super) struct Block {
     /// Offset of the first byte in the (decompressed) file.
     pub(super) offset: u64,
     /// The lines, each with its line break except perhaps the last line of the file.
-    pub(super) text: Vec<u8>,
+    pub(super) text: Buffer,
 }
 
 /// The lines that start inside `range` of the file, in blocks.
@@ -159,7 +160,7 @@ impl Cutter {
             let text = std::mem::replace(&mut self.tail, rest);
             let block = Block {
                 offset: self.offset,
-                text,
+                text: Buffer::from_vec(text),
             };
             self.offset += cut as u64;
             return Ok(Some((block, self)));

@@ -95,8 +95,9 @@ impl DelimitedOptions {
             .map(|f| f.as_ref().clone().with_nullable(true))
             .collect();
         if self.permissive {
-            fields.push(Field::new(RAW, DataType::Utf8, false));
-            fields.push(Field::new(SOURCE, DataType::Utf8, false));
+            // Views share the text of the file; most queries need it of few lines.
+            fields.push(Field::new(RAW, DataType::Utf8View, false));
+            fields.push(Field::new(SOURCE, DataType::Utf8View, false));
             fields.push(Field::new(POSITION, DataType::Int64, false));
             fields.push(Field::new(ERROR, DataType::Utf8, true));
         }

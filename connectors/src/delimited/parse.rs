@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder,
-    Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder,
+    Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, TimeUnit};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
+
+/// 1970-01-01 in days of the common era.
+const EPOCH_DAY: i32 = 719_163;
 
 /// A column under construction.
 pub(super) enum Column {
@@ -111,19 +115,38 @@ impl Column {
         }
     }
 
-    /// The finished column; the builder is empty afterwards.
+    /// The finished column; the builder is empty afterwards, with room for as much again.
     pub(super) fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Int32(builder) => Arc::new(builder.finish()),
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Float(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => {
+                let next =
+                    StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Int32(builder) => {
+                let next = Int32Builder::with_capacity(builder.len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Int64(builder) => {
+                let next = Int64Builder::with_capacity(builder.len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
+            Self::Float(builder) => {
+                let next = Float64Builder::with_capacity(builder.len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
             Self::Bool(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder, data_type) => {
-                Arc::new(builder.finish().with_data_type(data_type.clone()))
+                let next = TimestampMicrosecondBuilder::with_capacity(builder.len());
+                let full = std::mem::replace(builder, next).finish();
+                Arc::new(full.with_data_type(data_type.clone()))
             }
-            Self::Decimal(builder, ..) => Arc::new(builder.finish()),
+            Self::Decimal(builder, precision, scale) => {
+                let next = Decimal128Builder::with_capacity(builder.len())
+                    .with_data_type(DataType::Decimal128(*precision, *scale));
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
         }
     }
 }
@@ -157,15 +180,67 @@ fn parse_bool(text: &str) -> Option<bool> {
 /// Microseconds since the epoch; a text without offset is UTC.
 #[inline]
 fn parse_timestamp(text: &str) -> Option<i64> {
+    if let Some(seconds) = parse_short_timestamp(text.as_bytes()) {
+        return Some(seconds * 1_000_000);
+    }
     string_to_datetime(&chrono::Utc, text)
         .ok()
         .map(|t| t.timestamp_micros())
+}
+
+/// Seconds since the epoch of `YYYY-MM-DD hh:mm:ss`, as nearly all times are written.
+#[inline]
+fn parse_short_timestamp(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 19] = text.try_into().ok()?;
+    let two = |at: usize| {
+        let [tens, ones] = [text[at], text[at + 1]].map(|byte| u32::from(byte.wrapping_sub(b'0')));
+        (tens <= 9 && ones <= 9).then_some(tens * 10 + ones)
+    };
+    let has_marks = [text[4], text[7], text[13], text[16]] == *b"--::";
+    if !has_marks || !matches!(text[10], b' ' | b'T') {
+        return None;
+    }
+    let year = i32::try_from(two(0)? * 100 + two(2)?).ok()?;
+    let day = NaiveDate::from_ymd_opt(year, two(5)?, two(8)?)?;
+    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = i64::from(day.num_days_from_ce() - EPOCH_DAY);
+    Some(days * 86_400 + i64::from(hour * 3600 + minute * 60 + second))
+}
+
+/// A decimal as nearly all are written: few digits, no sign, all decimals there.
+#[inline]
+fn parse_short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    let scale = usize::try_from(scale).ok()?;
+    // The digits of 17 bytes fit into 64 bits, and into the precision where it is that large.
+    if text.len() > 17 || precision < 18 {
+        return None;
+    }
+    let (whole, fraction) = text.split_at_checked(text.len().checked_sub(scale + 1)?)?;
+    let (point, fraction) = fraction.split_first()?;
+    if *point != b'.' || whole.is_empty() {
+        return None;
+    }
+    let mut value = 0_i64;
+    for byte in whole.iter().chain(fraction) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(i128::from(value))
 }
 
 /// A decimal, exactly: digits beyond `scale` must be zero. Arrow's own parser would round them, and
 /// money that is silently rounded is wrong money.
 #[inline]
 fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    if let Some(value) = parse_short_decimal(text.as_bytes(), precision, scale) {
+        return Some(value);
+    }
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -215,6 +290,18 @@ mod tests {
         assert_eq!(parse_decimal("7", 18, 3), Some(7000));
         assert_eq!(parse_decimal("1.230", 18, 2), Some(123));
         assert_eq!(parse_decimal(".5", 18, 1), Some(5));
+        assert_eq!(parse_decimal("12.5", 18, 2), Some(1250));
+        assert_eq!(parse_decimal("12.345678", 18, 2), None);
+        assert_eq!(
+            parse_decimal("99999999999999.99", 18, 2),
+            Some(9_999_999_999_999_999)
+        );
+        assert_eq!(
+            parse_decimal("1234567890123456.78", 18, 2),
+            Some(123_456_789_012_345_678)
+        );
+        assert_eq!(parse_decimal("12345678901234567.89", 18, 2), None);
+        assert_eq!(parse_decimal("1/.00", 18, 2), None);
         for bad in ["1.234", "", ".", "-", "1e3", "1.2.3", "abc", "1 ", "12345"] {
             assert_eq!(parse_decimal(bad, 4, 2), None, "{bad}");
         }
@@ -238,5 +325,17 @@ mod tests {
         );
         assert_eq!(parse_timestamp("1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(parse_timestamp("not a time"), None);
+        assert_eq!(
+            parse_timestamp("2024-02-29 23:59:58"),
+            Some(1_709_251_198_000_000)
+        );
+        assert_eq!(parse_timestamp("1969-12-31T23:59:59"), Some(-1_000_000));
+        for bad in [
+            "2023-02-29 00:00:00",
+            "2024-01-01 24:00:00",
+            "2024-01-01 00:00:6x",
+        ] {
+            assert_eq!(parse_timestamp(bad), None, "{bad}");
+        }
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder,
+    ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder, StringViewBuilder,
 };
+use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -131,6 +133,7 @@ impl SplitSource for DelimitedSource {
         descriptor: &str,
         limit: Option<usize>,
         context: Arc<TaskContext>,
+        _: &Count,
     ) -> Result<SendableRecordBatchStream> {
         let range: Range =
             serde_json::from_str(descriptor).map_err(|e| DataFusionError::External(Box::new(e)))?;
@@ -235,10 +238,10 @@ pub(super) fn map_header(
     path: &str,
 ) -> Result<(Vec<usize>, usize)> {
     let mut fields = Fields::default();
-    fields
+    let n_fields = fields
         .cut(header.as_bytes(), delimiter)
         .map_err(|_| DataFusionError::Execution(format!("the header of `{path}` is not closed")))?;
-    let names: Vec<String> = (0..fields.len())
+    let names: Vec<String> = (0..n_fields)
         .filter_map(|i| fields.text(header, i).map(|t| t.trim().to_owned()))
         .collect();
     let positions = declared
@@ -274,8 +277,9 @@ struct Decoder {
     path: String,
     targets: Vec<Target>,
     columns: Vec<Column>,
-    raw: StringBuilder,
-    source: StringBuilder,
+    raw: StringViewBuilder,
+    /// The block of `raw` that holds the text of `block`.
+    raw_block: Option<u32>,
     position: Int64Builder,
     error: StringBuilder,
     /// Number of fields of a good line.
@@ -291,6 +295,10 @@ struct Decoder {
     block: Option<Block>,
     /// Start of the next line in the block.
     cursor: usize,
+    /// The next quote of the block, as far as it was looked for.
+    next_quote: usize,
+    /// Number of leading fields that the projection and the checks look at.
+    n_wanted: usize,
 }
 
 impl Decoder {
@@ -342,6 +350,11 @@ impl Decoder {
             .key_filter
             .clone()
             .map(|filter| (positions[filter.column], filter));
+        let projected = source.projection.iter().filter_map(|i| positions.get(*i));
+        let n_wanted = match wants_error {
+            true => n_fields,
+            false => projected.max().map_or(0, |last| last + 1),
+        };
         Ok(Self {
             key_filter,
             schema: source.schema(),
@@ -350,9 +363,9 @@ impl Decoder {
             path: format!("{}{}", source.store.as_str(), range.path),
             targets,
             columns,
-            raw: StringBuilder::new(),
-            source: StringBuilder::new(),
-            position: Int64Builder::new(),
+            raw: StringViewBuilder::new(),
+            raw_block: None,
+            position: Int64Builder::with_capacity(batch_size),
             error: StringBuilder::new(),
             n_fields,
             unchecked,
@@ -362,12 +375,16 @@ impl Decoder {
             batch_size,
             block: None,
             cursor: 0,
+            next_quote: 0,
+            n_wanted,
         })
     }
 
     fn feed(&mut self, block: Block) {
         self.block = Some(block);
+        self.raw_block = None;
         self.cursor = 0;
+        self.next_quote = 0;
     }
 
     /// The next full batch, `None` when the block is used up.
@@ -393,14 +410,20 @@ impl Decoder {
             if start == 0 && block.offset == 0 && self.header.take().is_some() {
                 continue;
             }
+            if self.next_quote <= start {
+                let quote = memchr::memchr(b'"', &block.text[start..]);
+                self.next_quote = quote.map_or(usize::MAX, |at| start + at);
+            }
+            let has_quote = self.next_quote < stop;
             let offset = block.offset + start as u64;
+            let place = Some((&block.text, start));
             match whole.and_then(|text| text.get(start..stop)) {
-                Some(line) => self.line(line, offset, None)?,
+                Some(line) => self.line(line, has_quote, offset, None, place)?,
                 None => match std::str::from_utf8(&block.text[start..stop]) {
-                    Ok(line) => self.line(line, offset, None)?,
+                    Ok(line) => self.line(line, has_quote, offset, None, place)?,
                     Err(_) => {
                         let line = String::from_utf8_lossy(&block.text[start..stop]).into_owned();
-                        self.line(&line, offset, Some("encoding"))?;
+                        self.line(&line, has_quote, offset, Some("encoding"), None)?;
                     }
                 },
             }
@@ -412,15 +435,36 @@ impl Decoder {
         Ok(None)
     }
 
-    fn line(&mut self, line: &str, offset: u64, fault: Option<&'static str>) -> Result<()> {
+    /// Appends the line at `offset` of the file, which is at `place` of a block where that holds
+    /// its very text.
+    fn line(
+        &mut self,
+        line: &str,
+        has_quote: bool,
+        offset: u64,
+        fault: Option<&'static str>,
+        place: Option<(&Buffer, usize)>,
+    ) -> Result<()> {
         let mut fields = std::mem::take(&mut self.fields);
-        let fault = fault.or_else(
-            || match fields.cut(line.as_bytes(), self.options.delimiter) {
+        let (text, delimiter) = (line.as_bytes(), self.options.delimiter);
+        // Few lines pass the filter, so its field is looked at first.
+        let mut n_cut = match &self.key_filter {
+            Some((position, _)) => position + 1,
+            None => self.n_wanted,
+        };
+        let fault = fault.or_else(|| {
+            let n_fields = if has_quote {
+                n_cut = usize::MAX;
+                fields.cut_quoted(text, delimiter)
+            } else {
+                Ok(fields.cut_plain(text, delimiter, n_cut))
+            };
+            match n_fields {
                 Err(LineFault::Quote) => Some("quote"),
-                Ok(()) if fields.len() != self.n_fields => Some("field_count"),
-                Ok(()) => None,
-            },
-        );
+                Ok(n_fields) if n_fields != self.n_fields => Some("field_count"),
+                Ok(_) => None,
+            }
+        });
         if let Some((position, filter)) = &self.key_filter {
             let passes = fault.is_none()
                 && fields.text(line, *position).is_some_and(|key| {
@@ -429,6 +473,9 @@ impl Decoder {
             if !passes {
                 self.fields = fields;
                 return Ok(());
+            }
+            if n_cut < self.n_wanted {
+                fields.cut_plain(text, delimiter, self.n_wanted);
             }
         }
         let mut first_bad = None;
@@ -473,9 +520,8 @@ impl Decoder {
         }
         for target in &self.targets {
             match target {
-                Target::Declared(..) => {}
-                Target::Raw => self.raw.append_value(line),
-                Target::Source => self.source.append_value(&self.path),
+                Target::Declared(..) | Target::Source => {}
+                Target::Raw => append_shared(&mut self.raw, &mut self.raw_block, line, place)?,
                 Target::Position => self
                     .position
                     .append_value(i64::try_from(offset).unwrap_or(i64::MAX)),
@@ -534,9 +580,15 @@ impl Decoder {
                     Some(column) => column.finish(),
                     None => continue,
                 },
-                Target::Raw => Arc::new(self.raw.finish()),
-                Target::Source => Arc::new(self.source.finish()),
-                Target::Position => Arc::new(self.position.finish()),
+                Target::Raw => {
+                    self.raw_block = None;
+                    Arc::new(self.raw.finish())
+                }
+                Target::Source => repeated(&self.path, self.n_rows)?,
+                Target::Position => {
+                    let next = Int64Builder::with_capacity(self.batch_size);
+                    Arc::new(std::mem::replace(&mut self.position, next).finish())
+                }
                 Target::Error => Arc::new(self.error.finish()),
             });
         }
@@ -551,4 +603,34 @@ impl Decoder {
             &options,
         )?))
     }
+}
+
+/// Appends `line` as a view of the block that holds it.
+fn append_shared(
+    lines: &mut StringViewBuilder,
+    block: &mut Option<u32>,
+    line: &str,
+    place: Option<(&Buffer, usize)>,
+) -> Result<()> {
+    let view = place.and_then(|(text, start)| {
+        let start = u32::try_from(start).ok()?;
+        Some((text, start, u32::try_from(line.len()).ok()?))
+    });
+    let Some((text, start, length)) = view else {
+        lines.append_value(line);
+        return Ok(());
+    };
+    let block = *block.get_or_insert_with(|| lines.append_block(text.clone()));
+    Ok(lines.try_append_view(block, start, length)?)
+}
+
+/// `n` times the same text, which is there once.
+fn repeated(text: &str, n: usize) -> Result<ArrayRef> {
+    let mut rows = StringViewBuilder::with_capacity(n);
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    let block = rows.append_block(Buffer::from(text.as_bytes()));
+    for _ in 0..n {
+        rows.try_append_view(block, 0, length)?;
+    }
+    Ok(Arc::new(rows.finish()))
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{BooleanArray, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::TaskContext;
@@ -72,13 +73,21 @@ impl BranchWriter {
         })
     }
 
-    /// Appends the rows of `batch`.
-    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
+    /// Appends the rows of `batch`, or those of them that `mask` takes.
+    pub(super) async fn write(
+        &mut self,
+        batch: &RecordBatch,
+        mask: Option<&BooleanArray>,
+    ) -> Result<()> {
+        // Columns of other branches can be wide; they are not copied by the filter.
+        let columns = self.columns.iter().map(|i| Arc::clone(batch.column(*i)));
+        let mut rows = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())?;
+        if let Some(mask) = mask {
+            rows = filter_record_batch(&rows, mask)?;
+        }
+        if rows.num_rows() == 0 {
             return Ok(());
         }
-        let columns = self.columns.iter().map(|i| Arc::clone(batch.column(*i)));
-        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())?;
         self.rows += rows.num_rows() as u64;
         match &mut self.sink {
             Sink::File(writer) => writer.write(&rows).await,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch};
-use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
@@ -171,7 +171,7 @@ async fn write_partition(
         tally.count(&batch, &write.tally)?;
         let Some(route) = &write.route else {
             if let Some(writer) = writers.first_mut() {
-                writer.write(&batch).await?;
+                writer.write(&batch, None).await?;
             }
             continue;
         };
@@ -181,8 +181,11 @@ async fn write_partition(
             .ok_or_else(|| DataFusionError::Internal(format!("`{route}` is not an int32 column")))?
             .clone();
         for (index, writer) in writers.iter_mut().enumerate() {
-            if let Some(rows) = select(&batch, &route, index)? {
-                writer.write(&rows).await?;
+            let mask = rows_of(&route, index);
+            match mask.true_count() {
+                0 => {}
+                n if n == mask.len() => writer.write(&batch, None).await?,
+                _ => writer.write(&batch, Some(&mask)).await?,
             }
         }
     }
@@ -258,15 +261,9 @@ impl Tally {
     }
 }
 
-/// The rows whose route is `branch`, without a copy where these are all or none.
-fn select(batch: &RecordBatch, route: &Int32Array, branch: usize) -> Result<Option<RecordBatch>> {
-    let Ok(branch) = i32::try_from(branch) else {
-        return Ok(None);
-    };
-    let mask: BooleanArray = route.iter().map(|r| Some(r == Some(branch))).collect();
-    match mask.true_count() {
-        0 => Ok(None),
-        n if n == mask.len() => Ok(Some(batch.clone())),
-        _ => Ok(Some(filter_record_batch(batch, &mask)?)),
-    }
+/// Which rows have the route `branch`.
+fn rows_of(route: &Int32Array, branch: usize) -> BooleanArray {
+    let branch = i32::try_from(branch).ok();
+    let is_of = |row: Option<i32>| Some(row.is_some() && row == branch);
+    route.iter().map(is_of).collect()
 }

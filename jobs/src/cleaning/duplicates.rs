@@ -68,13 +68,14 @@ impl Active {
     }
 }
 
-fn text(value: Expr) -> Expr {
+/// The text of a value.
+pub(super) fn text(value: Expr) -> Expr {
     cast(value, DataType::Utf8)
 }
 
 /// The hash of the place of a row.
 pub(super) fn place_hash(session: &Session) -> Result<Expr> {
-    let place = concat(vec![ident(SOURCE), lit(":"), text(ident(POSITION))]);
+    let place = concat(vec![text(ident(SOURCE)), lit(":"), text(ident(POSITION))]);
     Ok(function(session, "key_hash")?.call(vec![place]))
 }
 

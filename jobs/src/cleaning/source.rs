@@ -72,11 +72,6 @@ impl Source {
         Ok(source)
     }
 
-    /// Whether the text of a row is there already.
-    pub(super) fn has_raw_text(&self) -> bool {
-        self.has_raw
-    }
-
     async fn with_lookup(mut self, session: &Session, lookup: &Lookup) -> Result<Self> {
         let plan = || planning("a lookup of the rules");
         let [key, found, value] =

@@ -13,7 +13,7 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_engine::job::TallyRow;
 use emporia_engine::session::Session;
 
-use super::duplicates::{Active, Candidate, is_in, place_hash, text_hash};
+use super::duplicates::{Active, Candidate, is_in, place_hash, text, text_hash};
 use super::judge::{CODE, Judge};
 use super::rules::Action;
 use super::source::{POSITION, SOURCE};
@@ -46,7 +46,7 @@ pub(super) async fn candidates(
         text_hash(session)?.alias("text"),
         time.alias("time"),
         ident(POSITION).alias("position"),
-        ident(SOURCE).alias("source"),
+        text(ident(SOURCE)).alias("source"),
     ];
     let frame = judged
         .filter(is_repeated)
