@@ -10,8 +10,7 @@ ferretdb_sum=h1:trrUU0LbmusMbyubhPS1IELncvrIwKrsRT2LW1UUWCw=
 
 hash_of() { cat "$@" | sha256sum | cut -c1-16; }
 
-# Prints the class path of maven/NAME.xml.
-class_path() { cat "$cache/$1-$(hash_of "$here/maven/$1.xml").classpath"; }
+jars_list() { printf '%s' "$cache/$1-$(hash_of "$here/maven/$1.xml").classpath"; } # hadoop|hbase
 
 admin_classes() { printf '%s' "$cache/admin-$(hash_of "$here/java/Admin.java" "$here/maven/hbase.xml")"; }
 
@@ -25,16 +24,32 @@ fill_cache() { # NAME...  (hadoop, hbase, ferretdb)
         for name in "$@"; do
             case $name in
                 hadoop) fetch_jars hadoop ;;
-                hbase) fetch_jars hbase && compile_admin ;;
+                hbase)
+                    fetch_jars hbase
+                    compile_admin
+                    ;;
                 ferretdb) build_ferretdb ;;
             esac
         done
     ) 9>"$cache/lock"
+    load_jars "$@"
+}
+
+# Sets jars to the class paths by name, without the configuration of an instance.
+# shellcheck disable=SC2034
+load_jars() { # NAME...
+    local name
+    for name in "$@"; do
+        case $name in
+            hadoop) jars[hadoop]=$(<"$(jars_list hadoop)") ;;
+            hbase) jars[hbase]=$(<"$(jars_list hbase)"):$(admin_classes) ;;
+        esac
+    done
 }
 
 fetch_jars() { # NAME
     local pom=$here/maven/$1.xml list
-    list=$cache/$1-$(hash_of "$pom").classpath
+    list=$(jars_list "$1")
     [ -s "$list" ] && return 0
     need_tools java maven
     say "fetching the jars of $1 from Maven Central"
@@ -50,7 +65,7 @@ compile_admin() {
     [ -d "$classes" ] && return 0
     need_tools java
     rm -rf "$classes.new"
-    javac -nowarn -Xlint:-options -cp "$(class_path hbase)" -d "$classes.new" "$here/java/Admin.java"
+    javac -nowarn -Xlint:-options -cp "$(<"$(jars_list hbase)")" -d "$classes.new" "$here/java/Admin.java"
     mv "$classes.new" "$classes"
 }
 

@@ -6,9 +6,9 @@ hbase=(zookeeper admin hmaster region-1 region-2 region-3 thrift-1 thrift-2 thri
 mongodb=(ferretdb ferretdb-auth)
 all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}")
 
-# The one user of ferretdb-auth.
+# The one user of ferretdb-auth; tests search plans and logs for the password, so it is no common word.
 mongodb_user=emporia
-mongodb_password=secret
+mongodb_password=open-sesame-7c1e
 
 # What HBase needs of Java 17, as its own launcher passes it.
 java17=(
@@ -19,11 +19,16 @@ java17=(
     --add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED
 )
 
-# Small processes that start fast; peak speed is not the aim.
+# Small processes that start fast. Benchmarks ask for fast ones: the compiler that servers are run with, and more memory.
 java_options=(
-    -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=128m -Xss512k
+    -XX:+UseSerialGC -XX:MaxDirectMemorySize=128m -Xss512k
     -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData -Djava.net.preferIPv4Stack=true -Djava.awt.headless=true
 )
+heap_factor=3
+if [ -z "${EMPORIA_SERVICES_FAST:-}" ]; then
+    java_options+=(-XX:TieredStopAtLevel=1)
+    heap_factor=1
+fi
 
 known() { # NAME
     local name
@@ -55,18 +60,14 @@ port_of() { # NAME
     echo "${!variable}"
 }
 
-launch_java() { # NAME CLASS_PATH MEGABYTES CLASS ARG...
-    local name=$1 jars=$2 heap=$3
-    shift 3
-    CLASSPATH=$(java_path "$jars") launch "$name" java -Xmx"$heap"m "${java_options[@]}" "${java17[@]}" \
-        -Demporia.services="$dir" "$@"
-}
+# The class paths of the two kinds of Java programs.
+declare -A jars=()
 
-java_path() { # hadoop|hbase
-    local path
-    path=$dir/conf/$1:$(class_path "$1")
-    [ "$1" = hadoop ] || path+=:$(admin_classes)
-    printf '%s' "$path"
+launch_java() { # NAME hadoop|hbase MEGABYTES CLASS ARG...
+    local name=$1 kind=$2 heap=$3
+    shift 3
+    CLASSPATH=$dir/conf/$kind:${jars[$kind]} launch "$name" java -Xmx"$((heap * heap_factor))"m "${java_options[@]}" "${java17[@]}" \
+        -Demporia.services="$dir" "$@"
 }
 
 start_service() { # NAME
@@ -123,7 +124,7 @@ launch_ferretdb() { # NAME PORT OPTION...
 }
 
 format_namenode() {
-    CLASSPATH=$(java_path hadoop) setsid --wait bash -c "$preferred" _ \
+    CLASSPATH=$dir/conf/hadoop:${jars[hadoop]} setsid --wait bash -c "$preferred" _ \
         java "${java_options[@]}" org.apache.hadoop.hdfs.server.namenode.NameNode -format -force -nonInteractive \
         >>"$dir/logs/namenode.log" 2>&1 || fail_with_log namenode "could not be formatted"
 }

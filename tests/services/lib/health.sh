@@ -1,19 +1,24 @@
-# shellcheck shell=bash disable=SC2154,SC2016
-# Whether a service does its work, and waiting for it.
+# shellcheck shell=bash disable=SC2154
+# Whether a service does its work, and waiting for it. Without programs of their own, so that it also works on a
+# machine that is busy with builds.
 
 healthy() { # NAME
-    local port launched
+    local port web=port_${1//-/_}_http launched
     port=$(port_of "$1")
-    launched=$(cat "$dir/run/$1.launched")
+    launched=$(<"$dir/run/$1.launched")
     case $1 in
-        namenode) name_node_says '"State" : "active"' NameNodeStatus && name_node_says '"FSState" : "Operational"' FSNamesystemState ;;
-        datanode-*) name_node_says "127.0.0.1:$port" NameNodeInfo ;;
-        zookeeper) [ "$(exchange "$port" 'ruok')" = imok ] ;;
+        namenode)
+            bean_says "${!web}" NameNode NameNodeStatus '"State" : "active"' \
+                && bean_says "${!web}" NameNode FSNamesystemState '"FSState" : "Operational"'
+            ;;
+        # What the NameNode says of a DataNode can be about an earlier process.
+        datanode-*) bean_says "${!web}" DataNode DataNodeInfo '\"NamenodeHaState\":\"active\"' ;;
+        zookeeper) exchange "$port" ruok && [ "$answer" = imok ] ;;
         admin) admin ping ;;
         hmaster | region-*) admin ready "$1" "$launched" ;;
         thrift-admin) admin ping-gateway "$port" 2 ;;
         thrift-*) admin ping-gateway "$port" 1 ;;
-        ferretdb*) exec 8<>"/dev/tcp/127.0.0.1/$port" && exec 8>&- ;;
+        ferretdb*) connect "$port" && hang_up ;;
     esac >/dev/null 2>&1
 }
 
@@ -27,12 +32,8 @@ wait_healthy() { # SECONDS NAME...
             [ $SECONDS -lt $end ] || fail_with_log "$name" "is not healthy in time"
             sleep 0.5
         done
-        say "$(printf '%-13s up after %5.1f s' "$name" "$(elapsed "$name")")"
+        say "$(printf '%-13s up after %3d s' "$name" $((($(now) - $(<"$dir/run/$name.launched")) / 1000)))"
     done
-}
-
-elapsed() { # NAME
-    awk -v now="$(date +%s%3N)" '{ print (now - $1) / 1000 }' "$dir/run/$1.launched"
 }
 
 fail_with_log() { # NAME WHAT
@@ -41,25 +42,40 @@ fail_with_log() { # NAME WHAT
     fail "$1 $2"
 }
 
-name_node_says() { # TEXT BEAN
-    exchange "$port_namenode_http" "GET /jmx?qry=Hadoop:service=NameNode,name=$2 HTTP/1.0"$'\r\n\r\n' | grep -q "$1"
+bean_says() { # PORT DAEMON BEAN TEXT
+    exchange "$1" "GET /jmx?qry=Hadoop:service=$2,name=$3 HTTP/1.0"$'\r\nHost: localhost\r\n\r\n' \
+        && [[ $answer == *"$4"* ]]
 }
 
-# Sends a text to a port of this machine and prints the answer.
-exchange() { # PORT TEXT
-    timeout 20 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "%s" "$2" >&3 && cat <&3' _ "$@" 2>/dev/null
+# Opens a connection to a port of this machine as `socket`.
+connect() { # PORT
+    { exec {socket}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null
+}
+
+hang_up() { exec {socket}>&-; }
+
+# Sends a text to a port of this machine and sets `answer` to all that comes back.
+exchange() { # PORT TEXT [SECONDS]
+    local status=0
+    connect "$1" || return 1
+    # In a process of its own, which alone ends where the other side is gone.
+    (printf '%s' "$2" >&"$socket") || status=$?
+    [ $status -ne 0 ] || IFS= read -r -d '' -t "${3:-20}" answer <&"$socket" || status=$?
+    hang_up
+    # 1 is the end of the answer; more than 128 that the time is over.
+    [ $status -le 1 ]
 }
 
 # One command of Admin.java; its output without the last line, which says whether it worked.
 admin() { # COMMAND ARG...
-    local answer last
-    answer=$(timeout "${admin_timeout:-20}" bash -c '
-        exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
-        shift
-        printf "%s\n" $# "$@" >&3
-        cat <&3' _ "$port_admin" "$@") || { say "error: the admin service does not answer"; return 1; }
+    local text last
+    printf -v text '%s\n' $# "$@"
+    if ! exchange "$port_admin" "$text" "${admin_timeout:-20}"; then
+        say "error: the admin service does not answer"
+        return 1
+    fi
+    answer=${answer%$'\n'}
     last=${answer##*$'\n'}
-    answer=${answer%"$last"}
-    printf '%s' "$answer"
+    printf '%s' "${answer%"$last"}"
     [ "$last" = ok ] || { say "$last"; return 1; }
 }

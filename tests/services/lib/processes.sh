@@ -24,7 +24,8 @@ process_stat() { # PID FIELD, as numbered in proc(5)
     local stat
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     # The second field is the name in parentheses and may hold spaces.
-    awk -v n="$2" '{ print $(n - 2) }' <<<"${stat##*) }"
+    read -ra stat <<<"${stat##*) }"
+    echo "${stat[$2 - 3]}"
 }
 
 # Starts a program before the builds and tests that load the machine, where we may: a server that gets no CPU
@@ -35,8 +36,8 @@ launch() { # NAME COMMAND...
     local name=$1 pid
     shift
     [ "$(state_of "$name")" = down ] || fail "$name already runs"
-    date +%s%3N >"$dir/run/$name.launched"
-    printf '\n--- started %s\n' "$(date '+%F %T')" >>"$dir/logs/$name.log"
+    now >"$dir/run/$name.launched"
+    printf '\n--- started %(%F %T)T\n' -1 >>"$dir/logs/$name.log"
     (cd "$dir/data" && MALLOC_ARENA_MAX=2 exec setsid bash -c "$preferred" _ "$@" </dev/null >>"$dir/logs/$name.log" 2>&1) &
     pid=$!
     echo "$pid $(start_time "$pid")" >"$dir/run/$name.pid"

@@ -3,6 +3,8 @@
 
 say() { printf '%s\n' "$*" >&2; }
 
+now() { echo "${EPOCHREALTIME::-7}${EPOCHREALTIME: -6:3}"; } # in milliseconds
+
 fail() {
     say "error: $*"
     exit 1
