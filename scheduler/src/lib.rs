@@ -10,6 +10,7 @@ mod drain;
 mod healthcheck;
 mod metrics;
 mod serve;
+mod slots;
 
 pub use healthcheck::healthcheck;
 pub use serve::serve;

@@ -20,11 +20,13 @@ use emporia_core::error::{Error, Result};
 use emporia_core::shutdown::ShutdownToken;
 use prometheus::TEXT_FORMAT;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::service::RoutesBuilder;
 
 use crate::config;
 use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
+use crate::slots;
 
 /// Ballista's scheduler with the plans of DataFusion.
 pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
@@ -63,6 +65,8 @@ pub async fn serve(
     );
 
     let metrics = Metrics::new(Arc::clone(&scheduler))?;
+    let slots = slots::watch(Arc::clone(&scheduler), settings.executor_timeout);
+    let _slots = AbortOnDropHandle::new(tokio::spawn(slots));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
     let drained = drain.done(Arc::clone(&scheduler));
