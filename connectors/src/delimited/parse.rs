@@ -180,18 +180,18 @@ fn parse_bool(text: &str) -> Option<bool> {
 /// Microseconds since the epoch; a text without offset is UTC.
 #[inline]
 fn parse_timestamp(text: &str) -> Option<i64> {
-    if let Some(seconds) = parse_short_timestamp(text.as_bytes()) {
-        return Some(seconds * 1_000_000);
+    if let Some(micros) = parse_short_timestamp(text.as_bytes()) {
+        return Some(micros);
     }
     string_to_datetime(&chrono::Utc, text)
         .ok()
         .map(|t| t.timestamp_micros())
 }
 
-/// Seconds since the epoch of `YYYY-MM-DD hh:mm:ss`, as nearly all times are written.
+/// Microseconds since the epoch of `YYYY-MM-DD hh:mm:ss[.ffffff]`, as nearly all times are written.
 #[inline]
 fn parse_short_timestamp(text: &[u8]) -> Option<i64> {
-    let text: &[u8; 19] = text.try_into().ok()?;
+    let (text, fraction) = text.split_first_chunk::<19>()?;
     let two = |at: usize| {
         let [tens, ones] = [text[at], text[at + 1]].map(|byte| u32::from(byte.wrapping_sub(b'0')));
         (tens <= 9 && ones <= 9).then_some(tens * 10 + ones)
@@ -207,7 +207,28 @@ fn parse_short_timestamp(text: &[u8]) -> Option<i64> {
         return None;
     }
     let days = i64::from(day.num_days_from_ce() - EPOCH_DAY);
-    Some(days * 86_400 + i64::from(hour * 3600 + minute * 60 + second))
+    let seconds = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+    Some(seconds * 1_000_000 + micros_of_fraction(fraction)?)
+}
+
+/// Microseconds of nothing, or of a point and up to six digits.
+#[inline]
+fn micros_of_fraction(text: &[u8]) -> Option<i64> {
+    let Some((point, digits)) = text.split_first() else {
+        return Some(0);
+    };
+    if *point != b'.' || digits.is_empty() || digits.len() > 6 {
+        return None;
+    }
+    let mut micros = 0_i64;
+    for at in 0..6 {
+        let digit = digits.get(at).map_or(0, |byte| byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        micros = micros * 10 + i64::from(digit);
+    }
+    Some(micros)
 }
 
 /// A decimal as nearly all are written: few digits, no sign, all decimals there.
