@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
@@ -12,7 +12,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use emporia_core::catalog::TableDef;
+use emporia_core::catalog::{TableDef, parse_type};
 use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -90,18 +90,25 @@ pub async fn provider(
     if table.connector == "csv" {
         return delimited(name, table, &location, store.as_ref()).await;
     }
+    let options = FileOptions::parse(name, table)?;
+    if options.is_text {
+        return lines_of_text(name, &location, store.as_ref()).await;
+    }
     let format: Arc<dyn FileFormat> = match table.connector.as_str() {
         "json" => Arc::new(JsonFormat::default()),
         _ => Arc::new(ParquetFormat::default()),
     };
-    let files = list(name, store.as_ref(), &location.path, &table.connector).await?;
+    let endings = [table.connector.as_str()];
+    let files = list(name, store.as_ref(), &location.path, &endings).await?;
     let urls = if files.len() == 1 && files[0].path == location.path.as_ref() {
         vec![file_url(&location.store, &files[0].path)?]
     } else {
         let folder = format!("{}{}/", location.store.as_str(), location.path);
         vec![ListingTableUrl::parse(&folder).map_err(|e| unreadable(name, e))?]
     };
-    listing(name, urls, format, table.declared_schema()?, state).await
+    let declared = table.declared_schema()?;
+    let declared = declared.map(|schema| options.in_files(&schema));
+    listing(name, urls, format, declared, options.partitions, state).await
 }
 
 /// The published output that `path` names: a result folder (its main output) or one output in it.
@@ -130,6 +137,20 @@ async fn published(
         .map(|output| (parent, output)))
 }
 
+/// The schema with the plain types in the place of views, which readers of text do not know. A
+/// query that wrote a result may have had either.
+fn without_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let plain = match field.data_type() {
+            DataType::Utf8View => DataType::Utf8,
+            DataType::BinaryView => DataType::Binary,
+            other => other.clone(),
+        };
+        field.as_ref().clone().with_data_type(plain)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 async fn result_table(
     name: &str,
     store: &ObjectStoreUrl,
@@ -144,6 +165,7 @@ async fn result_table(
         )
         .with_source(e)
     })?;
+    let schema = without_views(&schema);
     if output.files.is_empty() {
         return Ok(Arc::new(datafusion::datasource::empty::EmptyTable::new(
             schema,
@@ -175,7 +197,7 @@ async fn result_table(
         .iter()
         .map(|f| file_url(store, &format!("{base}/{}", f.path)))
         .collect::<Result<Vec<_>>>()?;
-    listing(name, urls, format, Some(schema), state).await
+    listing(name, urls, format, Some(schema), Vec::new(), state).await
 }
 
 fn file_url(store: &ObjectStoreUrl, path: &str) -> Result<ListingTableUrl> {
@@ -188,10 +210,15 @@ async fn listing(
     urls: Vec<ListingTableUrl>,
     format: Arc<dyn FileFormat>,
     declared: Option<SchemaRef>,
+    partitions: Vec<Field>,
     state: &dyn Session,
 ) -> Result<Arc<dyn TableProvider>> {
     let extension = format!(".{}", format.get_ext());
-    let options = ListingOptions::new(format).with_file_extension(extension);
+    let partitions = partitions.iter();
+    let partitions = partitions.map(|f| (f.name().clone(), f.data_type().clone()));
+    let options = ListingOptions::new(format)
+        .with_file_extension(extension)
+        .with_table_partition_cols(partitions.collect());
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);
     // The files are looked at here even where the schema is declared, so that a damaged one is
     // reported with the table's name before anything starts.
@@ -233,7 +260,7 @@ async fn delimited(
                 .with_hint("add columns = [\"name type\", …] or contract = \"<table>\""),
         );
     };
-    let files = list(name, store, &location.path, "csv").await?;
+    let files = list(name, store, &location.path, &["csv"]).await?;
     let table = DelimitedTable::new(location.store.clone(), files, options, schema);
     table.check_header(store).await.map_err(|e| {
         Error::invalid(format!("cannot read table `{name}`"))
@@ -243,12 +270,95 @@ async fn delimited(
     Ok(Arc::new(table))
 }
 
-/// The data files at `path`: the file itself, or those in the folder with the connector's ending.
+/// Options of a table of Parquet or JSON files.
+#[derive(Debug, Default, PartialEq)]
+struct FileOptions {
+    /// Whether JSON is read as lines of text: `lines = "text"`.
+    is_text: bool,
+    /// Columns whose values are folders, `country=NO/year=2025/`, from the outermost to the
+    /// innermost: `partitions = "country string; year int32"`.
+    partitions: Vec<Field>,
+}
+
+impl FileOptions {
+    fn parse(name: &str, table: &TableDef) -> Result<Self> {
+        let mut parsed = Self::default();
+        let wrong = |text: String| Error::invalid(format!("table `{name}`: {text}"));
+        for (key, value) in &table.options {
+            match (key.as_str(), value.as_str()) {
+                ("lines", "text") if table.connector == "json" => parsed.is_text = true,
+                ("lines", _) if table.connector == "json" => {
+                    return Err(wrong(format!(
+                        "option `lines` must be `text`, not `{value}`"
+                    )));
+                }
+                ("partitions", columns) => {
+                    for column in columns.split(';') {
+                        let (column, type_name) =
+                            column.trim().split_once(' ').ok_or_else(|| {
+                                wrong(format!(
+                                    "partition `{column}` is not of the form `name type`"
+                                ))
+                            })?;
+                        let data_type = parse_type(type_name.trim())?;
+                        parsed.partitions.push(Field::new(column, data_type, false));
+                    }
+                }
+                _ => {
+                    let connector = &table.connector;
+                    let options = match connector.as_str() {
+                        "json" => "options are lines, partitions",
+                        _ => "the only option is partitions",
+                    };
+                    let text = format!("`{key}` is not an option of a {connector} table");
+                    return Err(wrong(text).with_hint(options));
+                }
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// The declared columns that are in the files.
+    fn in_files(&self, declared: &Schema) -> SchemaRef {
+        let is_partition = |name: &str| self.partitions.iter().any(|p| p.name() == name);
+        let fields = declared.fields().iter();
+        let fields = fields.filter(|f| !is_partition(f.name())).cloned();
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+}
+
+/// JSON files as lines that nobody has looked into: the columns are those that permissive reading
+/// adds. For readers that say themselves what is wrong with a line, and where it stands.
+async fn lines_of_text(
+    name: &str,
+    location: &Location,
+    store: &dyn ObjectStore,
+) -> Result<Arc<dyn TableProvider>> {
+    let options = DelimitedOptions {
+        header: false,
+        // No JSON text has this byte.
+        delimiter: 1,
+        permissive: true,
+        null: None,
+    };
+    let endings = ["json", "jsonl", "ndjson"];
+    let files = list(name, store, &location.path, &endings).await?;
+    let line = Field::new("line", DataType::Utf8, true);
+    let table = DelimitedTable::new(
+        location.store.clone(),
+        files,
+        options,
+        Arc::new(Schema::new(vec![line])),
+    );
+    Ok(Arc::new(table))
+}
+
+/// The data files at `path`: the file itself, or those in the folder with one of the endings.
 async fn list(
     name: &str,
     store: &dyn ObjectStore,
     path: &Path,
-    extension: &str,
+    extensions: &[&str],
 ) -> Result<Vec<TextFile>> {
     match store.head(path).await {
         Ok(file) => {
@@ -263,7 +373,10 @@ async fn list(
         }
         Err(_) => {}
     }
-    let endings = [format!(".{extension}"), format!(".{extension}.gz")];
+    let endings = extensions
+        .iter()
+        .flat_map(|extension| [format!(".{extension}"), format!(".{extension}.gz")]);
+    let endings: Vec<_> = endings.collect();
     let is_data = |path: &Path| {
         let file = path.filename().unwrap_or_default();
         !file.starts_with(['_', '.']) && endings.iter().any(|e| file.ends_with(e))
@@ -283,6 +396,7 @@ async fn list(
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if files.is_empty() {
+        let extension = extensions.join(" or ");
         return Err(Error::not_found(format!(
             "table `{name}`: there are no {extension} files at `/{path}`"
         ))

@@ -29,7 +29,9 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
 };
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -64,7 +66,7 @@ pub trait SplitSource: fmt::Debug + Send + Sync + Any {
     }
 
     /// Reads the split that `descriptor` describes; `limit` is an upper bound of the rows that will
-    /// be taken.
+    /// be taken. Rows that are left out because they are malformed are counted in `n_skipped`.
     ///
     /// # Errors
     /// `IoError` for transient faults (Ballista retries the task), any other for permanent ones.
@@ -73,6 +75,7 @@ pub trait SplitSource: fmt::Debug + Send + Sync + Any {
         descriptor: &str,
         limit: Option<usize>,
         context: Arc<TaskContext>,
+        n_skipped: &Count,
     ) -> Result<SendableRecordBatchStream>;
 }
 
@@ -226,12 +229,13 @@ impl ExecutionPlan for SplitScanExec {
         let source = Arc::clone(&self.source);
         let limit = self.limit;
         let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let n_skipped = MetricBuilder::new(&self.metrics).counter("rows_skipped", partition);
         let rows = descriptors
             .map(|batch| descriptors_of(&batch?))
             .map_ok(|descriptors| futures::stream::iter(descriptors.into_iter().map(Ok)))
             .try_flatten()
             .map(move |descriptor: Result<String>| {
-                source.open(&descriptor?, limit, Arc::clone(&context))
+                source.open(&descriptor?, limit, Arc::clone(&context), &n_skipped)
             })
             .try_flatten()
             .inspect_ok(move |batch| metrics.output_rows().add(batch.num_rows()));

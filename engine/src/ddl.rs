@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::SessionState;
@@ -74,6 +75,18 @@ impl TableProviderFactory for ConnectorFactory {
             .collect();
         if let Some(value) = table.options.remove("has_header") {
             table.options.insert("header".to_owned(), value);
+        }
+        let partitions = statement.table_partition_cols.iter().map(|column| {
+            // A folder's name is text, where the statement does not say what it means.
+            let declared = statement.schema.field_with_unqualified_name(column);
+            let data_type = declared.map_or(DataType::Utf8, |f| f.data_type().clone());
+            let name = type_name(&data_type).map_err(to_datafusion)?;
+            Ok(format!("{column} {name}"))
+        });
+        let partitions = partitions.collect::<Result<Vec<_>>>()?;
+        if !partitions.is_empty() {
+            let key = "partitions".to_owned();
+            table.options.insert(key, partitions.join("; "));
         }
         let name = statement.name.table();
         let provider = provider::open(name, &table, state)

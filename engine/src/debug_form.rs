@@ -15,12 +15,17 @@ pub(crate) fn reason(text: &str) -> Option<String> {
             && literal.owner.starts_with(char::is_uppercase)
             && !NO_REASON.contains(&literal.owner)
     };
-    let of_message = |literal: &&Literal| !literal.is_argument && literal.owner == "message";
-    let found = literals
-        .iter()
-        .find(of_variant)
-        .or_else(|| literals.iter().find(of_message));
-    match found {
+    let of_message =
+        |literal: &&Literal| !literal.is_argument && ["message", "error"].contains(&literal.owner);
+    if let Some(literal) = literals.iter().find(of_variant) {
+        return Some(literal.text.clone());
+    }
+    // What a task said the last time that it failed is quoted once more.
+    let mut quoted = literals.iter().filter(|literal| literal.owner == "reason");
+    if let Some(inner) = quoted.find_map(|literal| reason(&literal.text)) {
+        return Some(inner);
+    }
+    match literals.iter().find(of_message) {
         Some(literal) => Some(literal.text.clone()),
         None => innermost_variant(text).map(|variant| words(&variant)),
     }
@@ -134,6 +139,22 @@ mod tests {
         check(
             r#"DataFusionError(IoError(Os { code: 2, kind: NotFound, message: "no such file" }))"#,
             Some("no such file"),
+        );
+    }
+
+    #[test]
+    fn an_io_error_with_a_text_is_read() {
+        check(
+            r#"DataFusionError(IoError(Custom { kind: Other, error: "cannot read `t`" }))"#,
+            Some("cannot read `t`"),
+        );
+    }
+
+    #[test]
+    fn the_reason_of_a_task_that_failed_often_is_read() {
+        check(
+            r#"Task 0 in Stage 1 failed 4 times, most recent failure reason: "Task failed due to IO error: DataFusionError(Shared(External(DataFusionError(IoError(Custom { kind: Other, error: \"cannot write \\\"a\\\"\" })))))""#,
+            Some(r#"cannot write "a""#),
         );
     }
 

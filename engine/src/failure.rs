@@ -39,6 +39,9 @@ const WRONG_VALUE: [&str; 4] = [
     "ArrowError(DivideByZero",
 ];
 
+/// Parts of a failure that mean that a Parquet file cannot be read; the name of a file is none.
+const PARQUET: [&str; 3] = ["ParquetError(", "Parquet error", "Invalid Parquet file"];
+
 /// What DataFusion and Arrow put in front of a reason.
 const PREFIXES: [&str; 12] = [
     "Execution error: ",
@@ -114,7 +117,9 @@ fn job_failure(text: &str) -> Option<Error> {
     {
         return Some(error);
     }
-    let (kind, hint) = if failure.to_lowercase().contains("parquet") {
+    // A store that fails while a Parquet file is read says so itself.
+    let is_fault = failure.contains("Fault(");
+    let (kind, hint) = if !is_fault && PARQUET.iter().any(|form| failure.contains(form)) {
         (
             ErrorKind::Corrupt,
             "check that the input files are whole; `emporia tables` shows where they are",

@@ -3,6 +3,7 @@
 
 mod ddl;
 mod debug_form;
+mod empty;
 mod failure;
 pub mod functions;
 mod guard;

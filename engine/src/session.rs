@@ -16,6 +16,7 @@ use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
 
 use crate::ddl::{self, Declared};
+use crate::empty;
 use crate::failure::query_error;
 use crate::guard::Guard;
 use crate::options::EngineOptions;
@@ -238,16 +239,19 @@ impl Session {
     async fn attempt(&self, frame: DataFrame) -> Result<Attempt> {
         let (state, plan) = frame.into_parts();
         let optimized = state.optimize(&plan).map_err(query_error)?;
-        let plan: Arc<dyn ExecutionPlan> = match &optimized {
+        let plan: Arc<dyn ExecutionPlan> = match optimized {
             // Ballista's planner loses the columns of a relation that is known to be empty.
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
                 Arc::new(EmptyExec::new(Arc::clone(empty.schema.inner())))
             }
-            _ => state
-                .query_planner()
-                .create_physical_plan(&optimized, &state)
-                .await
-                .map_err(query_error)?,
+            _ => {
+                let optimized = empty::with_columns(optimized).map_err(query_error)?;
+                state
+                    .query_planner()
+                    .create_physical_plan(&optimized, &state)
+                    .await
+                    .map_err(query_error)?
+            }
         };
         let context = self.context.task_ctx();
         let rows = datafusion::physical_plan::execute_stream(Arc::clone(&plan), context)

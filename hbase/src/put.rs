@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::wire::request::Arguments;
 
 /// Bounds of one request. A framed gateway refuses requests above 2 MiB.
-const MAX_ROWS: usize = 1000;
+const MAX_ROWS: usize = 5000;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Longest key of a row.
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn requests_are_bounded_by_rows_and_bytes() {
-        assert_eq!(batch_len(&vec![row("k", "f:q", 1); 2500]), MAX_ROWS);
+        assert_eq!(batch_len(&vec![row("k", "f:q", 1); 2 * MAX_ROWS]), MAX_ROWS);
         assert_eq!(batch_len(&vec![row("k", "f:q", MAX_BYTES / 4); 9]), 3);
         assert_eq!(batch_len(&[row("k", "f:q", 2 * MAX_BYTES)]), 1);
     }

@@ -275,6 +275,10 @@ pub struct LoadArgs {
     /// nested page_views and cart_contents.
     #[arg(long, value_name = "URI")]
     pub from: Option<String>,
+    /// Write lines of these files that are no session to this folder; without it, the load ends at
+    /// the first one.
+    #[arg(long, value_name = "URI", requires = "from")]
+    pub rejected: Option<String>,
     /// Columns that identify a row; those of the data contract without it.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub key: Vec<String>,

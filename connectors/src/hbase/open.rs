@@ -30,7 +30,7 @@ pub async fn open(name: &str, table: &TableDef, stores: &Stores) -> Result<Arc<d
         return open_result(name, table, client).await;
     }
     let definition = Definition::parse(name, table)?;
-    let looked_up = tokio::task::spawn_blocking(move || look_up(&client, definition)).await;
+    let looked_up = tokio::task::spawn_blocking(move || look_up(&client, definition, None)).await;
     let table = looked_up
         .map_err(|e| Error::internal("the look at an hbase table was not finished").with_source(e))?
         .map_err(|e| {
@@ -49,14 +49,14 @@ async fn open_result(
     let located = table_of_location(&table.location)?;
     let scan = ScanOptions::of(table)?;
     let looked_up = tokio::task::spawn_blocking(move || {
-        let Some(result) = published_table(&client, &located)? else {
+        let Some((result, snapshot)) = published_table(&client, &located)? else {
             return Err(
                 Error::not_found(format!("`hbase:{located}` holds no published result"))
                     .with_hint("run the job that writes it, or declare the columns of the table"),
             );
         };
         let mapping = result.mapping;
-        let table = look_up(&client, Definition { mapping, scan })?;
+        let table = look_up(&client, Definition { mapping, scan }, Some(snapshot))?;
         Ok((table, !result.text_key.is_empty()))
     });
     let (table, hides_key) = looked_up
@@ -88,7 +88,13 @@ fn without_key(
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-fn look_up(client: &Client, definition: Definition) -> Result<HBaseTable> {
+/// Asks HBase for what the definition does not say. `snapshot` is given where the definition was
+/// read together with it: another run may be published by now, and have other columns.
+fn look_up(
+    client: &Client,
+    definition: Definition,
+    snapshot: Option<Snapshot>,
+) -> Result<HBaseTable> {
     let Definition { mapping, scan } = definition;
     let table = mapping.table();
     let families = client.families(table).map_err(store_error)?;
@@ -107,7 +113,10 @@ fn look_up(client: &Client, definition: Definition) -> Result<HBaseTable> {
             },
         );
     }
-    let snapshot = Snapshot::load(client, table, &families)?;
+    let snapshot = match snapshot {
+        Some(snapshot) => Some(snapshot),
+        None => Snapshot::load(client, table, &families)?,
+    };
     let regions = client.regions(table).map_err(store_error)?;
     let cuts = cuts(&regions, &mapping.key, scan.splits, |range| {
         first_key(client, table, range)

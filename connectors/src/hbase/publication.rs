@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::error::store_error;
 use super::mapping::Mapping;
 use super::result::ResultTable;
-use super::snapshot::{MARKER_FAMILY, MARKER_ROW, marker_cell};
+use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, marker_cell};
 use super::write::HBaseSink;
 
 /// Cells are never dropped for their number: only a purge removes those of older runs.
@@ -367,7 +367,10 @@ impl RowSink for Keys {
 ///
 /// # Errors
 /// `Corrupt` where the marker row is not readable, `Unavailable` where no gateway answers.
-pub(super) fn published_table(client: &Client, table: &str) -> Result<Option<PublishedTable>> {
+pub(super) fn published_table(
+    client: &Client,
+    table: &str,
+) -> Result<Option<(PublishedTable, Snapshot)>> {
     let families = client.families(table).map_err(store_error)?;
     if !families.iter().any(|family| family == MARKER_FAMILY) {
         return Ok(None);
@@ -376,10 +379,17 @@ pub(super) fn published_table(client: &Client, table: &str) -> Result<Option<Pub
         return Ok(None);
     };
     let owner = String::from_utf8(owner).map_err(|e| corrupt(table).with_source(e))?;
-    match cell(client, &owner, PUBLISHED)? {
-        Some(text) => Ok(published(&owner, &text)?.tables.remove(table)),
-        None => Ok(None),
-    }
+    let Some(text) = cell(client, &owner, PUBLISHED)? else {
+        return Ok(None);
+    };
+    let mut published = published(&owner, &text)?;
+    let snapshot = Snapshot {
+        run: published.run,
+        includes_older: published.includes_older,
+        owner,
+    };
+    let result = published.tables.remove(table);
+    Ok(result.map(|result| (result, snapshot)))
 }
 
 /// Reads `_emporia:published`.

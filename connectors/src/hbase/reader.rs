@@ -17,6 +17,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use emporia_hbase::{Client, KeyRange, ScanRequest, Scanner};
 use tokio::sync::mpsc::error::TrySendError;
@@ -48,6 +49,8 @@ pub(super) struct ReadTask {
     /// Rows after which the split is complete.
     pub(super) limit: usize,
     pub(super) batch_size: usize,
+    /// Counts the rows that are left out because they are malformed.
+    pub(super) n_skipped: Count,
 }
 
 /// Batches, and `None` after the last one: a thread that dies says no `None`.
@@ -132,6 +135,8 @@ impl ReadTask {
         }
         let n_skipped = progress.rows.n_skipped();
         if n_skipped > 0 {
+            self.n_skipped
+                .add(usize::try_from(n_skipped).unwrap_or(usize::MAX));
             let table = source.mapping.table();
             tracing::warn!(table, n_skipped, "malformed rows left out of a split");
         }

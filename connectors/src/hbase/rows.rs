@@ -357,7 +357,11 @@ impl Fault<'_> {
                 "correct the definition of the column, or set malformed = \"null\" or \"skip\"",
             ),
             Self::Missing(column) => (
-                format!("the row `{key}` has no value of column `{}`", column.name),
+                format!(
+                    "the row `{key}` has no value of column `{}`, which is `{}`",
+                    column.name,
+                    column.cell().map_or("", |cell| cell.as_str())
+                ),
                 "set missing = \"null\" to read it as null",
             ),
             Self::Key => (

@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::Count;
 use serde::{Deserialize, Serialize};
 
 use super::definition::ScanOptions;
@@ -104,6 +105,7 @@ impl SplitSource for HBaseSource {
         descriptor: &str,
         limit: Option<usize>,
         context: Arc<TaskContext>,
+        n_skipped: &Count,
     ) -> Result<SendableRecordBatchStream> {
         let split: Split =
             serde_json::from_str(descriptor).map_err(|e| DataFusionError::External(Box::new(e)))?;
@@ -115,6 +117,7 @@ impl SplitSource for HBaseSource {
             split,
             limit: limit.unwrap_or(usize::MAX),
             batch_size: context.session_config().batch_size(),
+            n_skipped: n_skipped.clone(),
         })
     }
 }

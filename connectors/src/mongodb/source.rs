@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{Stream, StreamExt, TryStreamExt};
 use mongodb::bson::{Document, doc};
@@ -129,6 +130,7 @@ impl SplitSource for CollectionSource {
         descriptor: &str,
         limit: Option<usize>,
         context: Arc<TaskContext>,
+        _: &Count,
     ) -> Result<SendableRecordBatchStream> {
         let split: Split =
             serde_json::from_str(descriptor).map_err(|e| DataFusionError::External(Box::new(e)))?;

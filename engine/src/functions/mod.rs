@@ -2,6 +2,7 @@
 
 mod clv;
 mod hashing;
+mod logged_session;
 mod repeated;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut functions = clv::clv_functions();
     functions.push(key_hash_function());
     functions.push(hash_in_set());
+    functions.push(logged_session::logged_session());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }

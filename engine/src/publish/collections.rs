@@ -80,15 +80,21 @@ impl Collections {
     }
 
     /// Switches the main collection last: who sees the new one finds the others in place.
-    pub(super) async fn publish(self, written: &Written) -> Result<()> {
-        for Overwrite {
+    pub(super) async fn publish(mut self, written: &Written) -> Result<()> {
+        while let Some(Overwrite {
             output,
             target,
             staged,
-        } in self.overwrites.into_iter().rev()
+        }) = self.overwrites.pop()
         {
             let rows = written.tables.get(&output).map_or(0, WrittenTable::rows);
-            publish_overwrite(&self.stores, &staged, &target, rows).await?;
+            let switched = publish_overwrite(&self.stores, &staged, &target, rows).await;
+            if let Err(error) = switched {
+                if let Err(left) = self.discard().await {
+                    tracing::warn!(error = %left, "the failed run could not be removed");
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -2,13 +2,12 @@
 //! MongoDB. The rows are those of the run over local files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-use emporia_e2e::programs::program;
-use emporia_e2e::services::Services;
+use emporia_e2e::cluster::Cluster;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use super::workplace::{Workplace, printed, said};
 
 const SCALE: &str = "0.01";
 /// Tables that are loaded into a store; all others are files on HDFS.
@@ -25,230 +24,192 @@ const TO_HBASE: [&str; 4] = [
     "conversion_by_device_referrer",
 ];
 
+/// Two catalogs of the same data, and a cluster of two executors for all jobs.
 struct Scene {
-    services: Services,
-    folder: TempDir,
-    id: u32,
+    place: Workplace,
+    cluster: Cluster,
+    /// Where the files of each catalog are.
+    files: [String; 2],
 }
 
-impl Scene {
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
+const LOCAL: &str = "local/emporia.toml";
+const STORED: &str = "stored.toml";
 
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(program("emporia").unwrap())
-            .args(args)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .env_remove("EMPORIA_CONFIG")
-            .envs(self.services.environment())
-            .output()
-            .unwrap()
+impl Scene {
+    fn open() -> Option<Self> {
+        let place = Workplace::open()?;
+        let flags = ["--executors", "2", "--slots", "1"];
+        let environment = place.services.environment();
+        let cluster = Cluster::up(&place.path(""), &flags, &environment).unwrap();
+        let files = [
+            format!("file://{}", place.path("local").display()),
+            format!("{}/jobs-{}", place.services.hdfs, place.id),
+        ];
+        let scene = Self {
+            place,
+            cluster,
+            files,
+        };
+        scene.fill();
+        Some(scene)
     }
 
     /// Standard output of a run that ends well.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
+    #[track_caller]
+    fn ok(&self, catalog: &str, args: &[&str]) -> String {
+        let common = [
+            "--quiet",
+            "--catalog",
+            catalog,
+            "--cluster",
+            &self.cluster.url,
+        ];
+        self.place.ok(&[args, &common].concat())
     }
 
-    /// Makes the data twice, on disk and in the stores; the catalogs of both.
-    fn fill(&self) -> (PathBuf, PathBuf) {
-        let local = self.path("local");
-        let hdfs = format!("{}/jobs-{}", self.services.hdfs, self.id);
-        for out in [local.to_str().unwrap(), &hdfs] {
-            self.ok(&[
-                "generate",
-                "--quiet",
-                "--page-views",
-                "--scale",
-                SCALE,
-                "--out",
-                out,
-            ]);
+    /// Makes the data twice, on disk and in the stores, and the catalogs of both.
+    fn fill(&self) {
+        let id = &self.place.id;
+        for out in &self.files {
+            let what = ["--quiet", "--page-views", "--scale", SCALE];
+            self.place
+                .ok(&[&["generate"][..], &what, &["--out", out]].concat());
         }
-        let local = local.join("emporia.toml");
-        let text = std::fs::read_to_string(&local).unwrap();
+        let text = std::fs::read_to_string(self.place.path(LOCAL)).unwrap();
         let mut catalog: toml::Table = text.parse().unwrap();
         let tables = catalog["tables"].as_table_mut().unwrap();
-        for (_, table) in tables.iter_mut() {
-            let folder = table["location"].as_str().unwrap().to_owned();
-            let folder = folder.rsplit("/local/").next().unwrap().to_owned();
-            table["location"] = format!("{hdfs}/{folder}").into();
+        for (name, table) in tables.iter_mut() {
+            table["location"] = format!("{}/{name}/", self.files[1]).into();
         }
         for (name, connector) in LOADED {
             let target = match connector {
-                "hbase" => format!("hbase:jobs_{}_{name}", self.id),
-                _ => format!("mongodb:jobs_{}.{name}", self.id),
+                "hbase" => format!("hbase:jobs_{id}_{name}"),
+                _ => format!("mongodb:jobs_{id}.{name}"),
             };
-            let catalog = local.to_str().unwrap();
-            let mut args = vec![
-                "load",
-                name,
-                "--quiet",
-                "--catalog",
-                catalog,
-                "--to",
-                &target,
-            ];
+            let mut args = vec!["load", name, "--to", &target];
             if name == "products" {
                 // FerretDB, which stands in for MongoDB, has no decimals.
                 args.extend(["--option", "stored.base_price=text"]);
             }
-            let entry = self.ok(&args);
-            let entry: toml::Table = entry.parse().unwrap();
+            let entry: toml::Table = self.ok(LOCAL, &args).parse().unwrap();
             tables.insert(name.to_owned(), entry["tables"][name].clone());
         }
-        let stored = self.path("stored.toml");
-        std::fs::write(&stored, catalog.to_string()).unwrap();
-        (local, stored)
-    }
-
-    /// All outputs of a job as sorted lines; those of a job that must fail as its message.
-    fn rows(&self, job: &str, catalog: &Path) -> Vec<String> {
-        let catalog = catalog.to_str().unwrap();
-        let text = self.ok(&[
-            "submit",
-            job,
-            "--quiet",
-            "--no-progress",
-            "--all-outputs",
-            "--format",
-            "csv",
-            "--catalog",
-            catalog,
-        ]);
-        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
+        self.place.write(STORED, &catalog.to_string());
+        // Some jobs read the orders that another one cleans.
+        for (name, files) in [LOCAL, STORED].into_iter().zip(&self.files) {
+            let orders = format!("{files}/orders");
+            self.ok(
+                name,
+                &["submit", "cleaning", "--no-progress", "--output", &orders],
+            );
+            let text = std::fs::read_to_string(self.place.path(name)).unwrap();
+            let entry =
+                format!("[tables.orders]\nconnector = \"parquet\"\nlocation = \"{orders}\"\n");
+            self.place.write(name, &format!("{text}\n{entry}"));
+        }
     }
 
     fn jobs(&self) -> Vec<String> {
-        let jobs: Value = serde_json::from_str(&self.ok(&["jobs", "--format", "json"])).unwrap();
+        let jobs = self.place.ok(&["jobs", "--format", "json"]);
+        let jobs: Value = serde_json::from_str(&jobs).unwrap();
         let jobs = jobs.as_array().unwrap().iter();
         jobs.map(|job| job["job"].as_str().unwrap().to_owned())
             .collect()
     }
 
+    /// All outputs of a job as sorted lines. Rows that name a file name it by its path in the data.
+    #[track_caller]
+    fn rows(&self, job: &str, catalog: &str) -> Vec<String> {
+        let how = ["--no-progress", "--all-outputs", "--format", "csv"];
+        let mut text = self.ok(catalog, &[&["submit", job][..], &how].concat());
+        for files in &self.files {
+            text = text.replace(files, "");
+        }
+        sorted(&text)
+    }
+
     /// What an independent client reads of a table in HBase.
     fn independent(&self, table: &str) -> Vec<BTreeMap<String, Value>> {
         let services = emporia_e2e::workspace().join("tests/services");
-        let gateway = self.services.hbase_gateways.split(',').next().unwrap();
+        let gateways = &self.place.services.hbase_gateways;
         let output = Command::new(services.join("python"))
             .arg(services.join("read_table.py"))
-            .args([gateway, table])
+            .args([gateways.split(',').next().unwrap(), table])
             .output()
             .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let text = printed(&output);
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
 }
 
+fn sorted(text: &str) -> Vec<String> {
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
 #[test]
 fn jobs_over_stores_make_the_rows_of_the_run_over_files() {
-    let Some(services) = Services::find() else {
+    let Some(scene) = Scene::open() else {
         return;
     };
-    if super::faults::n_runs() == 0 {
-        eprintln!("skipped: it takes many minutes; EMPORIA_FAULT_RUNS=1 runs it");
-        return;
-    }
-    let _servers = super::SERVERS.blocking_read();
-    let scene = Scene {
-        services,
-        folder: tempfile::tempdir().unwrap(),
-        id: std::process::id(),
-    };
-    let (local, stored) = scene.fill();
-    for job in scene.jobs() {
-        let expected = scene.rows(&job, &local);
+    let jobs = scene.jobs();
+    assert!(jobs.len() >= 25, "{jobs:?}");
+    for job in jobs {
+        let expected = scene.rows(&job, LOCAL);
         assert!(expected.len() > 1, "{job} made no rows");
-        assert_eq!(scene.rows(&job, &stored), expected, "{job}");
+        let rows = scene.rows(&job, STORED);
+        let differing = expected.iter().zip(&rows).find(|(a, b)| a != b);
+        assert!(
+            rows == expected,
+            "{job} made {} rows instead of {}: {differing:?}",
+            rows.len(),
+            expected.len()
+        );
     }
-
     for job in TO_HBASE {
-        let table = format!("result_{}_{job}", scene.id);
-        let target = format!("hbase:{table}");
-        let catalog = stored.to_str().unwrap();
-        // Twice: the second run replaces the first.
-        for _ in 0..2 {
-            scene.ok(&[
-                "submit",
-                job,
-                "--quiet",
-                "--no-progress",
-                "--catalog",
-                catalog,
-                "--output",
-                &target,
-            ]);
-        }
-        let name = "result";
-        let entry = format!("[tables.{name}]\nconnector = \"hbase\"\nlocation = \"{target}\"\n");
-        let back = scene.path("back.toml");
-        std::fs::write(&back, entry).unwrap();
-        let back = back.to_str().unwrap();
-        let read = scene.ok(&[
-            "sql",
-            "--quiet",
-            "--no-progress",
-            "--format",
-            "csv",
-            "--catalog",
-            back,
-            "-e",
-            "SELECT * FROM result",
-        ]);
-        let printed = scene.ok(&[
-            "submit",
-            job,
-            "--quiet",
-            "--no-progress",
-            "--format",
-            "csv",
-            "--catalog",
-            local.to_str().unwrap(),
-        ]);
-        let sorted = |text: &str| {
-            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
-        assert_eq!(sorted(&read), sorted(&printed), "{job} read back");
-
-        // The other client sees as many rows, and each value of them in Emporia's answer.
-        let rows = scene.independent(&table);
-        assert_eq!(rows.len(), printed.lines().count() - 1, "{job}");
-        let answer = scene.ok(&[
-            "sql",
-            "--quiet",
-            "--no-progress",
-            "--format",
-            "json",
-            "--catalog",
-            back,
-            "-e",
-            "SELECT * FROM result",
-        ]);
-        let answer: Vec<Value> = serde_json::from_str(&answer).unwrap();
-        let mut theirs: Vec<_> = rows.iter().map(values_of).collect();
-        // Columns of the key are no cells.
-        let cells: BTreeSet<_> = theirs.iter().flat_map(|row| row.keys().cloned()).collect();
-        let mut ours: Vec<_> = answer
-            .iter()
-            .map(|row| values_of_json(row, &cells))
-            .collect();
-        theirs.sort();
-        ours.sort();
-        assert_eq!(theirs, ours, "{job} through another client");
+        check_result_in_hbase(&scene, job);
     }
+}
+
+fn check_result_in_hbase(scene: &Scene, job: &str) {
+    let table = format!("result_{}_{job}", scene.place.id);
+    let target = format!("hbase:{table}");
+    // Twice: the second run replaces the first.
+    for _ in 0..2 {
+        scene.ok(
+            STORED,
+            &["submit", job, "--no-progress", "--output", &target],
+        );
+    }
+    let back = "back.toml";
+    let entry = format!("[tables.result]\nconnector = \"hbase\"\nlocation = \"{target}\"\n");
+    scene.place.write(back, &entry);
+    let read = |format: &str| {
+        let sql = ["sql", "--no-progress", "--format", format, "-e"];
+        scene.ok(back, &[&sql[..], &["SELECT * FROM result"]].concat())
+    };
+    let printed = scene.ok(LOCAL, &["submit", job, "--no-progress", "--format", "csv"]);
+    assert_eq!(sorted(&read("csv")), sorted(&printed), "{job} read back");
+
+    // The other client sees as many rows, and each value of them in Emporia's answer.
+    let rows = scene.independent(&table);
+    assert_eq!(rows.len(), printed.lines().count() - 1, "{job}");
+    let answer: Vec<Value> = serde_json::from_str(&read("json")).unwrap();
+    let mut theirs: Vec<_> = rows.iter().map(values_of).collect();
+    // Columns of the key are no cells.
+    let cells: BTreeSet<_> = theirs.iter().flat_map(|row| row.keys().cloned()).collect();
+    assert!(!cells.is_empty(), "{job} has no cells");
+    let mut ours: Vec<_> = answer
+        .iter()
+        .map(|row| values_of_json(row, &cells))
+        .collect();
+    theirs.sort();
+    ours.sort();
+    assert_eq!(theirs, ours, "{job} through another client");
 }
 
 /// The non-key cells by qualifier; the presence cell says nothing.

@@ -1,17 +1,19 @@
 //! `emporia load`: puts a table into HBase or MongoDB.
 
 mod logged;
+mod nested;
 mod target;
 
 use std::time::Instant;
 
 use datafusion::prelude::DataFrame;
-use emporia_core::catalog::Catalog;
+use emporia_connectors::write::FileFormat;
+use emporia_core::catalog::{Catalog, absolute_uri};
 use emporia_core::error::Result;
 use emporia_core::job::OutputSpec;
 use emporia_engine::Session;
 use emporia_engine::job::JobRun;
-use emporia_engine::publish::{Destination, Mode, publish};
+use emporia_engine::publish::{Destination, Mode, Report, publish};
 
 use super::submit::say_published;
 use crate::args::LoadArgs;
@@ -24,6 +26,7 @@ use crate::target::Connection;
 pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
     let mut catalog = context.catalog()?;
     let declared = catalog.tables.get(&args.to).cloned();
+    let nests = nested::has_page_views(&catalog, &args.table);
     if let Some(from) = &args.from {
         logged::declare(&mut catalog, &args.table, from)?;
     }
@@ -32,7 +35,11 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
     let progress = Progress::watch(context.console, session, &connection.url)?;
     let work = async {
         let start = Instant::now();
-        let rows = rows(session, args).await?;
+        let rejects = match &args.rejected {
+            Some(folder) => Some(write_rejected(session, folder).await?),
+            None => None,
+        };
+        let rows = rows(session, args, nests).await?;
         let table = match declared {
             Some(table) => table,
             None => target::definition(args, rows.schema().inner())?,
@@ -48,15 +55,42 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
         let run = JobRun::table(args.table.as_str(), rows);
         let report = publish(session, run, &specs, &destination).await?;
         drop(progress);
-        say_published(context.console, &report, start);
+        for report in rejects.iter().chain([&report]) {
+            say_published(context.console, report, start);
+        }
         print_entry(args, table)
     };
     guarded(Some(session), context.settings.timeout, work).await
 }
 
-async fn rows(session: &Session, args: &LoadArgs) -> Result<DataFrame> {
+/// Writes the lines that are no sessions to a folder.
+async fn write_rejected(session: &Session, folder: &str) -> Result<Report> {
+    let rejected = session.sql(&logged::rejected()).await?;
+    let specs = [OutputSpec {
+        name: "rejected".to_owned(),
+        key: vec!["source".to_owned(), "position".to_owned()],
+    }];
+    let destination = Destination::Folder {
+        location: absolute_uri(folder, None),
+        format: FileFormat::Json,
+    };
+    publish(
+        session,
+        JobRun::table("rejected", rejected),
+        &specs,
+        &destination,
+    )
+    .await
+}
+
+async fn rows(session: &Session, args: &LoadArgs, nests: bool) -> Result<DataFrame> {
     if args.from.is_some() {
-        return session.sql(&logged::query()).await;
+        return session
+            .sql(&logged::sessions(args.rejected.is_some()))
+            .await;
+    }
+    if nests {
+        return session.sql(nested::SESSIONS).await;
     }
     session.table(&args.table).await
 }

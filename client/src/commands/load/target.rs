@@ -9,14 +9,15 @@ use crate::args::LoadArgs;
 
 /// Options of the table of sessions in HBase. Rows of one user lie together, the newest first.
 /// Families split what is read together: facts, device, place, and the long lists, which a scan of
-/// the facts never touches.
+/// the facts never touches. Every session has a duration, so that cell says that the row exists, and
+/// no further one has to be written and read.
 const SESSIONS: [(&str, &str); 16] = [
     (
         "key",
         "user_id '#' reversed(start_ts, 9999999999999, 13) '#' session_id",
     ),
     ("family", "s"),
-    ("presence", "s:_"),
+    ("presence", "s:dur"),
     ("column.end_ts", "s:end"),
     ("column.duration_seconds", "s:dur"),
     ("column.conversion_status", "s:conv"),
