@@ -45,7 +45,7 @@ bench: ## compare with DuckDB, Spark, Sail and DataFusion (needs Python 3 and Ja
 	benches/run
 
 bench-storage: ## compare the connectors with other clients of the same servers
-	tests/services/with benches/storage
+	EMPORIA_SERVICES_FAST=1 tests/services/with benches/storage
 
 clean-demo: ## remove what the demo wrote
 	rm -rf emporia-demo

@@ -38,6 +38,10 @@ const NOISY: [&str; 11] = [
     "tower",
 ];
 
+/// Libraries whose warnings our own repeat in better words; they log errors only, unless the level
+/// names them.
+const REPEATED: [&str; 1] = ["hdfs_native"];
+
 /// Starts logging to standard error, in colours where that is a terminal.
 ///
 /// `level` is a level (`info`) or a list of directives as in `info,ballista_scheduler=debug`.
@@ -109,7 +113,12 @@ fn filter(level: &str) -> Result<EnvFilter> {
         .iter()
         .filter(|_| base > LevelFilter::WARN)
         .map(|t| format!("{t}=warn"));
+    let repeated = REPEATED
+        .iter()
+        .filter(|_| base >= LevelFilter::WARN)
+        .map(|t| format!("{t}=error"));
     let directives: Vec<_> = quiet
+        .chain(repeated)
         .chain(parts.iter().map(|part| (*part).to_owned()))
         .collect();
     EnvFilter::try_new(directives.join(",")).map_err(|e| bad().with_hint(hint).with_source(e))
@@ -212,6 +221,24 @@ mod tests {
         check("error", false, false)?;
         check("off", false, false)?;
         check("error,h2=info", true, true)
+    }
+
+    #[test]
+    fn warnings_that_are_repeated_are_left_out_unless_named() -> Result<()> {
+        let body = || {
+            tracing::warn!(target: "hdfs_native::hdfs::proxy", "refused");
+            tracing::error!(target: "hdfs_native::hdfs::proxy", "broken");
+        };
+        let check = |level: &str, refused: bool, broken: bool| -> Result<()> {
+            let text = captured(LogFormat::Text, level, body)?;
+            assert_eq!(text.contains("refused"), refused, "{level}: {text}");
+            assert_eq!(text.contains("broken"), broken, "{level}: {text}");
+            Ok(())
+        };
+        check("warn", false, true)?;
+        check("debug", false, true)?;
+        check("warn,hdfs_native=warn", true, true)?;
+        check("off", false, false)
     }
 
     #[test]

@@ -105,8 +105,15 @@ impl Gateways {
                 }
                 Err(fault) => {
                     let name = &self.gateways[index].name;
-                    tracing::warn!(gateway = %name, error = %fault, "gateway cannot be used");
-                    self.note_failure(index, fault.kind);
+                    // Every further attempt would say the same.
+                    match self.note_failure(index, fault.kind) {
+                        1 => {
+                            tracing::warn!(gateway = %name, error = %fault, "gateway cannot be used");
+                        }
+                        _ => {
+                            tracing::debug!(gateway = %name, error = %fault, "gateway cannot be used");
+                        }
+                    }
                     tried.push((name, fault));
                 }
             }
@@ -177,11 +184,12 @@ impl Gateways {
         state.avoid_until = None;
     }
 
-    fn note_failure(&self, index: usize, kind: FaultKind) {
+    /// Returns the number of failures since the last success.
+    fn note_failure(&self, index: usize, kind: FaultKind) -> u32 {
         let mut state = self.gateways[index].state();
         let avoidance = match kind {
             // The gateway did as it was asked.
-            FaultKind::TooLarge => return,
+            FaultKind::TooLarge => return state.n_failures,
             FaultKind::WrongProtocol => LONGEST_AVOIDANCE,
             _ => FIRST_AVOIDANCE
                 .saturating_mul(1 << state.n_failures.min(8))
@@ -192,6 +200,7 @@ impl Gateways {
         if kind == FaultKind::Connection {
             state.idle.clear();
         }
+        state.n_failures
     }
 }
 

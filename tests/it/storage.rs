@@ -1,10 +1,18 @@
 //! The stores, against real servers.
 
 mod backend;
+mod bad_input;
+mod cancel;
 mod contract;
 mod faults;
+mod hdfs_faults;
+mod inserts;
 mod jobs;
+mod load;
+mod partitions;
 mod predicates;
+mod secrets;
+mod workplace;
 
 use tokio::sync::RwLock;
 

@@ -19,6 +19,8 @@ pub struct Services {
     pub hbase_admin_gateway: String,
     /// Connection string of the MongoDB-protocol server.
     pub mongodb_uri: String,
+    /// Connection string of the server that asks for a password; has user and password in it.
+    pub mongodb_auth_uri: String,
     /// State folder of the instance, for the script that controls it.
     pub folder: PathBuf,
 }
@@ -48,6 +50,7 @@ impl Services {
             hbase_gateways: variable("EMPORIA_TEST_HBASE_GATEWAYS")?,
             hbase_admin_gateway: variable("EMPORIA_TEST_HBASE_ADMIN_GATEWAY")?,
             mongodb_uri: variable("EMPORIA_TEST_MONGODB_URI")?,
+            mongodb_auth_uri: variable("EMPORIA_TEST_MONGODB_AUTH_URI")?,
             folder: variable("EMPORIA_SERVICES_DIR")?.into(),
         })
     }

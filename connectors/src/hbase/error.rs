@@ -8,7 +8,11 @@ use emporia_hbase::Error as ClientError;
 
 /// For what the client program does itself.
 pub(super) fn store_error(error: ClientError) -> Error {
-    let (kind, hint) = match &error {
+    let mut cause = &error;
+    while let ClientError::Exhausted { last, .. } = cause {
+        cause = last;
+    }
+    let (kind, hint) = match cause {
         ClientError::InvalidOptions { .. } => {
             (ErrorKind::InvalidInput, "check the section [stores]")
         }
@@ -18,7 +22,8 @@ pub(super) fn store_error(error: ClientError) -> Error {
         ),
         ClientError::WrongProtocol { .. } => (
             ErrorKind::Unavailable,
-            "set stores.hbase_protocol and stores.hbase_transport to what the gateway speaks",
+            "correct stores.hbase_gateways, or set stores.hbase_protocol and \
+             stores.hbase_transport to what the gateway speaks",
         ),
         ClientError::NoSuchTable { .. } => (
             ErrorKind::NotFound,
@@ -47,8 +52,14 @@ pub(super) fn store_error(error: ClientError) -> Error {
 
 /// For what tasks do: Ballista runs a task again after an I/O error, and after no other.
 pub(super) fn transport_error(error: ClientError) -> DataFusionError {
-    if error.is_transient() {
-        return DataFusionError::IoError(io::Error::other(error));
+    let is_transient = error.is_transient();
+    match (
+        crate::error::to_datafusion(store_error(error)),
+        is_transient,
+    ) {
+        (DataFusionError::Execution(text), true) => {
+            DataFusionError::IoError(io::Error::other(text))
+        }
+        (error, _) => error,
     }
-    crate::error::to_datafusion(store_error(error))
 }

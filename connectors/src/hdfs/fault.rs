@@ -55,7 +55,7 @@ impl FaultKind {
 }
 
 /// One failed call to HDFS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fault {
     kind: FaultKind,
     detail: String,
@@ -180,6 +180,17 @@ impl Fault {
                 source,
             },
         }
+    }
+}
+
+impl fmt::Debug for Fault {
+    /// As the text for the user: Ballista sends the debug form of what fails in a task.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.hint() {
+            Some(hint) => format!("{self}; {hint}"),
+            None => self.to_string(),
+        };
+        f.debug_tuple("Fault").field(&text).finish()
     }
 }
 

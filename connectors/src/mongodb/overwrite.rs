@@ -59,38 +59,65 @@ pub async fn create(stores: &Stores, target: &CollectionTarget) -> Result<()> {
 /// last would silently have won.
 ///
 /// # Errors
-/// `InvalidInput` where rows shared a key or are not unique in an index, and as of any request. The
-/// target is as it was then, and the caller discards the staged collection.
+/// `Failed` where rows shared a key, `InvalidInput` where they are not unique in an index, and as of
+/// any request. The target is as it was then, and the staged collection is gone; where only the
+/// renaming failed, it is left, and the hint names it.
 pub async fn publish_overwrite(
     stores: &Stores,
     staged: &CollectionTarget,
     target: &CollectionTarget,
     n_rows: u64,
 ) -> Result<()> {
+    if let Err(error) = check(stores, staged, target, n_rows).await {
+        if let Err(left) = discard(stores, staged).await {
+            tracing::warn!(error = %left, "the failed run could not be removed");
+        }
+        return Err(error);
+    }
     let attempt = Attempt::to(format!("replace `{}`", target.namespace), stores.settings());
     let client = stores.mongodb().await?;
-    let patience = stores.settings().patience;
-    let collection: Collection<Document> = client
-        .database(staged.database())
-        .collection(staged.collection());
-    let counted = patiently(patience, || {
+    let renamed = patiently(stores.settings().patience, || {
+        rename(client, &staged.namespace, &target.namespace)
+    });
+    attempt.check(renamed.await).map_err(|e| {
+        let hint = format!("the new rows are complete in `{}`", staged.namespace);
+        match e.hint() {
+            Some(known) => {
+                let hint = format!("{known}; {hint}");
+                e.with_hint(hint)
+            }
+            None => e.with_hint(hint),
+        }
+    })
+}
+
+/// Checks that the staged collection holds all rows, and makes its indexes.
+async fn check(
+    stores: &Stores,
+    staged: &CollectionTarget,
+    target: &CollectionTarget,
+    n_rows: u64,
+) -> Result<()> {
+    let attempt = Attempt::to(format!("replace `{}`", target.namespace), stores.settings());
+    let database = stores.mongodb().await?.database(staged.database());
+    let collection: Collection<Document> = database.collection(staged.collection());
+    let counted = patiently(stores.settings().patience, || {
         let request = collection.count_documents(doc! {});
         async move { request.await }
     });
     let n_documents = attempt.check(counted.await)?;
     if n_documents != n_rows {
-        return Err(Error::invalid(format!(
-            "cannot replace `{}`: {n_rows} rows became {n_documents} documents, because rows have \
-             the same key",
-            target.namespace
-        ))
+        return Err(Error::new(
+            ErrorKind::Failed,
+            format!(
+                "cannot replace `{}`: {n_rows} rows became {n_documents} documents, because rows \
+                 have the same key",
+                target.namespace
+            ),
+        )
         .with_hint("make the rows unique, or name more columns in the option `key`"));
     }
-    create_indexes(stores, staged).await?;
-    let renamed = patiently(patience, || {
-        rename(client, &staged.namespace, &target.namespace)
-    });
-    attempt.check(renamed.await)
+    create_indexes(stores, staged).await
 }
 
 /// Drops the staged collection of a run that failed.

@@ -168,11 +168,15 @@ fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Res
 /// only ones after which Ballista runs a task again.
 fn write_error(error: impl Into<DataFusionError>) -> DataFusionError {
     let error = error.into();
-    match Fault::of(&error) {
-        Some(fault) if fault.is_transient() => {
-            DataFusionError::IoError(std::io::Error::other(fault.clone()))
-        }
-        Some(fault) => DataFusionError::External(Box::new(fault.clone())),
-        None => error,
+    let Some(fault) = Fault::of(&error) else {
+        return error;
+    };
+    let text = match fault.hint() {
+        Some(hint) => format!("cannot write to HDFS: {fault}; {hint}"),
+        None => format!("cannot write to HDFS: {fault}"),
+    };
+    match fault.is_transient() {
+        true => DataFusionError::IoError(std::io::Error::other(text)),
+        false => DataFusionError::Execution(text),
     }
 }

@@ -1,0 +1,224 @@
+//! Jobs that are stopped while a store answers, or is silent: they end soon, say why, and leave no
+//! query behind, no half result, and a cluster that works.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use emporia_e2e::cluster::{Cluster, signal};
+use emporia_e2e::programs::wait_until;
+
+use super::workplace::{Workplace, said};
+use crate::faults::cluster::{self, Patience};
+
+/// In HBase a row is asked for at a time, so that a scan lasts.
+const CATALOG: &str = r##"
+[tables.in_hbase]
+connector = "hbase"
+location = "hbase:cancel_{id}"
+columns = ["id string", "n int64"]
+options = { key = "id", family = "f", presence = "f:_", "scan.page_rows" = "1" }
+
+[tables.in_mongodb]
+connector = "mongodb"
+location = "mongodb:cancel_{id}.rows"
+columns = ["id string", "n int64"]
+options = { key = "id" }
+
+[tables.in_hdfs]
+connector = "csv"
+location = "HDFS/cancel_{id}/rows"
+columns = ["id string", "n int64"]
+"##;
+
+/// A store that falls silent when its servers are stopped.
+struct Store {
+    table: &'static str,
+    servers: &'static [&'static str],
+}
+
+const STORES: [Store; 3] = [
+    Store {
+        table: "in_hbase",
+        servers: &["thrift-1", "thrift-2"],
+    },
+    Store {
+        table: "in_mongodb",
+        servers: &["ferretdb"],
+    },
+    Store {
+        table: "in_hdfs",
+        servers: &["datanode-1", "datanode-2"],
+    },
+];
+
+/// When the store falls silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    /// Before the job begins.
+    Before,
+    /// When its query runs on the cluster.
+    During,
+    Never,
+}
+
+/// What stops the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    CtrlC,
+    Timeout,
+}
+
+/// Time that the job gets before it is stopped.
+const RUN: Duration = Duration::from_secs(3);
+/// Longest time that it may take to give up then.
+const SOON: Duration = Duration::from_secs(12);
+
+impl Workplace {
+    fn sends(&self, store: &Store, signal: &str) {
+        for server in store.servers {
+            self.control(&["kill", server, signal]);
+        }
+    }
+
+    /// Collections of the test's database.
+    fn staged(&self) -> Vec<String> {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let names = runtime.block_on(async {
+            let stores = self.services.stores();
+            let client = stores.mongodb().await.unwrap();
+            let database = client.database(&format!("cancel_{}", self.id));
+            database.list_collection_names().await.unwrap()
+        });
+        names.into_iter().filter(|name| name != "rows").collect()
+    }
+}
+
+/// Runs a job and stops it.
+fn stopped(
+    workplace: &Workplace,
+    cluster: &Cluster,
+    store: &Store,
+    sql: &str,
+    silence: Silence,
+    stop: Stop,
+) {
+    let what = format!("{sql} (silence: {silence:?}, stop: {stop:?})");
+    let limit = format!("{}s", RUN.as_secs());
+    let mut args = vec!["sql", "--no-progress", "--cluster", &cluster.url, "-e", sql];
+    if stop == Stop::Timeout {
+        args.extend(["--timeout", &limit]);
+    }
+    if silence == Silence::Before {
+        workplace.sends(store, "-STOP");
+    }
+    let start = Instant::now();
+    let child = workplace
+        .command(&args, &[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id().into();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        if silence != Silence::Before {
+            let is_running = wait_until(RUN, || cluster.n_active_queries().unwrap() > 0);
+            assert!(is_running, "{what} does not start");
+        }
+        if silence == Silence::During {
+            workplace.sends(store, "-STOP");
+        }
+        if stop == Stop::CtrlC {
+            std::thread::sleep(RUN.saturating_sub(start.elapsed()));
+            signal("INT", pid).unwrap();
+        }
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let output = receiver.recv_timeout(RUN + SOON);
+        let output = output
+            .unwrap_or_else(|_| panic!("{what} does not end"))
+            .unwrap();
+        let (code, words) = match stop {
+            Stop::Timeout => (5, "the timeout of 3 s passed"),
+            Stop::CtrlC => (130, "interrupted"),
+        };
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{what}: {said}");
+        assert!(said.contains(words), "{what}: {said}");
+        assert!(!said.contains("came to its end"), "{what}: {said}");
+        assert!(
+            start.elapsed() < RUN + SOON,
+            "{what} took {:?}",
+            start.elapsed()
+        );
+        let is_over = wait_until(SOON, || cluster.n_active_queries().unwrap() == 0);
+        assert!(is_over, "{what} left a query behind");
+    }));
+    if silence != Silence::Never {
+        workplace.sends(store, "-CONT");
+    }
+    eprintln!("{what}: {:.1?}", start.elapsed());
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_job_that_reads_or_writes_a_store_can_be_stopped() {
+    let Some(workplace) = Workplace::alone() else {
+        return;
+    };
+    workplace.ok(&[
+        "generate", "--quiet", "--scale", "0.01", "--tables", "users", "--out", ".",
+    ]);
+    workplace.catalog(&CATALOG.replace("HDFS", &workplace.services.hdfs));
+    let environment = workplace.services.environment();
+    let cluster =
+        cluster::start(&workplace.path("cluster"), 2, Patience::Short, &environment).unwrap();
+    // Ten thousand rows, and a million.
+    let pairs = "SELECT a.user_id || b.user_id AS id, 1 AS n FROM users a CROSS JOIN users b";
+    let triples = "SELECT a.user_id || b.user_id || c.user_id AS id, 2 AS n FROM users a \
+                   CROSS JOIN users b CROSS JOIN users c";
+    for store in &STORES {
+        let table = store.table;
+        workplace.writes(&format!("INSERT OVERWRITE {table} {pairs}"));
+        let read = format!("SELECT sum(n), count(DISTINCT id) FROM {table}");
+        let write = format!("INSERT OVERWRITE {table} {triples}");
+        // A read of HDFS is over too soon to be met.
+        let silences = match table {
+            "in_hdfs" => vec![Silence::Before],
+            "in_mongodb" => vec![Silence::Before, Silence::During],
+            _ => vec![Silence::Before, Silence::During, Silence::Never],
+        };
+        let reads = silences.iter().map(|silence| (&read, *silence));
+        let writes = [(&write, Silence::During), (&write, Silence::Never)];
+        for (sql, silence) in reads.chain(writes) {
+            let stops: &[Stop] = match silence {
+                Silence::Before => &[Stop::CtrlC, Stop::Timeout],
+                _ => &[Stop::CtrlC],
+            };
+            for &stop in stops {
+                stopped(&workplace, &cluster, store, sql, silence, stop);
+                if silence == Silence::Never {
+                    assert_eq!(workplace.staged(), Vec::<String>::new(), "{sql}");
+                }
+                // The old result is there, and the cluster has slots to read it with.
+                let text = workplace.ok(&[
+                    "sql",
+                    "--quiet",
+                    "--no-progress",
+                    "--format",
+                    "csv",
+                    "--timeout",
+                    "60s",
+                    "--cluster",
+                    &cluster.url,
+                    "-e",
+                    &read,
+                ]);
+                assert_eq!(text.lines().nth(1), Some("10000,10000"), "{sql}: {text}");
+            }
+        }
+    }
+}
