@@ -18,7 +18,30 @@ import happybase
 import pymongo
 
 COLUMNS = ["s:dur", "s:conv", "d:type"]
+# Of scale 1.
+SESSIONS, USERS = 2_000_000, 10_000
 SCAN = "SELECT count(duration_seconds), count(conversion_status), max(device_type) FROM stored"
+# The rows that are written, and the table that they go to: what happybase writes too.
+NUMBERS = """
+[tables.numbers]
+connector = "csv"
+location = "{folder}"
+columns = ["k string", "n int64", "label string"]
+
+[tables.target]
+connector = "hbase"
+location = "hbase:{target}"
+columns = ["k string", "n int64", "label string"]
+options = {{ key = "k", family = "r", presence = "r:_" }}
+"""
+JOB = """-- name: results
+-- description: Rows to write
+-- input: numbers
+-- output: rows
+-- key: k
+
+SELECT k, n, label FROM numbers
+"""
 
 
 def arguments():
@@ -27,6 +50,7 @@ def arguments():
     parser.add_argument("--sessions", type=int, default=2_000_000)
     parser.add_argument("--results", type=int, default=1_000_000)
     parser.add_argument("--documents", type=int, default=500_000)
+    parser.add_argument("--only", default="write,scan,documents,parquet")
     return parser.parse_args()
 
 
@@ -49,7 +73,14 @@ class Emporia:
             EMPORIA_STORES__HBASE_ADMIN_GATEWAY=service("EMPORIA_TEST_HBASE_ADMIN_GATEWAY"),
             EMPORIA_STORES__MONGODB_URI=service("EMPORIA_TEST_MONGODB_URI"),
         )
-        self.url = self.run("cluster", "up", "--executors", "2", "--slots", "1", "--port", "0").strip()
+        self.url = None
+
+    def up(self):
+        """Starts the executors anew, so that their memory is that of what runs next."""
+        if self.url:
+            self.down()
+        flags = ["--executors", "2", "--slots", "1", "--port", "0"]
+        self.url = self.run("cluster", "up", *flags).strip()
 
     def run(self, *args):
         done = subprocess.run(
@@ -64,12 +95,22 @@ class Emporia:
         out = self.run(*args, "--cluster", self.url)
         return time.monotonic() - start, out
 
+    def sql(self, catalog, query):
+        """Seconds of a query, with the start of the program that asks it."""
+        return self.timed("sql", "--quiet", "--no-progress", "--catalog", catalog, "-e", query)[0]
+
     def down(self):
         self.run("cluster", "down", "--deadline", "5s")
+        self.url = None
 
 
 class PeakMemory:
-    """The largest resident memory of the executors while it runs."""
+    """The largest resident memory of an executor while it runs."""
+
+    def __init__(self, emporia):
+        state = json.loads((emporia.folder / ".emporia/cluster/state.json").read_text())
+        executors = [p for p in state["processes"] if p["name"].startswith("executor")]
+        self.statms = [pathlib.Path(f"/proc/{p['pid']}/statm") for p in executors]
 
     def __enter__(self):
         self.peak, self.ends = 0, threading.Event()
@@ -78,14 +119,10 @@ class PeakMemory:
         return self
 
     def watch(self):
-        while not self.ends.wait(0.1):
-            for process in pathlib.Path("/proc").glob("[0-9]*"):
-                try:
-                    if (process / "comm").read_text().strip() == "emporia-executo":
-                        pages = int((process / "statm").read_text().split()[1])
-                        self.peak = max(self.peak, pages * 4096)
-                except OSError:
-                    pass
+        while not self.ends.wait(0.05):
+            for statm in self.statms:
+                pages = int(statm.read_text().split()[1])
+                self.peak = max(self.peak, pages * os.sysconf("SC_PAGE_SIZE"))
 
     def __exit__(self, *_):
         self.ends.set()
@@ -131,117 +168,156 @@ def line(task, ours, name, theirs, wanted):
 def main():
     args = arguments()
     gateways = service("EMPORIA_TEST_HBASE_GATEWAYS").split(",")
-    tag = f"{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="emporia-bench-") as folder:
-        folder = pathlib.Path(folder)
-        emporia = Emporia(folder, args.bin)
+        bench = Bench(args, Emporia(pathlib.Path(folder), args.bin), gateways)
         try:
-            measure(args, emporia, folder, gateways, tag)
+            bench.measure()
         finally:
-            emporia.down()
+            bench.emporia.down()
 
 
-def measure(args, emporia, folder, gateways, tag):
-    scale = args.sessions / 2_000_000
-    tables = "sessions,transactions,transaction_items,users,products"
-    emporia.run("generate", "--quiet", "--scale", f"{scale}", "--tables", tables, "--out", "data")
-    catalog = folder / "data" / "emporia.toml"
-    hdfs = f"{service('EMPORIA_TEST_HDFS')}/bench-{tag}"
-    emporia.run("generate", "--quiet", "--scale", f"{scale}", "--tables", tables, "--out", hdfs)
+class Bench:
+    """The tasks. Sizes are rows; each executor begins anew before its memory is looked at."""
 
-    print("| task | Emporia rows/s | peer | peer rows/s | ratio | wanted |")
-    print("|---|--:|---|--:|--:|--:|")
+    def __init__(self, args, emporia, gateways):
+        self.args, self.emporia, self.gateways = args, emporia, gateways
+        self.folder, self.tag = emporia.folder, os.getpid()
+        self.memory = []
 
-    seconds, entry = emporia.timed(
-        "load", "sessions", "--quiet", "--catalog", catalog, "--to", f"hbase:bench_{tag}"
-    )
-    print(f"loaded {args.sessions:,} sessions into HBase in {seconds:.1f} s", file=sys.stderr)
-    stored = folder / "stored.toml"
-    stored.write_text(entry.replace("[tables.sessions", "[tables.stored"))
+    def measure(self):
+        print("| task | Emporia rows/s | peer | peer rows/s | ratio | wanted |")
+        print("|---|--:|---|--:|--:|--:|")
+        wanted = self.args.only.split(",")
+        for name in ["write", "scan", "documents", "parquet"]:
+            if name in wanted:
+                self.emporia.up()
+                getattr(self, name)()
+        print()
+        print("| largest resident memory of an executor | rows | MiB |")
+        print("|---|--:|--:|")
+        for task, rows, peak in self.memory:
+            print(f"| {task} | {rows:,} | {peak / 2**20:.0f} |")
 
-    def scan():
-        taken, _ = emporia.timed("sql", "--quiet", "--catalog", stored, "-e", SCAN)
-        return taken
+    def watched(self, task, rows, work):
+        """Runs `work` on new executors and notes their memory."""
+        self.emporia.up()
+        with PeakMemory(self.emporia) as memory:
+            result = work()
+        self.memory.append((task, rows, memory.peak))
+        return result
 
-    with PeakMemory() as memory:
-        ours = args.sessions / best(3, scan)
-    print(f"peak memory of an executor while it scans: {memory.peak / 2**20:.0f} MiB", file=sys.stderr)
-    n, taken = happybase_scan(gateways[0], f"bench_{tag}")
-    assert n == args.sessions, f"happybase read {n} rows"
-    line("scan of HBase, 3 of 16 columns", ours, "happybase", n / taken, 5)
-    bare = subprocess.run(
-        [args.bin / "examples" / "bare_scan", "--gateways", ",".join(gateways), "--table",
-         f"bench_{tag}", "--columns", ",".join(COLUMNS), "--threads", "2"],
-        text=True, capture_output=True, check=True,
-    )
-    line("the same", ours, "bare Thrift loop", float(bare.stdout.split()[-1]), 0.7)
+    def generate(self, out, sessions, tables):
+        scale = sessions / SESSIONS
+        flags = ["--quiet", "--scale", f"{scale}", "--tables", tables, "--out", out]
+        self.emporia.run("generate", *flags)
 
-    rows = args.results
-    job = folder / "results.sql"
-    job.write_text(
-        "-- name: results\n-- description: Rows to write\n-- input: numbers\n-- output: rows\n-- key: k\n\n"
-        "SELECT k, n, label FROM numbers\n"
-    )
-    write_numbers(folder, rows)
-    numbers = folder / "numbers.toml"
-    numbers.write_text(
-        '[tables.numbers]\nconnector = "csv"\nlocation = "numbers/"\n'
-        'columns = ["k string", "n int64", "label string"]\n'
-    )
-    with PeakMemory() as memory:
-        taken, _ = emporia.timed(
-            "submit", job, "--quiet", "--catalog", numbers, "--output", f"hbase:results_{tag}"
+    def scan(self):
+        for n_sessions in [self.args.sessions // 10, self.args.sessions]:
+            self.generate(f"data-{n_sessions}/", n_sessions, "sessions")
+            catalog = self.folder / f"data-{n_sessions}" / "emporia.toml"
+            table = f"bench_{self.tag}_{n_sessions}"
+
+            def load():
+                flags = ["--quiet", "--catalog", catalog, "--to", f"hbase:{table}"]
+                return self.emporia.timed("load", "sessions", *flags)
+
+            seconds, entry = self.watched("load of sessions into HBase", n_sessions, load)
+            print(f"loaded {n_sessions:,} sessions in {seconds:.1f} s", file=sys.stderr)
+            stored = self.folder / f"{table}.toml"
+            stored.write_text(entry.replace("[tables.sessions", "[tables.stored"))
+            ours = self.watched(
+                "scan of HBase, 3 of 16 columns",
+                n_sessions,
+                lambda: n_sessions / best(3, lambda: self.emporia.sql(stored, SCAN)),
+            )
+        n, taken = happybase_scan(self.gateways[0], table)
+        assert n == n_sessions, f"happybase read {n} rows"
+        line("scan of HBase, 3 of 16 columns", ours, "happybase", n / taken, 5)
+        # Two threads of the same work each, with the pages that Emporia asks for.
+        middle = f"user_{users(n_sessions) // 2 + 1:06d}"
+        bare = subprocess.run(
+            [self.args.bin / "examples" / "bare_scan", "--mode", "bare", "--gateway", ",".join(self.gateways),
+             "--table", table, "--columns", ",".join(COLUMNS), "--cuts", middle, "--rows", "10000"],
+            text=True, capture_output=True, check=True,
         )
-    print(f"peak memory of an executor while it writes: {memory.peak / 2**20:.0f} MiB", file=sys.stderr)
-    theirs = happybase_write(gateways[0], f"peer_{tag}", rows)
-    line("write of HBase", rows / taken, "happybase batch(1000)", rows / theirs, 3)
+        speeds = [float(said.split()[-2]) for said in bare.stdout.splitlines()]
+        line("the same", ours, "bare Thrift loop, 2 threads", max(speeds), 0.7)
 
-    documents(args, emporia, folder, catalog, tag)
-    parquet(emporia, catalog, folder, hdfs)
+    def write(self):
+        rows = self.args.results
+        for n_rows in [rows // 10, rows]:
+            folder = self.folder / f"numbers-{n_rows}"
+            folder.mkdir()
+            write_numbers(folder, n_rows)
+            catalog = self.folder / f"numbers-{n_rows}.toml"
+            target = f"results_{self.tag}_{n_rows}"
+            catalog.write_text(NUMBERS.format(folder=folder, target=target))
+            insert = "INSERT INTO target SELECT k, n, label FROM numbers"
+            ours = self.watched(
+                "write to HBase", n_rows, lambda: n_rows / self.emporia.sql(catalog, insert)
+            )
+        theirs = rows / happybase_write(self.gateways[0], f"peer_{self.tag}", rows)
+        line("write to HBase, INSERT INTO", ours, "happybase batch(1000)", theirs, 3)
+        job = self.folder / "results.sql"
+        job.write_text(JOB)
+        flags = ["--quiet", "--catalog", catalog, "--output", f"hbase:published_{self.tag}"]
+        taken, _ = self.emporia.timed("submit", job, *flags)
+        line("the same as a published result", rows / taken, "happybase batch(1000)", theirs, 3)
+
+    def documents(self):
+        self.generate("orders/", self.args.documents * 4, "transactions")
+        catalog = self.folder / "orders" / "emporia.toml"
+        database = f"bench_{self.tag}"
+        flags = ["--quiet", "--catalog", catalog, "--to", f"mongodb:{database}.transactions"]
+        # FerretDB, which stands in for MongoDB, has no decimals.
+        for column in ["subtotal", "discount", "total"]:
+            flags += ["--option", f"stored.{column}=text"]
+        seconds, entry = self.emporia.timed("load", "transactions", *flags)
+        stored = self.folder / "documents.toml"
+        stored.write_text(entry)
+        client = pymongo.MongoClient(service("EMPORIA_TEST_MONGODB_URI"))
+        collection = client[database]["transactions"]
+        query = "SELECT count(ts), max(status), max(session_id) FROM transactions"
+        taken = best(3, lambda: self.emporia.sql(stored, query))
+        start, n = time.monotonic(), 0
+        for _ in collection.find({}, {"ts": 1, "status": 1, "session_id": 1, "_id": 0}):
+            n += 1
+        peer = n / (time.monotonic() - start)
+        print(f"loaded {n:,} documents in {seconds:.1f} s", file=sys.stderr)
+        line("scan of MongoDB, 3 of 10 fields", n / taken, "pymongo", peer, 2)
+
+    def parquet(self):
+        hdfs = f"{service('EMPORIA_TEST_HDFS')}/bench-{self.tag}"
+        self.generate("items/", SESSIONS, "transaction_items")
+        self.generate(hdfs, SESSIONS, "transaction_items")
+        local = self.folder / "items" / "emporia.toml"
+        remote = self.folder / "hdfs.toml"
+        remote.write_text(
+            f'[tables.transaction_items]\nconnector = "parquet"\nlocation = "{hdfs}/transaction_items/"\n'
+        )
+        count = "SELECT count(*) AS n FROM transaction_items"
+        _, text = self.emporia.timed("sql", "--quiet", "--format", "json", "--catalog", local, "-e", count)
+        n = json.loads(text)[0]["n"]
+        # Much work for the scan, little for what follows it.
+        query = (
+            "SELECT count(*), sum(unit_price), max(product_id), min(transaction_id), max(category_id),"
+            " sum(subtotal), sum(quantity), max(line_no) FROM transaction_items"
+        )
+        speeds = [n / best(7, lambda: self.emporia.sql(of, query)) for of in (local, remote)]
+        line("scan of Parquet on HDFS", speeds[1], "the same from local disk", speeds[0], 0.8)
 
 
 def write_numbers(folder, rows):
-    (folder / "numbers").mkdir()
     for part in range(4):
-        with open(folder / "numbers" / f"part-{part}.csv", "w") as file:
+        with open(folder / f"part-{part}.csv", "w") as file:
             file.write("k,n,label\n")
             for n in range(rows * part // 4, rows * (part + 1) // 4):
                 file.write(f"k{n:09d},{n * 7},label {n % 1000}\n")
 
 
-def documents(args, emporia, folder, catalog, tag):
-    target = f"mongodb:bench_{tag}.transactions"
-    _, entry = emporia.timed(
-        "load", "transactions", "--quiet", "--catalog", catalog, "--to", target
-    )
-    stored = folder / "documents.toml"
-    stored.write_text(entry)
-    query = "SELECT count(ts), sum(total), max(status) FROM transactions"
-
-    def scan():
-        taken, _ = emporia.timed("sql", "--quiet", "--catalog", stored, "-e", query)
-        return taken
-
-    taken = best(3, scan)
-    collection = pymongo.MongoClient(service("EMPORIA_TEST_MONGODB_URI"))[f"bench_{tag}"]["transactions"]
-    start, n = time.monotonic(), 0
-    for _ in collection.find({}, {"ts": 1, "total": 1, "status": 1, "_id": 0}):
-        n += 1
-    line("scan of MongoDB", n / taken, "pymongo", n / (time.monotonic() - start), 2)
-
-
-def parquet(emporia, catalog, folder, hdfs):
-    remote = folder / "hdfs.toml"
-    remote.write_text(catalog.read_text().replace(f"file://{folder}/data", hdfs))
-    query = "SELECT count(*), sum(unit_price), max(product_id), min(transaction_id) FROM transaction_items"
-    count = "SELECT count(*) AS n FROM transaction_items"
-    n = json.loads(emporia.timed("sql", "--quiet", "--format", "json", "--catalog", catalog, "-e", count)[1])[0]["n"]
-
-    def scan(of):
-        return best(5, lambda: emporia.timed("sql", "--quiet", "--catalog", of, "-e", query)[0])
-
-    scan(catalog), scan(remote)
-    line("scan of Parquet on HDFS", n / scan(remote), "the same from local disk", n / scan(catalog), 0.8)
+def users(sessions):
+    """How many users the generator makes for so many sessions."""
+    return max(1, round(USERS * sessions / SESSIONS))
 
 
 main()

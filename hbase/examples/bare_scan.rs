@@ -2,21 +2,23 @@
 //!
 //! The bare loop is the peer of the comparison. It makes the calls with the generated client of
 //! the `hbase-thrift` crate over large buffers, drops every page, and stops at the first fault.
+//! Where the table is cut, each piece is read by a thread of its own.
 //!
 //! ```sh
 //! cargo run --release -p emporia-hbase --example bare_scan -- \
 //!     --gateway localhost:9090 --table sessions --columns s:id,s:start --mode bare
 //! ```
 //!
-//! Options: `--mode bare|scanner` (scanner), `--gateway HOST:PORT` (localhost:9090), `--table NAME`,
-//! `--columns A,B` (all), `--rows N` of a page (bare: 1000, scanner: by size), `--repeat N` (3),
-//! `--protocol binary|compact`, `--transport buffered|framed`.
+//! Options: `--mode bare|scanner` (scanner), `--gateway HOST:PORT,…` (localhost:9090), `--table NAME`,
+//! `--columns A,B` (all), `--cuts KEY,…` (none), `--rows N` of a page (bare: 1000, scanner: by size),
+//! `--repeat N` (3), `--protocol binary|compact`, `--transport buffered|framed`.
 
 #![expect(clippy::print_stdout, reason = "the result of the measurement")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::TcpStream;
+use std::thread;
 use std::time::Instant;
 
 use emporia_hbase::{Client, ClientOptions, KeyRange, Protocol, RowSink, ScanRequest, Transport};
@@ -36,22 +38,62 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
     for _ in 0..options.repeat {
         let start = Instant::now();
-        let counts = match options.is_bare {
-            true => bare(&options)?,
-            false => scanner(&options)?,
-        };
+        let counts = all_pieces(&options)?;
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{}: {} rows, {} cells, {:.1} MB in {seconds:.3} s: {:.0} rows/s, {:.1} MB/s",
+            "{}: {} rows, {} cells, {:.1} MB in {seconds:.3} s: {:.1} MB/s, {:.0} rows/s",
             if options.is_bare { "bare" } else { "scanner" },
             counts.n_rows,
             counts.n_cells,
             counts.n_bytes as f64 / 1e6,
-            counts.n_rows as f64 / seconds,
             counts.n_bytes as f64 / 1e6 / seconds,
+            counts.n_rows as f64 / seconds,
         );
     }
     Ok(())
+}
+
+/// Reads all pieces at the same time; their threads take turns with the gateways.
+fn all_pieces(options: &Options) -> Result<Counts, Box<dyn Error>> {
+    let starts = [String::new()].into_iter().chain(options.cuts.clone());
+    let ends = options.cuts.iter().cloned().chain([String::new()]);
+    let pieces: Vec<_> = starts.zip(ends).collect();
+    thread::scope(|scope| {
+        let threads: Vec<_> = pieces
+            .iter()
+            .zip(options.gateways.iter().cycle())
+            .map(|((start, end), gateway)| {
+                let piece = Piece {
+                    gateway,
+                    start: start.as_bytes(),
+                    end: end.as_bytes(),
+                };
+                scope.spawn(move || {
+                    let counts = match options.is_bare {
+                        true => bare(options, piece),
+                        false => scanner(options, piece),
+                    };
+                    counts.map_err(|error| error.to_string())
+                })
+            })
+            .collect();
+        let mut all = Counts::default();
+        for thread in threads {
+            let counts = thread.join().map_err(|_| "a thread died")??;
+            all.n_rows += counts.n_rows;
+            all.n_cells += counts.n_cells;
+            all.n_bytes += counts.n_bytes;
+        }
+        Ok(all)
+    })
+}
+
+/// What a thread reads, and where.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    gateway: &'a str,
+    start: &'a [u8],
+    end: &'a [u8],
 }
 
 /// What was read, so that nothing of it is optimised away.
@@ -74,24 +116,25 @@ impl RowSink for Counts {
     }
 }
 
-fn scanner(options: &Options) -> Result<Counts, Box<dyn Error>> {
+fn scanner(options: &Options, piece: Piece<'_>) -> Result<Counts, Box<dyn Error>> {
     let client = Client::new(ClientOptions {
         protocol: options.protocol,
         transport: options.transport,
-        ..ClientOptions::new([options.gateway.clone()])
+        ..ClientOptions::new([piece.gateway])
     })?;
     let mut counts = Counts::default();
+    let range = KeyRange::new(piece.start, piece.end);
     let mut scanner = client.scan(ScanRequest {
         columns: options.columns.clone(),
         page_rows: options.page_rows,
-        ..ScanRequest::new(options.table.clone(), KeyRange::all())
+        ..ScanRequest::new(options.table.clone(), range)
     });
     while scanner.next_page(&mut counts)? > 0 {}
     Ok(counts)
 }
 
-fn bare(options: &Options) -> Result<Counts, Box<dyn Error>> {
-    let socket = TcpStream::connect(&options.gateway)?;
+fn bare(options: &Options, piece: Piece<'_>) -> Result<Counts, Box<dyn Error>> {
+    let socket = TcpStream::connect(piece.gateway)?;
     socket.set_nodelay(true)?;
     let (reader, writer) = (socket.try_clone()?, socket);
     let (reader, writer): (Box<dyn TReadTransport>, Box<dyn TWriteTransport>) =
@@ -108,11 +151,13 @@ fn bare(options: &Options) -> Result<Counts, Box<dyn Error>> {
     match options.protocol {
         Protocol::Binary => bare_loop(
             options,
+            piece,
             TBinaryInputProtocol::new(reader, true),
             TBinaryOutputProtocol::new(writer, true),
         ),
         Protocol::Compact => bare_loop(
             options,
+            piece,
             TCompactInputProtocol::new(reader),
             TCompactOutputProtocol::new(writer),
         ),
@@ -121,6 +166,7 @@ fn bare(options: &Options) -> Result<Counts, Box<dyn Error>> {
 
 fn bare_loop(
     options: &Options,
+    piece: Piece<'_>,
     input: impl TInputProtocol,
     output: impl TOutputProtocol,
 ) -> Result<Counts, Box<dyn Error>> {
@@ -131,8 +177,8 @@ fn bare_loop(
         .iter()
         .map(|column| column.clone().into_bytes());
     let scan = TScan {
-        start_row: None,
-        stop_row: None,
+        start_row: (!piece.start.is_empty()).then(|| piece.start.to_vec()),
+        stop_row: (!piece.end.is_empty()).then(|| piece.end.to_vec()),
         timestamp: None,
         columns: (!options.columns.is_empty()).then(|| columns.collect()),
         caching: Some(page_rows),
@@ -165,7 +211,8 @@ fn bare_loop(
 
 struct Options {
     is_bare: bool,
-    gateway: String,
+    gateways: Vec<String>,
+    cuts: Vec<String>,
     table: String,
     columns: Vec<String>,
     page_rows: Option<usize>,
@@ -178,7 +225,8 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let mut options = Self {
             is_bare: false,
-            gateway: "localhost:9090".to_owned(),
+            gateways: vec!["localhost:9090".to_owned()],
+            cuts: Vec::new(),
             table: String::new(),
             columns: Vec::new(),
             page_rows: None,
@@ -193,9 +241,10 @@ impl Options {
             match (name.as_str(), value.as_str()) {
                 ("--mode", "bare") => options.is_bare = true,
                 ("--mode", "scanner") => options.is_bare = false,
-                ("--gateway", _) => options.gateway = value,
+                ("--gateway", _) => options.gateways = list(&value),
+                ("--cuts", _) => options.cuts = list(&value),
                 ("--table", _) => options.table = value,
-                ("--columns", _) => options.columns = value.split(',').map(str::to_owned).collect(),
+                ("--columns", _) => options.columns = list(&value),
                 ("--rows", _) => options.page_rows = Some(value.parse()?),
                 ("--repeat", _) => options.repeat = value.parse()?,
                 ("--protocol", "binary") => options.protocol = Protocol::Binary,
@@ -210,4 +259,8 @@ impl Options {
             false => Ok(options),
         }
     }
+}
+
+fn list(value: &str) -> Vec<String> {
+    value.split(',').map(str::to_owned).collect()
 }
