@@ -216,7 +216,7 @@ fn check_result_in_hbase(scene: &Scene, job: &str) {
 fn values_of(row: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let cells = row.iter().filter_map(|(column, value)| {
         let (_, qualifier) = column.split_once(':')?;
-        let value = value.as_str()?.to_owned();
+        let value = plain_number(value.as_str()?);
         (qualifier != "_").then(|| (qualifier.to_owned(), value))
     });
     cells.collect()
@@ -229,7 +229,25 @@ fn values_of_json(row: &Value, cells: &BTreeSet<String>) -> BTreeMap<String, Str
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        cells.contains(name).then(|| (name.clone(), text))
+        cells
+            .contains(name)
+            .then(|| (name.clone(), plain_number(&text)))
     });
     values.collect()
+}
+
+/// A decimal without the zeros at its end, which a number of JSON does not have. Shares, which are
+/// floats, are compared by their first twelve decimals, because reading JSON loses the last bit.
+fn plain_number(text: &str) -> String {
+    const EXACT: usize = 12;
+    match text.split_once('.') {
+        Some((_, decimals)) if decimals.len() > EXACT => match text.parse::<f64>() {
+            Ok(value) => format!("{value:.EXACT$}"),
+            Err(_) => text.to_owned(),
+        },
+        Some((_, decimals)) if text.parse::<f64>().is_ok() && !decimals.contains('e') => {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => text.to_owned(),
+    }
 }

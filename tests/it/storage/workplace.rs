@@ -148,14 +148,18 @@ impl Workplace {
         self.refused(&["sql", "--no-progress", "-e", sql], &[], code, words);
     }
 
-    /// Runs the control script of the servers.
-    #[track_caller]
-    pub(super) fn control(&self, args: &[&str]) -> String {
-        let output = Command::new(emporia_e2e::workspace().join("tests/services/services"))
+    /// As [`Self::control`], where it may fail.
+    pub(super) fn try_control(&self, args: &[&str]) -> std::io::Result<Output> {
+        Command::new(emporia_e2e::workspace().join("tests/services/services"))
             .args(args)
             .env("EMPORIA_SERVICES_DIR", &self.services.folder)
             .output()
-            .unwrap();
+    }
+
+    /// Runs the control script of the servers.
+    #[track_caller]
+    pub(super) fn control(&self, args: &[&str]) -> String {
+        let output = self.try_control(args).unwrap();
         assert!(
             output.status.success(),
             "services {args:?}: {}",
