@@ -36,7 +36,8 @@ containers() { # SERVICE|'' [ARG-OF-DOCKER-PS...]
         ${service:+--filter "label=com.docker.compose.service=$service"} "$@"
 }
 
-# Waits until no container is on its way; fails where one never will be healthy.
+# Waits until servers are healthy and the containers that make data, which have no health, have ended
+# well; fails where one never will.
 wait_healthy() { # SECONDS CONTAINER...
     local end=$((SECONDS + $1)) id name status code health
     shift
@@ -45,7 +46,7 @@ wait_healthy() { # SECONDS CONTAINER...
             read -r name status code health < <(docker inspect --format \
                 '{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id")
             case $status/$code/$health in
-                running/0/healthy | running/0/ | exited/0/*) break ;;
+                running/0/healthy | exited/0/*) break ;;
                 exited/*) fail "${name#/} ended with code $code; see: docker logs ${name#/}" ;;
             esac
             [ $SECONDS -lt $end ] || fail "${name#/} is not healthy in time; see: docker logs ${name#/}"

@@ -17,7 +17,10 @@ start_core() {
     wait_executors "$(containers executor | wc -l)"
 }
 
-client_container() { docker ps --quiet --filter "label=emporia.test.client=1"; }
+# Not one of an older image, which KEEP=1 may have left.
+client_container() {
+    docker ps --quiet --filter "label=emporia.test.client=1" --filter "ancestor=emporia-client:$EMPORIA_TAG"
+}
 
 client() { # ARG...
     docker exec "$client" emporia --quiet "$@"

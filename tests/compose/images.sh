@@ -81,18 +81,19 @@ rust_stand_in() {
     printf '%s' $image
 }
 
-# FerretDB; a program that tests/services has built is taken.
+# FerretDB; a program that tests/services has built of the same patch is taken.
 mongodb_stand_in() {
-    local program binary=build
+    local program binary=build patch=$root/tests/services/ferretdb.patch
     say "mongo:8 cannot be pulled: FerretDB stands in for it"
-    for program in "$cache"/services/ferretdb-v1.24.2; do
-        [ -x "$program" ] || continue
+    program=$cache/services/ferretdb-v1.24.2-$(sha256sum "$patch" | cut -c1-16)
+    if [ -x "$program" ]; then
         tar -C "$cache/services" --transform 's/.*/ferretdb/' -c "$(basename "$program")" \
             | docker import - emporia-test-ferretdb-program >/dev/null
         binary=emporia-test-ferretdb-program
-    done
-    docker build --build-arg "DEBIAN=$DEBIAN_IMAGE" --build-arg "BINARY=$binary" --tag emporia-ferretdb \
-        "$root/docker/ferretdb" >"$work/ferretdb.log" 2>&1 || fail "see $work/ferretdb.log"
+    fi
+    docker build --file "$root/docker/ferretdb/Dockerfile" --build-arg "DEBIAN=$DEBIAN_IMAGE" \
+        --build-arg "BINARY=$binary" --tag emporia-ferretdb "$root" >"$work/ferretdb.log" 2>&1 \
+        || fail "see $work/ferretdb.log"
     printf emporia-ferretdb
 }
 
