@@ -12,14 +12,16 @@ use emporia_engine::rest::Rest;
 use emporia_executor::Executor;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::port::{LOOPBACK, free_ports};
 
 /// Fewer executors would hide faults that only show when a stage is spread.
 const MIN_EXECUTORS: usize = 2;
 /// How long the executors may take to register.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Starts before giving up: a port that was free can be taken before an executor listens on it.
+const MAX_STARTS: usize = 3;
 /// Pause between two looks at the scheduler's readiness.
 const READY_POLL: Duration = Duration::from_millis(5);
 
@@ -45,6 +47,19 @@ impl LocalCluster {
     /// # Errors
     /// As of [`LocalCluster::start`].
     pub async fn start_with(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {
+        let mut n_starts = 1;
+        loop {
+            match Self::start_once(slots, stores).await {
+                Err(e) if e.kind() == ErrorKind::Unavailable && n_starts < MAX_STARTS => {
+                    tracing::warn!(error = %e, "an executor ended at its start; starting again");
+                    n_starts += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn start_once(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {
         let failed = |e: std::io::Error| {
             Error::new(ErrorKind::Failed, "cannot start the local cluster").with_source(e)
         };
@@ -81,7 +96,7 @@ impl LocalCluster {
             };
             executors.push(Executor::spawn(&settings, stores)?);
         }
-        let cluster = Self {
+        let mut cluster = Self {
             url,
             scheduler,
             executors,
@@ -96,12 +111,12 @@ impl LocalCluster {
         &self.url
     }
 
-    async fn wait_until_ready(&self, n: usize) -> Result<()> {
+    async fn wait_until_ready(&mut self, n: usize) -> Result<()> {
         let start = Instant::now();
         let scheduler = Rest::new(&self.url)?;
         while start.elapsed() < START_TIMEOUT {
-            if self.scheduler.is_finished() || self.executors.iter().any(Executor::is_finished) {
-                break;
+            if let Some(failure) = self.failure().await {
+                return Err(failure);
             }
             if scheduler
                 .executors()
@@ -116,6 +131,24 @@ impl LocalCluster {
             Error::new(ErrorKind::Failed, "the local cluster did not become ready")
                 .with_hint("run again with --log-level info to see why"),
         )
+    }
+
+    /// Why a part of the cluster has ended, which none does on its own while all is well.
+    async fn failure(&mut self) -> Option<Error> {
+        if self.scheduler.is_finished() {
+            return Some(ended("scheduler", (&mut self.scheduler).await));
+        }
+        let executor = self.executors.iter_mut().find(|e| e.is_finished())?;
+        Some(ended("executor", executor.join().await))
+    }
+}
+
+fn ended(part: &str, result: std::result::Result<Result<()>, JoinError>) -> Error {
+    let text = format!("a {part} of the local cluster ended at its start");
+    match result {
+        Ok(Ok(())) => Error::new(ErrorKind::Failed, text),
+        Ok(Err(e)) => Error::new(e.kind(), text).with_source(e),
+        Err(e) => Error::new(ErrorKind::Failed, text).with_source(e),
     }
 }
 

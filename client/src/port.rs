@@ -1,26 +1,42 @@
 //! Ports of this machine for processes that take numbers, not listeners.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
 
 use emporia_core::error::{Error, ErrorKind, Result};
 
 /// The address that everything on this machine listens on.
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
-/// `N` different ports of the loopback address that were free a moment ago.
+/// Ports that are remembered as given. Those before them have long been taken by their servers.
+const MAX_GIVEN: usize = 256;
+
+/// `N` different ports of the loopback address that were free a moment ago, and that no call before
+/// has returned: whoever got those may not listen on them yet.
 ///
 /// # Errors
 /// Where the system has no port left.
 pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
-    // All are held until the last one is there, so that none is given twice.
+    static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // All are held until the last one is there, so that the system gives none twice.
     let mut listeners = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = TcpListener::bind((LOOPBACK, 0))?;
-        *port = listener.local_addr()?.port();
-        listeners.push(listener);
+        *port = loop {
+            let listener = TcpListener::bind((LOOPBACK, 0))?;
+            let port = listener.local_addr()?.port();
+            listeners.push(listener);
+            if !given.contains(&port) {
+                break port;
+            }
+        };
+        given.push_back(*port);
     }
+    let n_forgotten = given.len().saturating_sub(MAX_GIVEN);
+    given.drain(..n_forgotten);
     Ok(ports)
 }
 
@@ -50,6 +66,17 @@ mod tests {
     fn free_ports_differ() -> io::Result<()> {
         let [a, b, c] = free_ports()?;
         assert!(a != b && b != c && a != c, "{a} {b} {c}");
+        Ok(())
+    }
+
+    #[test]
+    fn no_port_is_given_twice() -> io::Result<()> {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..100 {
+            for port in free_ports::<2>()? {
+                assert!(seen.insert(port), "{port}");
+            }
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::shutdown::ShutdownToken;
 use emporia_engine::Stores;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::metrics::{Metrics, TaskMetrics};
 use crate::{config, health};
@@ -52,7 +53,7 @@ pub async fn serve(
 }
 
 /// An executor inside another process; stops with it.
-pub struct Executor(tokio::task::JoinHandle<Result<()>>);
+pub struct Executor(JoinHandle<Result<()>>);
 
 impl Executor {
     /// Starts an executor on the current runtime, without waiting until it is registered.
@@ -78,6 +79,11 @@ impl Executor {
     /// Whether it has ended, which an executor does on its own only after a failure.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
+    }
+
+    /// Waits for its end and says why it ended; panics where asked for a second time.
+    pub async fn join(&mut self) -> std::result::Result<Result<()>, JoinError> {
+        (&mut self.0).await
     }
 }
 

@@ -77,6 +77,7 @@ impl Drain {
         self.shutdown.triggered().await;
         let n_jobs = || scheduler.running_job_number() + scheduler.pending_job_number();
         let mut idle_since = None;
+        let mut said = 0;
         let may_go_on = n_jobs() > 0 || self.sessions().is_in_use(Instant::now());
         let gap = if may_go_on { GAP } else { Duration::ZERO };
         loop {
@@ -85,8 +86,10 @@ impl Drain {
                 0 if now - *idle_since.get_or_insert(now) >= gap => return,
                 0 => {}
                 n_jobs => {
-                    if idle_since.take().is_some() {
+                    idle_since = None;
+                    if n_jobs != said {
                         tracing::info!(n_jobs, "waiting for jobs to end");
+                        said = n_jobs;
                     }
                 }
             }
