@@ -146,7 +146,8 @@ impl LocalCluster {
 fn ended(part: &str, result: std::result::Result<Result<()>, JoinError>) -> Error {
     let text = format!("a {part} of the local cluster ended at its start");
     match result {
-        Ok(Ok(())) => Error::new(ErrorKind::Failed, text),
+        // Ballista takes the failure of a service for an orderly end.
+        Ok(Ok(())) => Error::new(ErrorKind::Unavailable, text),
         Ok(Err(e)) => Error::new(e.kind(), text).with_source(e),
         Err(e) => Error::new(ErrorKind::Failed, text).with_source(e),
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use emporia_core::error::{Error, ErrorKind, Result};
@@ -10,6 +11,11 @@ use emporia_core::error::{Error, ErrorKind, Result};
 /// The address that everything on this machine listens on.
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
+/// Where ports are looked for: below those that the system gives to outgoing connections, any of
+/// which could take a port between the look and the start of its server.
+const SERVER_PORTS: Range<u16> = 20_000..32_768;
+/// Ports that are tried before the search is given up.
+const MAX_TRIES: usize = 1000;
 /// Ports that are remembered as given. Those before them have long been taken by their servers.
 const MAX_GIVEN: usize = 256;
 
@@ -21,18 +27,12 @@ const MAX_GIVEN: usize = 256;
 pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
     static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    // All are held until the last one is there, so that the system gives none twice.
-    let mut listeners = Vec::with_capacity(N);
     let mut ports = [0; N];
     for port in &mut ports {
-        *port = loop {
-            let listener = TcpListener::bind((LOOPBACK, 0))?;
-            let port = listener.local_addr()?.port();
-            listeners.push(listener);
-            if !given.contains(&port) {
-                break port;
-            }
-        };
+        *port = (0..MAX_TRIES)
+            .map(|_| fastrand::u16(SERVER_PORTS))
+            .find(|port| !given.contains(port) && TcpListener::bind((LOOPBACK, *port)).is_ok())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::AddrInUse, "found no free port"))?;
         given.push_back(*port);
     }
     let n_forgotten = given.len().saturating_sub(MAX_GIVEN);

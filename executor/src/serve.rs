@@ -34,15 +34,8 @@ pub async fn serve(
     let tasks = TaskMetrics::new()?;
     let metrics = Metrics::new(&settings, &tasks)?;
     let config = config::build(&settings, &Stores::new(stores), state.clone(), tasks)?;
-    let address = format!("{}:{}", settings.bind_host, settings.health_port);
-    let listener = TcpListener::bind(&address).await.map_err(|e| {
-        Error::new(
-            ErrorKind::Unavailable,
-            format!("cannot listen on {address}"),
-        )
-        .with_hint("choose another --health-port")
-        .with_source(e)
-    })?;
+    let listener = listen(&settings.bind_host, settings.health_port, "--health-port").await?;
+    check_ports(&settings).await?;
     let probes = health::routes(state, shutdown, metrics);
     let probes = tokio::spawn(async move { axum::serve(listener, probes).await });
     let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
@@ -69,7 +62,9 @@ impl Executor {
             TaskMetrics::new()?,
         )?);
         let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
+        let settings = settings.clone();
         Ok(Self(tokio::spawn(async move {
+            check_ports(&settings).await?;
             start_executor_process(config)
                 .await
                 .map_err(|e| refused(&scheduler, e))
@@ -91,6 +86,22 @@ impl Drop for Executor {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Makes sure that Ballista's services can listen: it takes their failure for an orderly end.
+async fn check_ports(settings: &ExecutorSettings) -> Result<()> {
+    listen(&settings.bind_host, settings.flight_port, "--flight-port").await?;
+    listen(&settings.bind_host, settings.grpc_port, "--grpc-port").await?;
+    Ok(())
+}
+
+async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind((host, port)).await.map_err(|e| {
+        let text = format!("cannot listen on {host}:{port}");
+        Error::new(ErrorKind::Unavailable, text)
+            .with_hint(format!("choose another {flag}"))
+            .with_source(e)
+    })
 }
 
 async fn wait_for(scheduler: &str, patience: Duration) -> Result<()> {

@@ -10,6 +10,8 @@ use emporia_engine::Stores;
 use emporia_engine::options::EngineOptions;
 use emporia_engine::state;
 
+use crate::job_ids::JobIds;
+
 /// Where Ballista would redirect browsers to a page on the public internet; moved out of the way.
 const EXTERNAL_UI_ROUTE: &str = "/api/external-ui";
 
@@ -63,6 +65,7 @@ pub(crate) fn build(
         override_session_builder: Some(Arc::new(move |config| {
             state::planning_state(config, Arc::clone(&runtime))
         })),
+        job_id_generator: Some(Arc::new(JobIds::default())),
         web_tui_route: EXTERNAL_UI_ROUTE.to_owned(),
         cors_allowed_origins: format!("http://{host}:{port}"),
         ..SchedulerConfig::default()

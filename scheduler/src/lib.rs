@@ -8,6 +8,7 @@ mod config;
 mod drain;
 #[path = "../../executor/src/healthcheck.rs"]
 mod healthcheck;
+mod job_ids;
 mod metrics;
 mod serve;
 mod slots;

@@ -96,7 +96,20 @@ impl Drop for Cluster {
         if let Ok(mut down) = command(&self.folder, "down") {
             let _ = down.args(["--deadline", "2s"]).output();
         }
+        // Where the folder went first, nobody knows of the processes but us.
+        for process in self.state["processes"].as_array().into_iter().flatten() {
+            if let Some(pid) = process["pid"].as_u64()
+                && is_of_emporia(pid)
+            {
+                let _ = signal("KILL", pid);
+            }
+        }
     }
+}
+
+/// Whether the number has not been given to another program meanwhile.
+fn is_of_emporia(pid: u64) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("/emporia-"))
 }
 
 fn command(folder: &Path, verb: &str) -> Result<Command, String> {
