@@ -2,7 +2,8 @@
 //!
 //! Ballista plans every join as a sort-merge join, because it mends hash joins of one partition in a
 //! way that changes results (docs/decisions.md). A hash join that is partitioned from the start on
-//! both sides is not mended, needs no sort, and gives the same rows.
+//! both sides is not mended, needs no sort, and gives the same rows. Neither is one whose small side
+//! goes to every task and whose rows all come from the other side, which then needs no exchange.
 
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 /// Largest build side of all tasks together. A hash table does not spill, so it must fit well into
 /// the memory of one task even where the estimate is wrong by some factor.
 const MAX_BUILD_BYTES: usize = 128 * 1024 * 1024;
+/// Largest build side that goes to every task. Ballista makes a partitioned join of it again above
+/// 10 MiB by its own estimate, which must not happen: the operators above rely on the plan.
+const MAX_BROADCAST_BYTES: usize = 4 * 1024 * 1024;
 /// What a value without a fixed width is counted as.
 const TEXT_BYTES: usize = 32;
 /// The rule of DataFusion after which joins are chosen and before which inputs are exchanged.
@@ -77,14 +81,23 @@ fn hash_join(join: &SortMergeJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>>
     if !is_known {
         return Ok(None);
     }
-    let left = estimated_bytes(join.left());
-    let right = estimated_bytes(join.right());
-    let is_small = |bytes: Option<usize>| bytes.is_some_and(|bytes| bytes <= MAX_BUILD_BYTES);
-    let swaps = match (is_small(left), is_small(right)) {
-        (true, true) => right < left,
-        (true, false) => false,
-        (false, true) => true,
-        (false, false) => return Ok(None),
+    let small = |side| size_of(side).filter(|size| size.rows <= MAX_BUILD_BYTES);
+    let (build, swaps) = match (small(join.left()), small(join.right())) {
+        (Some(left), Some(right)) if right.rows < left.rows => (right, true),
+        (Some(left), _) => (left, false),
+        (None, Some(right)) => (right, true),
+        (None, None) => return Ok(None),
+    };
+    // The left side is the one that is built.
+    let join_type = match swaps {
+        true => join.join_type().swap(),
+        false => join.join_type(),
+    };
+    // Ballista knows no size of no rows.
+    let is_sent = build.rows > 0 && build.largest <= MAX_BROADCAST_BYTES;
+    let mode = match is_sent && comes_from_the_right(join_type) {
+        true => PartitionMode::CollectLeft,
+        false => PartitionMode::Partitioned,
     };
     let hash_join = HashJoinExec::try_new(
         Arc::clone(join.left()),
@@ -93,22 +106,45 @@ fn hash_join(join: &SortMergeJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>>
         join.filter().clone(),
         &join.join_type(),
         None,
-        PartitionMode::Partitioned,
+        mode,
         join.null_equality(),
         false,
     )?;
-    // The left side is the one that is built.
     if swaps {
-        return hash_join.swap_inputs(PartitionMode::Partitioned).map(Some);
+        return hash_join.swap_inputs(mode).map(Some);
     }
     Ok(Some(Arc::new(hash_join)))
 }
 
-/// Size of the rows of `plan`, where the statistics tell their number.
-fn estimated_bytes(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+/// Whether every row of such a join comes from a row of its right side, so that tasks which have
+/// the whole left side and a part of the right one make parts of the result.
+fn comes_from_the_right(join_type: JoinType) -> bool {
+    matches!(
+        join_type,
+        JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+    )
+}
+
+/// Size of a side of a join in bytes.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Of its rows, by the widths of their columns.
+    rows: usize,
+    /// The larger one of this and of what the files say of themselves, as Ballista counts.
+    largest: usize,
+}
+
+/// The size of the rows of `plan`, where the statistics tell their number.
+fn size_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Size> {
     let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
-    let rows = *statistics.ok()?.num_rows.get_value()?;
-    Some(rows.saturating_mul(row_bytes(&plan.schema())))
+    let statistics = statistics.ok()?;
+    let n_rows = *statistics.num_rows.get_value()?;
+    let rows = n_rows.saturating_mul(row_bytes(&plan.schema()));
+    let stored = statistics.total_byte_size.get_value().copied();
+    Some(Size {
+        rows,
+        largest: rows.max(stored.unwrap_or(0)),
+    })
 }
 
 fn row_bytes(schema: &Schema) -> usize {
