@@ -9,8 +9,12 @@
 //! the report of the attempt that counted reaches the client, which then replaces `_current` in one
 //! atomic put. Readers go through `_current`, so they see all outputs of one run or all of the run
 //! before, and files of lost attempts never. The run before last is removed after the switch.
+//!
+//! Of two jobs that write one result at the same time, one wins: the other finds another run in
+//! `_current` than at its beginning, and fails. Run ids sort by time, and a job removes no run that
+//! began after its own, so the winner's files stay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use datafusion::error::DataFusionError;
 use emporia_core::error::{Error, ErrorKind, Result};
@@ -88,9 +92,16 @@ impl ResultSet {
     /// any more: those of runs before the previous one and those of lost attempts.
     ///
     /// # Errors
-    /// Where the pointer cannot be replaced; the old result is then still the current one.
+    /// `Failed` where another run than `previous` is the current one, and where the pointer cannot be
+    /// replaced; the old result is then still the current one.
     pub async fn publish(&self, store: &dyn ObjectStore, base: &Path) -> Result<()> {
         let pointer = base.clone().join(POINTER);
+        let current = Self::load(store, base).await?.map(|current| current.run_id);
+        if current != self.previous {
+            let text = format!("cannot replace `/{base}`: another job did while this one ran");
+            return Err(Error::new(ErrorKind::Failed, text)
+                .with_hint("the result of the other job is there; submit this one again"));
+        }
         let text = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::internal("cannot write the result pointer").with_source(e))?;
         store
@@ -104,22 +115,19 @@ impl ResultSet {
     }
 
     async fn remove_unreachable(&self, store: &dyn ObjectStore, base: &Path) -> Result<()> {
-        let current = format!("{base}/run-{}/", self.run_id);
-        let previous = self
-            .previous
-            .as_ref()
-            .map(|run| format!("{base}/run-{run}/"));
         let runs = format!("{base}/run-");
-        let reachable = |location: &Path| {
-            let location = location.as_ref();
-            if location.starts_with(&current) {
-                let files = self.outputs.values().flat_map(|output| &output.files);
-                return files
-                    .into_iter()
-                    .any(|f| location == format!("{base}/{}", f.path));
-            }
-            previous.as_ref().is_some_and(|p| location.starts_with(p))
-                || !location.starts_with(&runs)
+        let run_of = |location: &str| {
+            let (run, _) = location.strip_prefix(&runs)?.split_once('/')?;
+            Some(run.to_owned())
+        };
+        let is_over =
+            |run: &str| run < self.run_id.as_str() && self.previous.as_deref() != Some(run);
+        let files = self.outputs.values().flat_map(|output| &output.files);
+        let files: HashSet<_> = files.map(|f| format!("{base}/{}", f.path)).collect();
+        let reachable = |location: &Path| match run_of(location.as_ref()) {
+            Some(run) if run == self.run_id => files.contains(location.as_ref()),
+            Some(run) => !is_over(&run),
+            None => true,
         };
         let found: Vec<_> = store
             .list(Some(base))
@@ -135,9 +143,7 @@ impl ResultSet {
         let top = store.list_with_delimiter(Some(base)).await;
         let top = top.map_err(|e| storage_error("list", base, e))?;
         for folder in top.common_prefixes {
-            let inside = format!("{folder}/");
-            let is_read = inside == current || previous.as_ref() == Some(&inside);
-            if inside.starts_with(&runs) && !is_read {
+            if run_of(&format!("{folder}/")).is_some_and(|run| is_over(&run)) {
                 remove_empty_folders(store, &folder).await;
             }
         }
@@ -215,4 +221,69 @@ fn is_io(error: &(dyn std::error::Error + 'static), kind: std::io::ErrorKind) ->
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    /// A run of one file.
+    async fn written(store: &InMemory, run_id: &str, previous: Option<&str>) -> ResultSet {
+        let path = format!("run-{run_id}/rows/part-0.parquet");
+        let location = Path::from(format!("result/{path}"));
+        store.put(&location, "rows".into()).await.unwrap();
+        let file = DataFile {
+            path,
+            rows: 1,
+            bytes: 4,
+        };
+        let output = PublishedOutput {
+            files: vec![file],
+            ..PublishedOutput::default()
+        };
+        ResultSet {
+            run_id: run_id.to_owned(),
+            previous: previous.map(str::to_owned),
+            main: "rows".to_owned(),
+            outputs: [("rows".to_owned(), output)].into(),
+        }
+    }
+
+    async fn runs(store: &InMemory) -> Vec<String> {
+        let found = store.list_with_delimiter(Some(&Path::from("result"))).await;
+        let folders = found.unwrap().common_prefixes;
+        folders
+            .iter()
+            .map(|f| f.filename().unwrap().to_owned())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn of_two_jobs_at_once_one_wins() {
+        let (store, base) = (InMemory::new(), Path::from("result"));
+        let older = written(&store, "2", None).await;
+        let newer = written(&store, "3", None).await;
+        newer.publish(&store, &base).await.unwrap();
+        let error = older.publish(&store, &base).await.unwrap_err();
+        assert!(error.to_string().contains("another job did"), "{error}");
+        assert_eq!(ResultSet::load(&store, &base).await.unwrap(), Some(newer));
+        assert_eq!(runs(&store).await, ["run-3"]);
+    }
+
+    #[tokio::test]
+    async fn runs_that_began_later_keep_their_files() {
+        let (store, base) = (InMemory::new(), Path::from("result"));
+        let first = written(&store, "1", None).await;
+        first.publish(&store, &base).await.unwrap();
+        let interrupted = written(&store, "2", Some("1")).await;
+        let third = written(&store, "3", Some("1")).await;
+        let running = written(&store, "4", Some("1")).await;
+        third.publish(&store, &base).await.unwrap();
+        assert_eq!(runs(&store).await, ["run-1", "run-3", "run-4"]);
+        assert!(interrupted.publish(&store, &base).await.is_err());
+        assert!(running.publish(&store, &base).await.is_err());
+        assert_eq!(ResultSet::load(&store, &base).await.unwrap(), Some(third));
+    }
 }

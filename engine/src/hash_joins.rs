@@ -20,9 +20,6 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 /// Largest build side of all tasks together. A hash table does not spill, so it must fit well into
 /// the memory of one task even where the estimate is wrong by some factor.
 const MAX_BUILD_BYTES: usize = 128 * 1024 * 1024;
-/// Largest build side that goes to every task. Ballista makes a partitioned join of it again above
-/// 10 MiB by its own estimate, which must not happen: the operators above rely on the plan.
-const MAX_BROADCAST_BYTES: usize = 4 * 1024 * 1024;
 /// What a value without a fixed width is counted as.
 const TEXT_BYTES: usize = 32;
 /// The rule of DataFusion after which joins are chosen and before which inputs are exchanged.
@@ -44,14 +41,21 @@ impl PhysicalOptimizerRule for SmallHashJoins {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let most_sent = config.optimizer.hash_join_single_partition_threshold;
         plan.transform_up(|node| {
             let join = node.downcast_ref::<SortMergeJoinExec>();
-            Ok(match join.map(hash_join).transpose()?.flatten() {
-                Some(join) => Transformed::yes(join),
-                None => Transformed::no(node),
-            })
+            Ok(
+                match join
+                    .map(|join| hash_join(join, most_sent))
+                    .transpose()?
+                    .flatten()
+                {
+                    Some(join) => Transformed::yes(join),
+                    None => Transformed::no(node),
+                },
+            )
         })
         .data()
     }
@@ -65,8 +69,11 @@ impl PhysicalOptimizerRule for SmallHashJoins {
     }
 }
 
-/// The hash join in place of `join`; `None` where neither side is known to be small.
-fn hash_join(join: &SortMergeJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+/// The hash join in place of `join`; `None` where neither side is known to be small. A build side of
+/// up to `most_sent` bytes goes to every task. Ballista makes a partitioned join of it again where
+/// its own estimate is larger, which must not happen, because the operators above rely on the plan:
+/// so it is measured as Ballista does, too.
+fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let is_known = matches!(
         join.join_type(),
         JoinType::Inner
@@ -94,7 +101,7 @@ fn hash_join(join: &SortMergeJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>>
         false => join.join_type(),
     };
     // Ballista knows no size of no rows.
-    let is_sent = build.rows > 0 && build.largest <= MAX_BROADCAST_BYTES;
+    let is_sent = build.rows > 0 && build.largest <= most_sent;
     let mode = match is_sent && comes_from_the_right(join_type) {
         true => PartitionMode::CollectLeft,
         false => PartitionMode::Partitioned,

@@ -65,6 +65,14 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             "datafusion.optimizer.hash_join_single_partition_threshold",
             options.broadcast_threshold_bytes,
         )
+        .set_u64(
+            "ballista.optimizer.broadcast_join_threshold_bytes",
+            // Ballista's is the size from which on it exchanges a side; 0 is none for both.
+            match options.broadcast_threshold_bytes {
+                0 => 0,
+                most => most + 1,
+            },
+        )
         .with_extension(Arc::clone(stores))
 }
 

@@ -1,7 +1,8 @@
 //! Replaces a whole collection at once.
 //!
 //! The rows go into a staged collection beside the target. When all are there it is renamed, which
-//! readers see as one change. A run that fails leaves the target as it was.
+//! readers see as one change. A run that fails leaves the target as it was; what a killed one left is
+//! dropped by the next run that succeeds.
 
 use emporia_core::error::{Error, ErrorKind, Result};
 use mongodb::bson::{Document, doc};
@@ -88,7 +89,30 @@ pub async fn publish_overwrite(
             }
             None => e.with_hint(hint),
         }
-    })
+    })?;
+    if let Err(error) = drop_older(stores, staged, target).await {
+        tracing::warn!(%error, "what an interrupted run left could not be removed");
+    }
+    Ok(())
+}
+
+/// Drops the staged collections of runs that began before this one: ids of runs sort by time.
+async fn drop_older(
+    stores: &Stores,
+    staged: &CollectionTarget,
+    target: &CollectionTarget,
+) -> mongodb::error::Result<()> {
+    let Ok(client) = stores.mongodb().await else {
+        return Ok(());
+    };
+    let database = client.database(target.database());
+    let of_target = format!("{}{STAGED}", target.collection());
+    for name in database.list_collection_names().await? {
+        if name.starts_with(&of_target) && name.as_str() < staged.collection() {
+            drop_collection(&database, &name).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the staged collection holds all rows, and makes its indexes.
@@ -106,6 +130,14 @@ async fn check(
         async move { request.await }
     });
     let n_documents = attempt.check(counted.await)?;
+    if n_documents == 0 && n_rows > 0 {
+        let text = format!(
+            "cannot replace `{}`: another job did while this one ran",
+            target.namespace
+        );
+        return Err(Error::new(ErrorKind::Failed, text)
+            .with_hint("the result of the other job is there; submit this one again"));
+    }
     if n_documents != n_rows {
         return Err(Error::new(
             ErrorKind::Failed,

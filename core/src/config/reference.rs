@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{ClientSettings, ExecutorSettings, Key, SchedulerSettings, Settings};
+use super::{ClientSettings, ExecutorSettings, Key, SchedulerSettings, Settings, StoreSettings};
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -61,11 +61,11 @@ A section per table says where it is; jobs and SQL use only its name.
 
 | Key | Form | Meaning |
 |---|---|---|
-| `connector` | `parquet`, `csv` or `json` | Format of the files. |
-| `location` | a path or a URI | A file or a folder; a folder ends with `/`. A relative path is relative to the folder of the file. |
+| `connector` | `parquet`, `csv`, `json`, `hbase` or `mongodb` | Format of the files, or the store. |
+| `location` | a path or a URI | A file or a folder; a folder ends with `/`. A relative path is relative to the folder of the file. `hdfs://…` for files on HDFS, `hbase:[namespace:]table`, `mongodb:database.collection`. |
 | `contract` | a name | Table of the data contract whose schema this table has. |
-| `columns` | a list such as `[\"id int64\", \"price decimal(18,2)\"]` | The schema, in place of `contract`. Types are `string`, `int32`, `int64`, `float64`, `bool`, `date`, `timestamp` and `decimal(p,s)`. |
-| `options` | a table of texts | Options of the connector. |
+| `columns` | a list such as `[\"id int64\", \"price decimal(18,2)\"]` | The schema, in place of `contract`. Types are `string`, `int32`, `int64`, `float64`, `bool`, `date`, `timestamp`, `decimal(p,s)`, `list(…)` and `struct(name …, …)`. |
+| `options` | a table of texts | Options of the connector; [stores.md](stores.md) has those of the stores. |
 
 Without `contract` and `columns` the files define the schema.
 ";
@@ -76,6 +76,7 @@ pub fn reference_markdown() -> String {
     section::<SchedulerSettings>(&mut text);
     section::<ExecutorSettings>(&mut text);
     section::<ClientSettings>(&mut text);
+    section::<StoreSettings>(&mut text);
     text.push_str(TABLES);
     text
 }

@@ -206,7 +206,7 @@ fn a_job_that_reads_or_writes_a_store_can_be_stopped() {
             for &stop in stops {
                 stopped(&workplace, &cluster, store, sql, silence, stop);
                 if silence == Silence::Never {
-                    // What was staged may be left, under a name that nobody reads.
+                    // What was staged may be left, under a name that nobody reads ...
                     let staged = workplace.staged();
                     let is_staged = |name: &String| name.starts_with("rows__run_");
                     assert!(staged.iter().all(is_staged), "{sql}: {staged:?}");
@@ -229,4 +229,7 @@ fn a_job_that_reads_or_writes_a_store_can_be_stopped() {
             }
         }
     }
+    // ... until the next job succeeds.
+    workplace.writes(&format!("INSERT OVERWRITE in_mongodb {pairs}"));
+    assert_eq!(workplace.staged(), [""; 0]);
 }
