@@ -129,19 +129,43 @@ class PeakMemory:
         self.thread.join()
 
 
+class Run:
+    """What a task took: seconds, and seconds of all cores of the machine, servers included."""
+
+    def __init__(self, seconds, cpu):
+        self.seconds, self.cpu = seconds, cpu
+
+    def __lt__(self, other):
+        return self.seconds < other.seconds
+
+
+def busy_seconds():
+    user, nice, system, _, _, irq, softirq, *_ = open("/proc/stat").readline().split()[1:]
+    ticks = sum(map(int, (user, nice, system, irq, softirq)))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measured(task):
+    """Runs a task that returns its seconds."""
+    before = busy_seconds()
+    seconds = task()
+    return Run(seconds, busy_seconds() - before)
+
+
 def best(times, task):
-    """The shortest of a few tries, in seconds."""
-    return min(task() for _ in range(times))
+    """The shortest of a few tries."""
+    return min(measured(task) for _ in range(times))
 
 
-def happybase_scan(gateway, table):
+def happybase_scan(gateway, table, rows):
     host, port = gateway.rsplit(":", 1)
     connection = happybase.Connection(host, port=int(port), timeout=600_000)
     start, n = time.monotonic(), 0
     columns = [c.encode() for c in COLUMNS]
     for _ in connection.table(table).scan(columns=columns, batch_size=1000):
         n += 1
-    return n, time.monotonic() - start
+    assert n == rows, f"happybase read {n} rows"
+    return time.monotonic() - start
 
 
 def happybase_write(gateway, table, rows):
@@ -159,10 +183,11 @@ def happybase_write(gateway, table, rows):
 
 
 
-def line(task, ours, name, theirs, wanted):
-    ratio = ours / theirs
+def line(task, rows, ours, name, theirs, wanted):
+    ratio = theirs.seconds / ours.seconds
     mark = "" if ratio >= wanted else "  (missed)"
-    print(f"| {task} | {ours:,.0f} | {name} | {theirs:,.0f} | {ratio:.2f} | {wanted}{mark} |", flush=True)
+    print(f"| {task} | {rows / ours.seconds:,.0f} | {ours.cpu:.1f} | {name} | {rows / theirs.seconds:,.0f}"
+          f" | {theirs.cpu:.1f} | {ratio:.2f} | {wanted}{mark} |", flush=True)
 
 
 def main():
@@ -185,8 +210,8 @@ class Bench:
         self.memory = []
 
     def measure(self):
-        print("| task | Emporia rows/s | peer | peer rows/s | ratio | wanted |")
-        print("|---|--:|---|--:|--:|--:|")
+        print("| task | Emporia rows/s | CPU s | peer | peer rows/s | CPU s | ratio | wanted |")
+        print("|---|--:|--:|---|--:|--:|--:|--:|")
         wanted = self.args.only.split(",")
         for name in ["write", "scan", "documents", "parquet"]:
             if name in wanted:
@@ -228,20 +253,24 @@ class Bench:
             ours = self.watched(
                 "scan of HBase, 3 of 16 columns",
                 n_sessions,
-                lambda: n_sessions / best(3, lambda: self.emporia.sql(stored, SCAN)),
+                lambda: best(3, lambda: self.emporia.sql(stored, SCAN)),
             )
-        n, taken = happybase_scan(self.gateways[0], table)
-        assert n == n_sessions, f"happybase read {n} rows"
-        line("scan of HBase, 3 of 16 columns", ours, "happybase", n / taken, 5)
+        rows = self.args.sessions
+        peer = measured(lambda: happybase_scan(self.gateways[0], table, rows))
+        line("scan of HBase, 3 of 16 columns", rows, ours, "happybase", peer, 5)
         # Two threads of the same work each, with the pages that Emporia asks for.
         middle = f"user_{users(n_sessions) // 2 + 1:06d}"
-        bare = subprocess.run(
-            [self.args.bin / "examples" / "bare_scan", "--mode", "bare", "--gateway", ",".join(self.gateways),
-             "--table", table, "--columns", ",".join(COLUMNS), "--cuts", middle, "--rows", "10000"],
-            text=True, capture_output=True, check=True,
-        )
-        speeds = [float(said.split()[-2]) for said in bare.stdout.splitlines()]
-        line("the same", ours, "bare Thrift loop, 2 threads", max(speeds), 0.7)
+        command = [
+            self.args.bin / "examples" / "bare_scan", "--mode", "bare", "--gateway", ",".join(self.gateways),
+            "--table", table, "--columns", ",".join(COLUMNS), "--cuts", middle, "--rows", "10000",
+        ]
+
+        def bare():
+            done = subprocess.run(command, text=True, capture_output=True, check=True)
+            speeds = [float(said.split()[-2]) for said in done.stdout.splitlines()]
+            return rows / max(speeds)
+
+        line("the same", rows, ours, "bare Thrift loop, 2 threads", measured(bare), 0.7)
 
     def write(self):
         rows = self.args.results
@@ -253,16 +282,15 @@ class Bench:
             target = f"results_{self.tag}_{n_rows}"
             catalog.write_text(NUMBERS.format(folder=folder, target=target))
             insert = "INSERT INTO target SELECT k, n, label FROM numbers"
-            ours = self.watched(
-                "write to HBase", n_rows, lambda: n_rows / self.emporia.sql(catalog, insert)
-            )
-        theirs = rows / happybase_write(self.gateways[0], f"peer_{self.tag}", rows)
-        line("write to HBase, INSERT INTO", ours, "happybase batch(1000)", theirs, 3)
+            write = lambda: measured(lambda: self.emporia.sql(catalog, insert))
+            ours = self.watched("write to HBase", n_rows, write)
+        peer = measured(lambda: happybase_write(self.gateways[0], f"peer_{self.tag}", rows))
+        line("write to HBase, INSERT INTO", rows, ours, "happybase batch(1000)", peer, 3)
         job = self.folder / "results.sql"
         job.write_text(JOB)
         flags = ["--quiet", "--catalog", catalog, "--output", f"hbase:published_{self.tag}"]
-        taken, _ = self.emporia.timed("submit", job, *flags)
-        line("the same as a published result", rows / taken, "happybase batch(1000)", theirs, 3)
+        ours = measured(lambda: self.emporia.timed("submit", job, *flags)[0])
+        line("the same as a published result", rows, ours, "happybase batch(1000)", peer, 3)
 
     def documents(self):
         self.generate("orders/", self.args.documents * 4, "transactions")
@@ -278,13 +306,17 @@ class Bench:
         client = pymongo.MongoClient(service("EMPORIA_TEST_MONGODB_URI"))
         collection = client[database]["transactions"]
         query = "SELECT count(ts), max(status), max(session_id) FROM transactions"
-        taken = best(3, lambda: self.emporia.sql(stored, query))
-        start, n = time.monotonic(), 0
-        for _ in collection.find({}, {"ts": 1, "status": 1, "session_id": 1, "_id": 0}):
-            n += 1
-        peer = n / (time.monotonic() - start)
+        ours = best(3, lambda: self.emporia.sql(stored, query))
+        n = collection.count_documents({})
         print(f"loaded {n:,} documents in {seconds:.1f} s", file=sys.stderr)
-        line("scan of MongoDB, 3 of 10 fields", n / taken, "pymongo", peer, 2)
+
+        def iterate():
+            start = time.monotonic()
+            fields = {"ts": 1, "status": 1, "session_id": 1, "_id": 0}
+            assert sum(1 for _ in collection.find({}, fields)) == n
+            return time.monotonic() - start
+
+        line("scan of MongoDB, 3 of 10 fields", n, ours, "pymongo", measured(iterate), 2)
 
     def parquet(self):
         hdfs = f"{service('EMPORIA_TEST_HDFS')}/bench-{self.tag}"
@@ -303,8 +335,8 @@ class Bench:
             "SELECT count(*), sum(unit_price), max(product_id), min(transaction_id), max(category_id),"
             " sum(subtotal), sum(quantity), max(line_no) FROM transaction_items"
         )
-        speeds = [n / best(7, lambda: self.emporia.sql(of, query)) for of in (local, remote)]
-        line("scan of Parquet on HDFS", speeds[1], "the same from local disk", speeds[0], 0.8)
+        on_disk, on_hdfs = [best(7, lambda: self.emporia.sql(of, query)) for of in (local, remote)]
+        line("scan of Parquet on HDFS", n, on_hdfs, "the same from local disk", on_disk, 0.8)
 
 
 def write_numbers(folder, rows):

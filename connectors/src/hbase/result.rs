@@ -94,15 +94,8 @@ fn declare(table: &mut TableDef, schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-/// How a table is created where it is missing, by the options that begin with `write.`:
-///
-/// | option | meaning | default |
-/// |---|---|---|
-/// | `write.versions` | versions of a cell, or `all`, which results need | `all` |
-/// | `write.compression` | e.g. `SNAPPY`, where the region servers have it | `NONE` |
-/// | `write.ttl` | seconds after which cells expire | never |
-/// | `write.split_keys` | first keys of further regions, separated by commas | one region |
-/// | `write.null` | `delete` or `skip`: what a null does to an older cell | `delete` |
+/// How a table is created where it is missing, by the options that begin with `write.`
+/// (`docs/store-options.md`).
 ///
 /// # Errors
 /// `InvalidInput` for another option or value.

@@ -1,30 +1,7 @@
 //! From the definition of a table in the catalog to its mapping.
 //!
-//! The location is `hbase:TABLE` or `hbase:NAMESPACE:TABLE`. The options:
-//!
-//! | option | meaning | default |
-//! |---|---|---|
-//! | `key` | how the columns make up the key of a row; see [`super::key`] | |
-//! | `row_key` | without `key`: the column that is the whole key, as text | `row_key` |
-//! | `family` | family of the columns that name none | |
-//! | `encoding` | `text`, `bytes` or `ordered`, for columns that name none | `text` |
-//! | `column.NAME` | `family:qualifier`, `encoding` or `family:qualifier encoding` of a column; see [`super::value`] | `family`, its name |
-//! | `presence` | `family:qualifier` of a cell that every row has: scans fetch it and no more than they need, and a row without it is none | all cells are fetched |
-//! | `timestamp_column` | the column of type timestamp that is the timestamp of the presence cell or, without `presence`, the latest of the row's cells; read only | |
-//! | `missing` | `null`, or `error`: a cell that is missing fails the query, except in a column that the data contract lets be null | `null` |
-//! | `malformed` | `error`, `null`, or `skip`: what a value becomes that is none of its column; `skip` leaves out the row, counts it and logs its key | `error` |
-//! | `empty` | `value`, or `null`: what a cell without bytes is | `value` |
-//! | `rows` | about how many rows there are, for the planner | |
-//! | `spark_catalog` | the JSON catalog of the Spark connectors, instead of columns and the options above it | |
-//! | `hive_columns_mapping` | `hbase.columns.mapping` of a table of Hive, in the order of the columns; instead of `key`, `row_key`, `family` and `column.NAME` | |
-//! | `scan.page_rows` | rows that a gateway is asked for at once | as many as make about 2 MiB |
-//! | `scan.splits` | pieces that each region is read in; `auto` cuts up tables of few regions | `auto` |
-//! | `scan.cache_blocks` | `true`: region servers keep the blocks they read in their cache | `false` |
-//!
-//! Options that begin with `write.` belong to writing and are not looked at here.
-//!
-//! What a malformed value does is decided by the columns that a query reads: a row that is skipped
-//! when a bad column is read still counts in `SELECT count(*)`.
+//! The location is `hbase:TABLE` or `hbase:NAMESPACE:TABLE`; `docs/store-options.md` has the options.
+//! Those that begin with `write.` belong to writing and are not looked at here.
 
 mod columns;
 mod hive;

@@ -8,23 +8,7 @@
 //!   key = "hexsalt(user_id, 16) user_id '#' reversed(start_ts, 9999999999999, 13) '#' session_id"
 //! ```
 //!
-//! | part | bytes | column types |
-//! |---|---|---|
-//! | `'text'` | itself; `''` is a quote, `\xNN` a byte | |
-//! | `NAME` | the value as text, up to the next literal or the end | string, binary, integers, date |
-//! | `fixed(NAME, n)` | the value, always `n` bytes | string, binary |
-//! | `padded(NAME, n)` | a number ≥ 0 in `n` decimal digits with leading zeros | integers, timestamp |
-//! | `reversed(NAME, base, n)` | `base` minus the number, in `n` decimal digits | integers, timestamp |
-//! | `int16(NAME)`, `int32(NAME)`, `int64(NAME)` | as `Bytes.toBytes` | integers, timestamp |
-//! | `ordered_int16(NAME)`, `_int32`, `_int64` | the same with the sign bit turned | integers, timestamp |
-//! | `reversed_int64(NAME)` | `Long.MAX_VALUE` minus the number ≥ 0, as `Bytes.toBytes` | integers, timestamp |
-//! | `time(NAME, 'pattern')` | `%Y`, `%m`, `%d`, `%H`, `%M`, `%S` in this order, and other characters | timestamp, date |
-//! | `salt(NAME, …, n)` | one byte: a hash of the values, modulo `n` ≤ 256 | string, integers |
-//! | `hexsalt(NAME, …, n)` | the same as two hexadecimal digits | string, integers |
-//! | `any(n)` | `n` bytes that mean nothing here; such a table is read only | |
-//!
-//! A timestamp counts as milliseconds; `seconds(NAME)` and `micros(NAME)` in the place of `NAME`
-//! count others. Names that are no identifiers stand in double quotes.
+//! `docs/store-options.md` has the parts.
 //!
 //! **Keys are injective.** No two rows that differ in a key column have the same key: a part of
 //! variable length ends at a literal that its values may not contain, or at the end of the key;

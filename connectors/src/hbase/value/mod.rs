@@ -4,16 +4,7 @@
 //! [`Scalar`] is a value on its way between Arrow and bytes. Whatever an encoding writes it reads
 //! back as the same value; what it cannot write without loss it refuses.
 //!
-//! | encoding | bytes of a value |
-//! |---|---|
-//! | `text` | UTF-8: `-42`, `12.50`, `true`, `2025-03-01`, `2025-03-01T10:00:00Z`; binary columns as they are |
-//! | `text(UNIT)` | a time as decimal number of `seconds`, `millis` or `micros` since 1970 |
-//! | `bytes` | as `Bytes.toBytes` of Hadoop: big-endian integers and floats, times as milliseconds in 8 bytes, decimals as scale and unscaled value |
-//! | `ordered` | like `bytes`, changed so that the order of the bytes is the order of the values; times as microseconds, decimals as 16 bytes |
-//! | `json` | lists and structs as JSON text |
-//!
-//! `bytes` and `ordered` take another width in parentheses, e.g. `bytes(long)` for an `int32`
-//! column that the application writes as `long`.
+//! `docs/store-options.md` has the encodings.
 
 mod array;
 mod builder;
