@@ -249,34 +249,33 @@ ENGINES = {"duckdb": run_duckdb, "datafusion": run_datafusion, "sail": run_sail,
 
 
 class Memory(threading.Thread):
-    """Watches the resident memory of processes and their children."""
+    """Watches the resident memory of processes, and of `root` with all its children."""
 
-    def __init__(self, pids):
+    def __init__(self, root, pids=()):
         super().__init__(daemon=True)
-        self.pids, self.peak, self.stopped = list(pids), 0, False
+        self.root, self.peak, self.stopped = psutil.Process(root), 0, False
+        self.processes = [psutil.Process(pid) for pid in pids]
 
     def now(self):
         total = 0
-        for pid in self.pids:
-            try:
-                process = psutil.Process(pid)
-                family = [process] + process.children(recursive=True)
-                total += sum(p.memory_info().rss for p in family)
-            except psutil.Error:
-                pass
+        try:
+            for process in [*self.processes, self.root, *self.root.children(recursive=True)]:
+                total += process.memory_info().rss
+        except psutil.Error:
+            pass
         return total
 
     def run(self):
         while not self.stopped:
             self.peak = max(self.peak, self.now())
-            time.sleep(0.05)
+            time.sleep(0.1)
 
 
 def run_peer(name, data, python):
     out = tempfile.mkdtemp(prefix="emporia-bench-")
     command = [python, __file__, "--engine", name, "--data", str(data), "--out", out]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    memory = Memory([process.pid])
+    memory = Memory(process.pid)
     memory.start()
     stdout, stderr = process.communicate()
     memory.stopped = True
@@ -314,7 +313,7 @@ def run_emporia(binary, data):
     pids = pids_of(state)
     time.sleep(1)
     idle = {psutil.Process(pid).name(): psutil.Process(pid).memory_info().rss for pid in pids}
-    memory = Memory(pids + [os.getpid()])
+    memory = Memory(os.getpid(), pids)
     own = psutil.Process().memory_info().rss
     memory.start()
     try:
@@ -364,7 +363,8 @@ def main():
     options = parser.parse_args()
     if options.engine:
         ENGINES[options.engine](options.data, options.out)
-        return
+        # Sail's server would keep the interpreter from ending.
+        os._exit(0)
     if not (options.data / "emporia.toml").exists():
         print(f"generating scale {options.scale} in {options.data}", file=sys.stderr)
         program = str(pathlib.Path(options.bin).resolve() / "emporia")

@@ -45,6 +45,9 @@ pub fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
     )))
 }
 
+/// How long an executor or scheduler may take to accept a connection.
+const CONNECT_TIMEOUT_SECONDS: u64 = 5;
+
 /// The configuration of a session in any process.
 pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionConfig {
     SessionConfig::new_with_ballista()
@@ -59,6 +62,11 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
         // The job id comes with the answer to the submission, so that a query can be cancelled and
         // its progress shown from the start; pushed, it would come with the end.
         .set_bool("ballista.client.pull", true)
+        // The host of a dead container answers nothing: each of four tries takes this long.
+        .set_u64(
+            "ballista.client.grpc_connect_timeout_seconds",
+            CONNECT_TIMEOUT_SECONDS,
+        )
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(
