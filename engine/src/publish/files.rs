@@ -1,6 +1,7 @@
 //! Results in files: a folder with a pointer to the current run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use emporia_connectors::files::Location;
 use emporia_connectors::published::{PublishedOutput, ResultSet, discard_run};
@@ -10,6 +11,14 @@ use object_store::ObjectStore;
 
 use super::Written;
 use crate::session::Session;
+
+/// Pauses before the files of a failed run are removed, again and again: a task that was told to stop
+/// may just have been closing its file.
+const PAUSES: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+];
 
 /// A run in a result folder.
 pub(super) struct Files {
@@ -70,6 +79,10 @@ impl Files {
     }
 
     pub(super) async fn discard(self) -> Result<()> {
-        discard_run(self.store.as_ref(), &self.place.path, &self.run_id).await
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            discard_run(self.store.as_ref(), &self.place.path, &self.run_id).await?;
+        }
+        Ok(())
     }
 }
