@@ -33,8 +33,9 @@ fn puts_are_repeated_until_they_are_confirmed() {
             Act::Internal,
         ],
     );
-    client(&[&fake]).put("t", 5, &mutations(2500)).unwrap();
-    let written: Table = (0..2500)
+    // Three requests, and one more for each fault.
+    client(&[&fake]).put("t", 5, &mutations(12_500)).unwrap();
+    let written: Table = (0..12_500)
         .map(|number| {
             let cell = (b"f:a".to_vec(), (5, vec![b'x'; number % 50]));
             (key(number), [cell].into_iter().collect())
