@@ -21,28 +21,37 @@ use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprE
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use emporia_core::key_hash::KeySet;
 use serde::{Deserialize, Serialize};
 
 use crate::delimited::{self, DelimitedSource, DelimitedTable};
+use crate::base64_text;
 use crate::hbase::{self, HBaseSource, HBaseTable};
+use crate::key_set::{InKeySet, in_key_set};
 use crate::mongodb::{self, CollectionSource, CollectionTable};
 use crate::split::{SplitScanExec, SplitSource};
 use crate::write::{StagedWrite, StagedWriteExec, StagedWriteNode};
 
 /// First bytes of our messages; the last one is the version of the format.
-const MAGIC: &[u8; 5] = b"EMPO\x01";
+const MAGIC: &[u8; 5] = b"EMPO\x02";
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Message {
     Table {
         kind: String,
+        #[serde(with = "base64_text")]
         recipe: Vec<u8>,
     },
     StagedWrite(StagedWrite),
     SplitScan {
         kind: String,
+        #[serde(with = "base64_text")]
         recipe: Vec<u8>,
         limit: Option<usize>,
+    },
+    InKeySet {
+        #[serde(with = "base64_text")]
+        set: Vec<u8>,
     },
 }
 
@@ -173,11 +182,17 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     }
 
     fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
-        self.inner.try_decode_udf(name, bytes)
+        match decode_function(bytes)? {
+            Some(function) => Ok(function),
+            None => self.inner.try_decode_udf(name, bytes),
+        }
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udf(node, buffer)
+        match InKeySet::of(node) {
+            Some(function) => encode_function(function, buffer),
+            None => self.inner.try_encode_udf(node, buffer),
+        }
     }
 
     fn try_decode_higher_order_function(
@@ -244,6 +259,22 @@ fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
     }
 }
 
+/// The function of ours in the message, if it is one.
+fn decode_function(bytes: &[u8]) -> Result<Option<Arc<ScalarUDF>>> {
+    match Message::read(bytes)? {
+        Some(Message::InKeySet { set }) => {
+            Ok(Some(Arc::new(in_key_set(KeySet::from_bytes(&set)))))
+        }
+        Some(other) => internal_err!("unexpected function message {other:?}"),
+        None => Ok(None),
+    }
+}
+
+fn encode_function(function: &InKeySet, buffer: &mut Vec<u8>) -> Result<()> {
+    let set = function.set().as_bytes().to_vec();
+    Message::InKeySet { set }.write(buffer)
+}
+
 impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
     fn try_decode(
         &self,
@@ -298,11 +329,17 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
     }
 
     fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
-        self.inner.try_decode_udf(name, bytes)
+        match decode_function(bytes)? {
+            Some(function) => Ok(function),
+            None => self.inner.try_decode_udf(name, bytes),
+        }
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udf(node, buffer)
+        match InKeySet::of(node) {
+            Some(function) => encode_function(function, buffer),
+            None => self.inner.try_encode_udf(node, buffer),
+        }
     }
 
     fn try_decode_higher_order_function(

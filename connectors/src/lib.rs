@@ -4,12 +4,14 @@
 //!
 //! This crate knows no scheduler and no executor.
 
+mod base64_text;
 pub mod codec;
 pub mod delimited;
 pub mod error;
 pub mod files;
 pub mod hbase;
 pub mod hdfs;
+pub mod key_set;
 pub mod mongodb;
 pub mod provider;
 pub mod published;

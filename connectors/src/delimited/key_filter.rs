@@ -1,13 +1,15 @@
 //! Reads only the lines whose key is in a set.
 //!
-//! A filter `hash_in_set(key_hash(column), set)` is taken into the scan: the key is hashed in the
+//! A filter `in_key_set(key_hash(column))` is taken into the scan: the key is hashed in the
 //! text of the line, and the other fields are parsed for the few lines that pass.
 
 use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
-use emporia_core::key_hash;
+use emporia_core::key_hash::{self, KeySet};
 use serde::{Deserialize, Serialize};
+
+use crate::base64_text;
+use crate::key_set::InKeySet;
 
 /// Largest set that travels with every split scan.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -18,7 +20,23 @@ pub(super) struct KeyFilter {
     /// Index of the declared column.
     pub(super) column: usize,
     is_text: bool,
-    set: Vec<u8>,
+    #[serde(with = "set_text")]
+    set: KeySet,
+}
+
+/// A set inside a recipe.
+mod set_text {
+    use serde::{Deserializer, Serializer};
+
+    use super::{KeySet, base64_text};
+
+    pub(super) fn serialize<S: Serializer>(set: &KeySet, to: S) -> Result<S::Ok, S::Error> {
+        base64_text::serialize(set.as_bytes(), to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<KeySet, D::Error> {
+        base64_text::deserialize(from).map(|bytes| KeySet::from_bytes(&bytes))
+    }
 }
 
 impl KeyFilter {
@@ -32,17 +50,14 @@ impl KeyFilter {
         let Expr::ScalarFunction(member) = expr else {
             return None;
         };
-        let [
-            Expr::ScalarFunction(hash),
-            Expr::Literal(ScalarValue::Binary(Some(set)), _),
-        ] = &member.args[..]
-        else {
+        let set = InKeySet::of(&member.func)?.set();
+        let [Expr::ScalarFunction(hash)] = &member.args[..] else {
             return None;
         };
         let [Expr::Column(column)] = &hash.args[..] else {
             return None;
         };
-        if member.name() != "hash_in_set" || hash.name() != "key_hash" || set.len() > MAX_BYTES {
+        if hash.name() != "key_hash" || set.as_bytes().len() > MAX_BYTES {
             return None;
         }
         let (index, field) = declared.column_with_name(&column.name)?;
@@ -60,18 +75,18 @@ impl KeyFilter {
 
     /// Whether a line with this text of the key passes; an empty key is null and does not.
     #[inline]
-    pub(super) fn passes(&self, key: &str) -> bool {
+    pub(super) fn passes(&self, key: &[u8]) -> bool {
         if key.is_empty() {
             return false;
         }
         let hash = if self.is_text {
-            key_hash::of_text(key)
+            key_hash::of_bytes(key)
         } else {
-            match super::parse::parse_integer(key) {
+            match super::parse::integer(key) {
                 Some(number) => key_hash::of_integer(number),
                 None => return false,
             }
         };
-        key_hash::contains(&self.set, hash)
+        self.set.contains(hash)
     }
 }

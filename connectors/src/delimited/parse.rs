@@ -1,162 +1,17 @@
-//! Typed column builders that take the text of a field.
-
-use std::sync::Arc;
+//! The values that the text of a field means; `None` where it means none of the type.
 
 use chrono::{Datelike, NaiveDate};
-use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder,
-    Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
-};
 use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
-use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, TimeUnit};
-use datafusion::common::Result;
-use datafusion::error::DataFusionError;
+use datafusion::arrow::datatypes::{Date32Type, Float64Type};
 
 /// 1970-01-01 in days of the common era.
 const EPOCH_DAY: i32 = 719_163;
 
-/// A column under construction.
-pub(super) enum Column {
-    Text(StringBuilder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float(Float64Builder),
-    Bool(BooleanBuilder),
-    Date(Date32Builder),
-    Timestamp(TimestampMicrosecondBuilder, DataType),
-    Decimal(Decimal128Builder, u8, i8),
-}
-
-impl Column {
-    /// A builder for `data_type` with room for `capacity` rows.
-    pub(super) fn new(data_type: &DataType, capacity: usize) -> Result<Self> {
-        Ok(match data_type {
-            DataType::Utf8 => Self::Text(StringBuilder::with_capacity(capacity, capacity * 12)),
-            DataType::Int32 => Self::Int32(Int32Builder::with_capacity(capacity)),
-            DataType::Int64 => Self::Int64(Int64Builder::with_capacity(capacity)),
-            DataType::Float64 => Self::Float(Float64Builder::with_capacity(capacity)),
-            DataType::Boolean => Self::Bool(BooleanBuilder::with_capacity(capacity)),
-            DataType::Date32 => Self::Date(Date32Builder::with_capacity(capacity)),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Timestamp(
-                TimestampMicrosecondBuilder::with_capacity(capacity),
-                data_type.clone(),
-            ),
-            DataType::Decimal128(precision, scale) if *scale >= 0 => {
-                let builder = Decimal128Builder::with_capacity(capacity)
-                    .with_precision_and_scale(*precision, *scale)?;
-                Self::Decimal(builder, *precision, *scale)
-            }
-            other => {
-                return Err(DataFusionError::NotImplemented(format!(
-                    "a csv column cannot have the type {other}"
-                )));
-            }
-        })
-    }
-
-    /// Appends the value of a field; null and `false` where the text is not of the column's type.
-    #[inline]
-    pub(super) fn append(&mut self, text: &str) -> bool {
-        match self {
-            Self::Text(builder) => {
-                builder.append_value(text);
-                true
-            }
-            Self::Int32(builder) => {
-                let value = parse_integer(text).and_then(|v| i32::try_from(v).ok());
-                builder.append_option(value);
-                value.is_some()
-            }
-            Self::Int64(builder) => {
-                let value = parse_integer(text);
-                builder.append_option(value);
-                value.is_some()
-            }
-            Self::Float(builder) => {
-                let value = Float64Type::parse(text).filter(|v| v.is_finite());
-                builder.append_option(value);
-                value.is_some()
-            }
-            Self::Bool(builder) => {
-                let value = parse_bool(text);
-                builder.append_option(value);
-                value.is_some()
-            }
-            Self::Date(builder) => {
-                let value = Date32Type::parse(text);
-                builder.append_option(value);
-                value.is_some()
-            }
-            Self::Timestamp(builder, _) => {
-                let value = parse_timestamp(text);
-                builder.append_option(value);
-                value.is_some()
-            }
-            Self::Decimal(builder, precision, scale) => {
-                let value = parse_decimal(text, *precision, *scale);
-                builder.append_option(value);
-                value.is_some()
-            }
-        }
-    }
-
-    /// Appends null.
-    #[inline]
-    pub(super) fn append_null(&mut self) {
-        match self {
-            Self::Text(builder) => builder.append_null(),
-            Self::Int32(builder) => builder.append_null(),
-            Self::Int64(builder) => builder.append_null(),
-            Self::Float(builder) => builder.append_null(),
-            Self::Bool(builder) => builder.append_null(),
-            Self::Date(builder) => builder.append_null(),
-            Self::Timestamp(builder, _) => builder.append_null(),
-            Self::Decimal(builder, ..) => builder.append_null(),
-        }
-    }
-
-    /// The finished column; the builder is empty afterwards, with room for as much again.
-    pub(super) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(builder) => {
-                let next =
-                    StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
-                Arc::new(std::mem::replace(builder, next).finish())
-            }
-            Self::Int32(builder) => {
-                let next = Int32Builder::with_capacity(builder.len());
-                Arc::new(std::mem::replace(builder, next).finish())
-            }
-            Self::Int64(builder) => {
-                let next = Int64Builder::with_capacity(builder.len());
-                Arc::new(std::mem::replace(builder, next).finish())
-            }
-            Self::Float(builder) => {
-                let next = Float64Builder::with_capacity(builder.len());
-                Arc::new(std::mem::replace(builder, next).finish())
-            }
-            Self::Bool(builder) => Arc::new(builder.finish()),
-            Self::Date(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder, data_type) => {
-                let next = TimestampMicrosecondBuilder::with_capacity(builder.len());
-                let full = std::mem::replace(builder, next).finish();
-                Arc::new(full.with_data_type(data_type.clone()))
-            }
-            Self::Decimal(builder, precision, scale) => {
-                let next = Decimal128Builder::with_capacity(builder.len())
-                    .with_data_type(DataType::Decimal128(*precision, *scale));
-                Arc::new(std::mem::replace(builder, next).finish())
-            }
-        }
-    }
-}
-
 #[inline]
-pub(super) fn parse_integer(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
+pub(super) fn integer(bytes: &[u8]) -> Option<i64> {
     // Up to 18 digits cannot overflow; that is every identifier and quantity in practice.
     if bytes.is_empty() || bytes.len() > 18 || !bytes[0].is_ascii_digit() {
-        return text.parse().ok();
+        return text(bytes)?.parse().ok();
     }
     let mut value = 0_i64;
     for byte in bytes {
@@ -169,28 +24,42 @@ pub(super) fn parse_integer(text: &str) -> Option<i64> {
     Some(value)
 }
 
-fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "True" | "true" | "TRUE" | "1" => Some(true),
-        "False" | "false" | "FALSE" | "0" => Some(false),
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// A finite number.
+pub(super) fn float(bytes: &[u8]) -> Option<f64> {
+    Float64Type::parse(text(bytes)?).filter(|v| v.is_finite())
+}
+
+/// Days since the epoch.
+pub(super) fn date(bytes: &[u8]) -> Option<i32> {
+    Date32Type::parse(text(bytes)?)
+}
+
+pub(super) fn boolean(bytes: &[u8]) -> Option<bool> {
+    match bytes {
+        b"True" | b"true" | b"TRUE" | b"1" => Some(true),
+        b"False" | b"false" | b"FALSE" | b"0" => Some(false),
         _ => None,
     }
 }
 
 /// Microseconds since the epoch; a text without offset is UTC.
 #[inline]
-fn parse_timestamp(text: &str) -> Option<i64> {
-    if let Some(micros) = parse_short_timestamp(text.as_bytes()) {
+pub(super) fn timestamp(bytes: &[u8]) -> Option<i64> {
+    if let Some(micros) = short_timestamp(bytes) {
         return Some(micros);
     }
-    string_to_datetime(&chrono::Utc, text)
+    string_to_datetime(&chrono::Utc, text(bytes)?)
         .ok()
         .map(|t| t.timestamp_micros())
 }
 
 /// Microseconds since the epoch of `YYYY-MM-DD hh:mm:ss[.ffffff]`, as nearly all times are written.
 #[inline]
-fn parse_short_timestamp(text: &[u8]) -> Option<i64> {
+fn short_timestamp(text: &[u8]) -> Option<i64> {
     let (text, fraction) = text.split_first_chunk::<19>()?;
     let two = |at: usize| {
         let [tens, ones] = [text[at], text[at + 1]].map(|byte| u32::from(byte.wrapping_sub(b'0')));
@@ -233,7 +102,7 @@ fn micros_of_fraction(text: &[u8]) -> Option<i64> {
 
 /// A decimal as nearly all are written: few digits, no sign, all decimals there.
 #[inline]
-fn parse_short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
     let scale = usize::try_from(scale).ok()?;
     // The digits of 17 bytes fit into 64 bits, and into the precision where it is that large.
     if text.len() > 17 || precision < 18 {
@@ -258,11 +127,11 @@ fn parse_short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
 /// A decimal, exactly: digits beyond `scale` must be zero. Arrow's own parser would round them, and
 /// money that is silently rounded is wrong money.
 #[inline]
-fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    if let Some(value) = parse_short_decimal(text.as_bytes(), precision, scale) {
+pub(super) fn decimal(bytes: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    if let Some(value) = short_decimal(bytes, precision, scale) {
         return Some(value);
     }
-    let (negative, digits) = match text.as_bytes() {
+    let (negative, digits) = match bytes {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
@@ -306,57 +175,57 @@ mod tests {
 
     #[test]
     fn decimals_are_exact_or_refused() {
-        assert_eq!(parse_decimal("12.34", 18, 2), Some(1234));
-        assert_eq!(parse_decimal("-0.5", 18, 2), Some(-50));
-        assert_eq!(parse_decimal("7", 18, 3), Some(7000));
-        assert_eq!(parse_decimal("1.230", 18, 2), Some(123));
-        assert_eq!(parse_decimal(".5", 18, 1), Some(5));
-        assert_eq!(parse_decimal("12.5", 18, 2), Some(1250));
-        assert_eq!(parse_decimal("12.345678", 18, 2), None);
+        assert_eq!(decimal(b"12.34", 18, 2), Some(1234));
+        assert_eq!(decimal(b"-0.5", 18, 2), Some(-50));
+        assert_eq!(decimal(b"7", 18, 3), Some(7000));
+        assert_eq!(decimal(b"1.230", 18, 2), Some(123));
+        assert_eq!(decimal(b".5", 18, 1), Some(5));
+        assert_eq!(decimal(b"12.5", 18, 2), Some(1250));
+        assert_eq!(decimal(b"12.345678", 18, 2), None);
         assert_eq!(
-            parse_decimal("99999999999999.99", 18, 2),
+            decimal(b"99999999999999.99", 18, 2),
             Some(9_999_999_999_999_999)
         );
         assert_eq!(
-            parse_decimal("1234567890123456.78", 18, 2),
+            decimal(b"1234567890123456.78", 18, 2),
             Some(123_456_789_012_345_678)
         );
-        assert_eq!(parse_decimal("12345678901234567.89", 18, 2), None);
-        assert_eq!(parse_decimal("1/.00", 18, 2), None);
+        assert_eq!(decimal(b"12345678901234567.89", 18, 2), None);
+        assert_eq!(decimal(b"1/.00", 18, 2), None);
         for bad in ["1.234", "", ".", "-", "1e3", "1.2.3", "abc", "1 ", "12345"] {
-            assert_eq!(parse_decimal(bad, 4, 2), None, "{bad}");
+            assert_eq!(decimal(bad.as_bytes(), 4, 2), None, "{bad}");
         }
     }
 
     #[test]
     fn integers_do_not_wrap() {
-        assert_eq!(parse_integer("0042"), Some(42));
-        assert_eq!(parse_integer("-7"), Some(-7));
-        assert_eq!(parse_integer("9223372036854775807"), Some(i64::MAX));
+        assert_eq!(integer(b"0042"), Some(42));
+        assert_eq!(integer(b"-7"), Some(-7));
+        assert_eq!(integer(b"9223372036854775807"), Some(i64::MAX));
         for bad in ["", "9223372036854775808", "1.0", "4x", " 4"] {
-            assert_eq!(parse_integer(bad), None, "{bad}");
+            assert_eq!(integer(bad.as_bytes()), None, "{bad}");
         }
     }
 
     #[test]
     fn timestamps_without_offset_are_utc() {
         assert_eq!(
-            parse_timestamp("1970-01-01 00:00:01.000002"),
+            timestamp(b"1970-01-01 00:00:01.000002"),
             Some(1_000_002)
         );
-        assert_eq!(parse_timestamp("1970-01-01T01:00:00+01:00"), Some(0));
-        assert_eq!(parse_timestamp("not a time"), None);
+        assert_eq!(timestamp(b"1970-01-01T01:00:00+01:00"), Some(0));
+        assert_eq!(timestamp(b"not a time"), None);
         assert_eq!(
-            parse_timestamp("2024-02-29 23:59:58"),
+            timestamp(b"2024-02-29 23:59:58"),
             Some(1_709_251_198_000_000)
         );
-        assert_eq!(parse_timestamp("1969-12-31T23:59:59"), Some(-1_000_000));
+        assert_eq!(timestamp(b"1969-12-31T23:59:59"), Some(-1_000_000));
         for bad in [
             "2023-02-29 00:00:00",
             "2024-01-01 24:00:00",
             "2024-01-01 00:00:6x",
         ] {
-            assert_eq!(parse_timestamp(bad), None, "{bad}");
+            assert_eq!(timestamp(bad.as_bytes()), None, "{bad}");
         }
     }
 }

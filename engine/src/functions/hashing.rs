@@ -1,11 +1,10 @@
-//! `key_hash(key)` and `hash_in_set(hash, set)`: finding a few keys among many rows without a
-//! shuffle of the rows.
+//! `key_hash(key)`: with `in_key_set`, finds a few keys among many rows without a shuffle of the rows.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array};
-use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt64Type};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::arrow::array::{AsArray, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -17,18 +16,6 @@ pub fn key_hash_function() -> ScalarUDF {
     ScalarUDF::from(KeyHash {
         signature: Signature::any(1, Volatility::Immutable),
     })
-}
-
-/// `hash_in_set(hash, set)`: whether a hash is in a set made by [`hash_set`]; null for null.
-pub fn hash_in_set() -> ScalarUDF {
-    ScalarUDF::from(HashInSet {
-        signature: Signature::any(2, Volatility::Immutable),
-    })
-}
-
-/// A set of hashes as the literal that [`hash_in_set`] takes: sorted, 8 bytes each.
-pub fn hash_set(hashes: Vec<u64>) -> ScalarValue {
-    ScalarValue::Binary(Some(key_hash::to_bytes(hashes)))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -80,46 +67,5 @@ impl ScalarUDFImpl for KeyHash {
             other => return exec_err!("key_hash takes a text or an integer, not {other}"),
         };
         Ok(ColumnarValue::Array(Arc::new(hashes)))
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct HashInSet {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for HashInSet {
-    fn name(&self) -> &'static str {
-        "hash_in_set"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Boolean)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [
-            hashes,
-            ColumnarValue::Scalar(ScalarValue::Binary(Some(set))),
-        ] = &args.args[..]
-        else {
-            return exec_err!("hash_in_set takes a hash column and a literal set");
-        };
-        let hashes: ArrayRef = hashes.to_array(args.number_rows)?;
-        let Some(hashes) = hashes.as_primitive_opt::<UInt64Type>() else {
-            return exec_err!(
-                "hash_in_set takes a uint64 column, not {}",
-                hashes.data_type()
-            );
-        };
-        let found: BooleanArray = hashes
-            .iter()
-            .map(|h| h.map(|h| key_hash::contains(set, h)))
-            .collect();
-        Ok(ColumnarValue::Array(Arc::new(found)))
     }
 }

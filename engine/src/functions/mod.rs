@@ -10,7 +10,8 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 
-pub use hashing::{hash_in_set, hash_set, key_hash_function};
+pub use emporia_connectors::key_set::in_key_set;
+pub use hashing::key_hash_function;
 pub use repeated::repeated_hashes;
 
 /// Registers all functions.
@@ -20,7 +21,6 @@ pub use repeated::repeated_hashes;
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut functions = clv::clv_functions();
     functions.push(key_hash_function());
-    functions.push(hash_in_set());
     functions.push(logged_session::logged_session());
     for function in functions {
         state.register_udf(Arc::new(function))?;

@@ -13,15 +13,15 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
-use emporia_core::key_hash;
+use emporia_core::key_hash::KeySet;
 
 /// Most hashes that may be repeated.
 const MAX_REPEATED: usize = 5_000_000;
 /// Most rows; eight bytes each have to fit the memory of one task.
 const MAX_ROWS: usize = 500_000_000;
 
-/// `repeated_hashes(hash)`: the set of the hashes that occur more than once, as `hash_in_set` takes
-/// it; nulls do not count.
+/// `repeated_hashes(hash)`: the set of the hashes that occur more than once, as `in_key_set`
+/// takes it; nulls do not count.
 pub fn repeated_hashes() -> AggregateUDF {
     AggregateUDF::from(RepeatedHashes {
         signature: Signature::exact(vec![DataType::UInt64], Volatility::Immutable),
@@ -129,7 +129,7 @@ impl Accumulator for Hashes {
                 "more than {MAX_REPEATED} keys occur more than once"
             )));
         }
-        Ok(ScalarValue::Binary(Some(key_hash::to_bytes(repeated))))
+        Ok(ScalarValue::Binary(Some(KeySet::of(repeated).as_bytes().to_vec())))
     }
 
     fn size(&self) -> usize {
@@ -158,7 +158,7 @@ mod tests {
         }
         assert_eq!(
             last.evaluate()?,
-            ScalarValue::Binary(Some(key_hash::to_bytes(vec![1, 5])))
+            ScalarValue::Binary(Some(KeySet::of(vec![1, 5]).as_bytes().to_vec()))
         );
         Ok(())
     }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Field, UInt64Type};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result as PlanResult;
 use datafusion::execution::FunctionRegistry;
 use datafusion::functions::string::expr_fn::concat;
@@ -25,7 +24,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
-use emporia_engine::functions::hash_set;
+use emporia_core::key_hash::KeySet;
+use emporia_engine::functions::in_key_set;
 use emporia_engine::session::Session;
 
 use super::judge::{CODE, Judge};
@@ -85,10 +85,8 @@ pub(super) fn text_hash(session: &Session) -> Result<Expr> {
 }
 
 /// Whether the hash is in the set; never null.
-pub(super) fn is_in(session: &Session, hash: Expr, set: &ScalarValue) -> Result<Expr> {
-    Ok(function(session, "hash_in_set")?
-        .call(vec![hash, lit(set.clone())])
-        .is_true())
+pub(super) fn is_in(hash: Expr, set: &KeySet) -> Expr {
+    in_key_set(set.clone()).call(vec![hash]).is_true()
 }
 
 /// What the first, narrow pass finds.
@@ -97,7 +95,7 @@ pub(super) struct Repeats {
     /// Rows of the table.
     pub rows_in: u64,
     /// The hashes of keys that occur more than once; `None` where there are none.
-    pub keys: Option<ScalarValue>,
+    pub keys: Option<KeySet>,
 }
 
 /// Counts the rows and finds the keys that occur more than once.
@@ -125,7 +123,7 @@ pub(super) async fn repeats(
         .and_then(|batch| batch.column_by_name("keys"))
         .and_then(|keys| keys.as_binary_opt::<i32>())
         .filter(|keys| !keys.is_empty() && keys.is_valid(0) && !keys.value(0).is_empty())
-        .map(|keys| ScalarValue::Binary(Some(keys.value(0).to_vec())));
+        .map(|keys| KeySet::from_bytes(keys.value(0)));
     Ok(Repeats {
         rows_in: u64::try_from(rows_in).unwrap_or(0),
         keys,
@@ -209,14 +207,14 @@ impl Decisions {
         let positions = self.positions.iter().copied();
         let positions = position_hashes(session, positions)?;
         let place = place_hash(session)?;
-        let exact = is_in(session, place.clone(), &hash_set(self.exact.clone()))?;
-        let loser = is_in(session, place, &hash_set(self.losers.clone()))?;
+        let exact = is_in(place.clone(), &KeySet::of(self.exact.clone()));
+        let loser = is_in(place, &KeySet::of(self.losers.clone()));
         let decided = when(exact, lit(active.exact_code.unwrap_or(0)))
             .when(loser, lit(active.key_code.unwrap_or(0)))
             .otherwise(code.clone())
             .map_err(planning("the removal of duplicates"))?;
         // The position alone is a number: the text of the place is made for few rows only.
-        let may_go = is_in(session, hash.call(vec![ident(POSITION)]), &positions)?;
+        let may_go = is_in(hash.call(vec![ident(POSITION)]), &positions);
         when(ident(CODE).eq(lit(0_i32)).and(may_go), decided)
             .otherwise(code)
             .map_err(planning("the removal of duplicates"))
@@ -224,7 +222,7 @@ impl Decisions {
 }
 
 /// The hashes of positions as the engine's function computes them.
-fn position_hashes(session: &Session, positions: impl Iterator<Item = i64>) -> Result<ScalarValue> {
+fn position_hashes(session: &Session, positions: impl Iterator<Item = i64>) -> Result<KeySet> {
     let array = Int64Array::from_iter_values(positions);
     let number_rows = array.len();
     let hashed = function(session, "key_hash")?.invoke_with_args(ScalarFunctionArgs {
@@ -239,7 +237,7 @@ fn position_hashes(session: &Session, positions: impl Iterator<Item = i64>) -> R
     let hashed = hashed
         .as_primitive_opt::<UInt64Type>()
         .ok_or_else(|| Error::internal("key_hash returns no unsigned integers"))?;
-    Ok(hash_set(hashed.iter().flatten().collect()))
+    Ok(KeySet::of(hashed.iter().flatten().collect()))
 }
 
 /// The codes of a table without places: candidates are numbered by windows, in the order of their
@@ -248,12 +246,12 @@ pub(super) fn numbered(
     session: &Session,
     judged: DataFrame,
     active: Active,
-    repeated: &ScalarValue,
+    repeated: &KeySet,
 ) -> Result<DataFrame> {
     let is_candidate =
         ident(CODE)
             .eq(lit(0_i32))
-            .and(is_in(session, active.key_hash(session)?, repeated)?);
+            .and(is_in(active.key_hash(session)?, repeated));
     let plan = || -> PlanResult<DataFrame> {
         let others = judged.clone().filter(is_candidate.clone().is_not_true())?;
         let columns: Vec<String> = judged

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::ScalarValue;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::key_hash::KeySet;
 use emporia_engine::job::TallyRow;
 use emporia_engine::session::Session;
 
@@ -32,9 +32,9 @@ pub(super) async fn candidates(
     session: &Session,
     judged: DataFrame,
     active: Active,
-    repeated: &ScalarValue,
+    repeated: &KeySet,
 ) -> Result<Vec<Candidate>> {
-    let is_repeated = is_in(session, active.key_hash(session)?, repeated)?;
+    let is_repeated = is_in(active.key_hash(session)?, repeated);
     let time = match active.latest {
         Some(column) => micros(ident(column)),
         None => lit(0_i64),
