@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -145,13 +146,39 @@ struct Size {
 fn size_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Size> {
     let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
     let statistics = statistics.ok()?;
-    let n_rows = *statistics.num_rows.get_value()?;
+    let n_rows = rows_of(plan)?;
     let rows = n_rows.saturating_mul(row_bytes(&plan.schema()));
     let stored = statistics.total_byte_size.get_value().copied();
     Some(Size {
         rows,
         largest: rows.max(stored.unwrap_or(0)),
     })
+}
+
+/// The rows of `plan`, as far as it is known.
+///
+/// DataFusion takes a join of many lines with few products, whose values it knows nothing of, for as
+/// few rows as there are products. Here a join is taken for as many rows as its larger side has, and
+/// what is above it (groups, filters) for no fewer.
+fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    let counted = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+    let counted = match counted.ok()?.num_rows {
+        Precision::Exact(rows) => return Some(rows),
+        Precision::Inexact(rows) => rows,
+        Precision::Absent => return None,
+    };
+    let is_join = plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>();
+    let of_inputs = match plan.children()[..] {
+        [left, right] if is_join => Some(rows_of(left)?.max(rows_of(right)?)),
+        [input] if has_join(input) && plan.fetch().is_none() => rows_of(input),
+        _ => None,
+    };
+    Some(of_inputs.map_or(counted, |rows| rows.max(counted)))
+}
+
+fn has_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let is_join = plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>();
+    is_join || plan.children().into_iter().any(has_join)
 }
 
 fn row_bytes(schema: &Schema) -> usize {

@@ -212,7 +212,7 @@ impl Decoder {
         self.raw_block = None;
         self.cursor = Some(Cursor {
             // One check for the whole block; lines are checked one by one only where it fails.
-            is_utf8: std::str::from_utf8(&block.text).is_ok(),
+            is_utf8: simdutf8::basic::from_utf8(&block.text).is_ok(),
             block,
             at: 0,
             line: 0,
@@ -514,7 +514,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The field at `position` of `line`; `None` where it is null or the line has a fault.
-    #[inline]
+    #[inline(always)]
     fn of(&self, line: &Line, position: usize) -> Option<Field<'a>> {
         let field = match line.cut {
             Cut::Fault(_) => None,

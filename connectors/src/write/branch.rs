@@ -50,8 +50,7 @@ impl BranchWriter {
                 let store = ObjectStoreUrl::parse(&spec.store)?;
                 let store = context.runtime_env().object_store(store)?;
                 let folder = format!("run-{run_id}/{}", branch.output);
-                let schema = Arc::clone(&schema);
-                Sink::File(Box::new(FileWriter::new(spec, &folder, schema, store)))
+                Sink::File(Box::new(FileWriter::new(spec, &folder, store)))
             }
             SinkSpec::HBase(spec) => {
                 let client = Stores::of_task(context)
