@@ -24,8 +24,9 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use emporia_core::key_hash::KeySet;
 use serde::{Deserialize, Serialize};
 
-use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::base64_text;
+use crate::delimited::{self, DelimitedSource, DelimitedTable};
+use crate::estimated::{Estimate, EstimatedExec};
 use crate::hbase::{self, HBaseSource, HBaseTable};
 use crate::key_set::{InKeySet, in_key_set};
 use crate::mongodb::{self, CollectionSource, CollectionTable};
@@ -49,6 +50,7 @@ enum Message {
         recipe: Vec<u8>,
         limit: Option<usize>,
     },
+    Estimated(Estimate),
     InKeySet {
         #[serde(with = "base64_text")]
         set: Vec<u8>,
@@ -262,9 +264,7 @@ fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
 /// The function of ours in the message, if it is one.
 fn decode_function(bytes: &[u8]) -> Result<Option<Arc<ScalarUDF>>> {
     match Message::read(bytes)? {
-        Some(Message::InKeySet { set }) => {
-            Ok(Some(Arc::new(in_key_set(KeySet::from_bytes(&set)))))
-        }
+        Some(Message::InKeySet { set }) => Ok(Some(Arc::new(in_key_set(KeySet::from_bytes(&set))))),
         Some(other) => internal_err!("unexpected function message {other:?}"),
         None => Ok(None),
     }
@@ -302,6 +302,9 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
             (Some(Message::StagedWrite(write)), [input]) => {
                 Ok(Arc::new(StagedWriteExec::new(write, Arc::clone(input))))
             }
+            (Some(Message::Estimated(estimate)), [input]) => {
+                Ok(Arc::new(EstimatedExec::new(Arc::clone(input), estimate)))
+            }
             (Some(other), _) => internal_err!("unexpected physical message {other:?}"),
             (None, _) => self.inner.try_decode(bytes, inputs, context, converter),
         }
@@ -324,6 +327,9 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
         }
         if let Some(write) = node.downcast_ref::<StagedWriteExec>() {
             return Message::StagedWrite(write.write().clone()).write(buffer);
+        }
+        if let Some(estimated) = node.downcast_ref::<EstimatedExec>() {
+            return Message::Estimated(estimated.estimate()).write(buffer);
         }
         self.inner.try_encode(node, buffer, converter)
     }

@@ -8,6 +8,7 @@ mod base64_text;
 pub mod codec;
 pub mod delimited;
 pub mod error;
+pub mod estimated;
 pub mod files;
 pub mod hbase;
 pub mod hdfs;

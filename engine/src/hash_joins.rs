@@ -15,8 +15,10 @@ use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use emporia_connectors::estimated::{Estimate, EstimatedExec};
 
 /// Largest build side of all tasks together. A hash table does not spill, so it must fit well into
 /// the memory of one task even where the estimate is wrong by some factor.
@@ -46,17 +48,13 @@ impl PhysicalOptimizerRule for SmallHashJoins {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let most_sent = config.optimizer.hash_join_single_partition_threshold;
         plan.transform_up(|node| {
-            let join = node.downcast_ref::<SortMergeJoinExec>();
-            Ok(
-                match join
-                    .map(|join| hash_join(join, most_sent))
-                    .transpose()?
-                    .flatten()
-                {
-                    Some(join) => Transformed::yes(join),
-                    None => Transformed::no(node),
-                },
-            )
+            let Some(join) = node.downcast_ref::<SortMergeJoinExec>() else {
+                return Ok(Transformed::no(node));
+            };
+            Ok(match hash_join(join, most_sent)? {
+                Some(join) => Transformed::yes(join),
+                None => Transformed::no(node),
+            })
         })
         .data()
     }
@@ -71,9 +69,9 @@ impl PhysicalOptimizerRule for SmallHashJoins {
 }
 
 /// The hash join in place of `join`; `None` where neither side is known to be small. A build side of
-/// up to `most_sent` bytes goes to every task. Ballista makes a partitioned join of it again where
-/// its own estimate is larger, which must not happen, because the operators above rely on the plan:
-/// so it is measured as Ballista does, too.
+/// up to `most_sent` bytes goes to every task. Ballista decides about that again, by its own estimate,
+/// and the operators above rely on the plan: so a side is measured as Ballista does, too, and what is
+/// known better is stated in the plan.
 fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let is_known = matches!(
         join.join_type(),
@@ -89,9 +87,9 @@ fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dy
     if !is_known {
         return Ok(None);
     }
-    let small = |side| size_of(side).filter(|size| size.rows <= MAX_BUILD_BYTES);
+    let small = |side| bytes_of(side).filter(|bytes| *bytes <= MAX_BUILD_BYTES);
     let (build, swaps) = match (small(join.left()), small(join.right())) {
-        (Some(left), Some(right)) if right.rows < left.rows => (right, true),
+        (Some(left), Some(right)) if right < left => (right, true),
         (Some(left), _) => (left, false),
         (None, Some(right)) => (right, true),
         (None, None) => return Ok(None),
@@ -102,14 +100,14 @@ fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dy
         false => join.join_type(),
     };
     // Ballista knows no size of no rows.
-    let is_sent = build.rows > 0 && build.largest <= most_sent;
+    let is_sent = build > 0 && build <= most_sent;
     let mode = match is_sent && comes_from_the_right(join_type) {
         true => PartitionMode::CollectLeft,
         false => PartitionMode::Partitioned,
     };
     let hash_join = HashJoinExec::try_new(
-        Arc::clone(join.left()),
-        Arc::clone(join.right()),
+        stated(join.left(), most_sent),
+        stated(join.right(), most_sent),
         join.on().to_vec(),
         join.filter().clone(),
         &join.join_type(),
@@ -133,33 +131,16 @@ fn comes_from_the_right(join_type: JoinType) -> bool {
     )
 }
 
-/// Size of a side of a join in bytes.
-#[derive(Clone, Copy)]
-struct Size {
-    /// Of its rows, by the widths of their columns.
-    rows: usize,
-    /// The larger one of this and of what the files say of themselves, as Ballista counts.
-    largest: usize,
-}
-
-/// The size of the rows of `plan`, where the statistics tell their number.
-fn size_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Size> {
-    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
-    let statistics = statistics.ok()?;
-    let n_rows = rows_of(plan)?;
-    let rows = n_rows.saturating_mul(row_bytes(&plan.schema()));
-    let stored = statistics.total_byte_size.get_value().copied();
-    Some(Size {
-        rows,
-        largest: rows.max(stored.unwrap_or(0)),
-    })
+/// Bytes of the rows of `plan`, by their number and the widths of the columns, where that is known.
+fn bytes_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    rows_of(plan).map(|rows| rows.saturating_mul(row_bytes(&plan.schema())))
 }
 
 /// The rows of `plan`, as far as it is known.
 ///
 /// DataFusion takes a join of many lines with few products, whose values it knows nothing of, for as
-/// few rows as there are products. Here a join is taken for as many rows as its larger side has, and
-/// what is above it (groups, filters) for no fewer.
+/// few rows as there are products, and a filter for one that keeps a fifth. Here a join is taken for as
+/// many rows as its larger side has, and what is above it (groups, filters) for no fewer.
 fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let counted = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
     let counted = match counted.ok()?.num_rows {
@@ -167,18 +148,49 @@ fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
         Precision::Inexact(rows) => rows,
         Precision::Absent => return None,
     };
-    let is_join = plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>();
     let of_inputs = match plan.children()[..] {
-        [left, right] if is_join => Some(rows_of(left)?.max(rows_of(right)?)),
-        [input] if has_join(input) && plan.fetch().is_none() => rows_of(input),
+        [left, right] if is_join(plan) => Some(rows_of(left)?.max(rows_of(right)?)),
+        [input] if guesses(plan) && plan.fetch().is_none() => rows_of(input),
         _ => None,
     };
     Some(of_inputs.map_or(counted, |rows| rows.max(counted)))
 }
 
-fn has_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    let is_join = plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>();
-    is_join || plan.children().into_iter().any(has_join)
+fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>()
+}
+
+/// Whether the number of rows rests on a guess about a join or a filter.
+fn guesses(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    is_join(plan) || plan.is::<FilterExec>() || plan.children().into_iter().any(guesses)
+}
+
+/// The side of a join, with its size stated where Ballista would else decide otherwise whether to send
+/// it to every task.
+fn stated(side: &Arc<dyn ExecutionPlan>, most_sent: usize) -> Arc<dyn ExecutionPlan> {
+    let (Some(rows), Some(bytes)) = (rows_of(side), bytes_of(side)) else {
+        return Arc::clone(side);
+    };
+    let is_small = |bytes| bytes <= most_sent;
+    match ballistas_bytes_of(side) {
+        Some(counted) if is_small(counted) != is_small(bytes) => {
+            let estimate = Estimate { rows, bytes };
+            Arc::new(EstimatedExec::new(Arc::clone(side), estimate))
+        }
+        _ => Arc::clone(side),
+    }
+}
+
+/// The size of `plan` as Ballista's planner of stages takes it.
+fn ballistas_bytes_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+    let statistics = statistics.ok()?;
+    let stored = statistics.total_byte_size.get_value();
+    if let Some(bytes) = stored.filter(|bytes| **bytes > 0) {
+        return Some(*bytes);
+    }
+    let rows = statistics.num_rows.get_value().filter(|rows| **rows > 0)?;
+    Some(rows.saturating_mul(row_bytes(&plan.schema())))
 }
 
 fn row_bytes(schema: &Schema) -> usize {

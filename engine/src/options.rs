@@ -22,7 +22,7 @@ impl Default for EngineOptions {
             adaptive: false,
             target_partitions: 2,
             batch_size: 8192,
-            broadcast_threshold_bytes: 4 * 1024 * 1024,
+            broadcast_threshold_bytes: 32 * 1024 * 1024,
             grpc_max_message_bytes: 128 * 1024 * 1024,
         }
     }

@@ -67,6 +67,12 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             "ballista.client.grpc_connect_timeout_seconds",
             CONNECT_TIMEOUT_SECONDS,
         )
+        // Exchanged views carry the whole buffers that they point to.
+        .set_bool(
+            "datafusion.execution.parquet.schema_force_view_types",
+            false,
+        )
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(

@@ -73,7 +73,9 @@ impl Column {
             Self::Timestamp(numbers) => numbers.extend(fields, is_bad, parse::timestamp),
             Self::Decimal(numbers, precision, scale) => {
                 let (precision, scale) = (*precision, *scale);
-                numbers.extend(fields, is_bad, |text| parse::decimal(text, precision, scale));
+                numbers.extend(fields, is_bad, |text| {
+                    parse::decimal(text, precision, scale)
+                });
             }
         }
     }

@@ -549,7 +549,9 @@ fn append_shared(
     line: &[u8],
     (text, start): (&Buffer, usize),
 ) -> Result<()> {
-    let place = u32::try_from(start).ok().zip(u32::try_from(line.len()).ok());
+    let place = u32::try_from(start)
+        .ok()
+        .zip(u32::try_from(line.len()).ok());
     let Some((start, length)) = place else {
         lines.append_value(String::from_utf8_lossy(line));
         return Ok(());

@@ -17,11 +17,7 @@ pub(super) struct Span {
 }
 
 /// Appends the fields of `line`, which has no line break, to `spans`; returns how many they are.
-pub(super) fn cut(
-    line: &[u8],
-    delimiter: u8,
-    spans: &mut Vec<Span>,
-) -> Result<usize, LineFault> {
+pub(super) fn cut(line: &[u8], delimiter: u8, spans: &mut Vec<Span>) -> Result<usize, LineFault> {
     let before = spans.len();
     let mut at = 0;
     loop {

@@ -209,10 +209,7 @@ mod tests {
 
     #[test]
     fn timestamps_without_offset_are_utc() {
-        assert_eq!(
-            timestamp(b"1970-01-01 00:00:01.000002"),
-            Some(1_000_002)
-        );
+        assert_eq!(timestamp(b"1970-01-01 00:00:01.000002"), Some(1_000_002));
         assert_eq!(timestamp(b"1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(timestamp(b"not a time"), None);
         assert_eq!(

@@ -241,13 +241,16 @@ pub(super) fn map_header(
         .fields()
         .iter()
         .map(|field| {
-            names.iter().position(|n| *n == field.name().as_str()).ok_or_else(|| {
-                DataFusionError::Execution(format!(
-                    "file `/{path}` has no column `{}`; its header names {}",
-                    field.name(),
-                    names.join(", ")
-                ))
-            })
+            names
+                .iter()
+                .position(|n| *n == field.name().as_str())
+                .ok_or_else(|| {
+                    DataFusionError::Execution(format!(
+                        "file `/{path}` has no column `{}`; its header names {}",
+                        field.name(),
+                        names.join(", ")
+                    ))
+                })
         })
         .collect::<Result<Vec<_>>>()?;
     Ok((positions, names.len()))

@@ -55,12 +55,18 @@ async fn scan(
     batch_size: usize,
 ) -> TestResult<RecordBatch> {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    store.put(&Path::from("t.csv"), text.to_vec().into()).await?;
+    store
+        .put(&Path::from("t.csv"), text.to_vec().into())
+        .await?;
     let config = SessionConfig::new().with_batch_size(batch_size);
     let context = SessionContext::new_with_config(config);
     context.register_object_store(source.store.as_ref(), store);
     let size = text.len() as u64;
-    let mut ends: Vec<u64> = cuts.iter().map(|at| at % (size + 1)).chain([size]).collect();
+    let mut ends: Vec<u64> = cuts
+        .iter()
+        .map(|at| at % (size + 1))
+        .chain([size])
+        .collect();
     ends.sort_unstable();
     let mut batches = Vec::new();
     let mut start = 0;
@@ -197,8 +203,14 @@ async fn the_first_bad_line_fails_a_strict_scan() -> TestResult {
     let text = b"name,n,share\na,1,1.00\nb,two,x\nc,3\n";
     let error = scan(&source(false, &[1, 2])?, text, &[], 8).await;
     let error = error.err().ok_or("it did not fail")?.to_string();
-    assert!(error.contains("the line at byte 22 of `memory:///t.csv`"), "{error}");
-    assert!(error.contains("column `n` is not Int64: `b,two,x`"), "{error}");
+    assert!(
+        error.contains("the line at byte 22 of `memory:///t.csv`"),
+        "{error}"
+    );
+    assert!(
+        error.contains("column `n` is not Int64: `b,two,x`"),
+        "{error}"
+    );
     Ok(())
 }
 
@@ -208,7 +220,9 @@ async fn only_lines_with_a_key_of_the_set_are_read() -> TestResult {
     let hashes = ["a", "c", ""].map(key_hash::of_text);
     let hash = datafusion::logical_expr::ScalarUDF::from(KeyHashStub::new());
     let hash = hash.call(vec![datafusion::prelude::ident("name")]);
-    let filter = in_key_set(KeySet::of(hashes.to_vec())).call(vec![hash]).is_true();
+    let filter = in_key_set(KeySet::of(hashes.to_vec()))
+        .call(vec![hash])
+        .is_true();
     source.key_filter = KeyFilter::of(&filter, &source.declared);
     let decoded = DelimitedSource::decode(&source.encode()?)?;
     let text = b"name,n,share\na,1,1.00\nb,2,1.00\n\"c\",x,1.00\n,4,1.00\na,5\na,6,1.00\n";

@@ -46,11 +46,7 @@ enum Sink {
 
 impl FileWriter {
     /// A file in `folder`, a path relative to the result folder.
-    pub(super) fn new(
-        spec: &FileSink,
-        folder: &str,
-        store: Arc<dyn ObjectStore>,
-    ) -> Self {
+    pub(super) fn new(spec: &FileSink, folder: &str, store: Arc<dyn ObjectStore>) -> Self {
         // No two attempts share a name, so a lost attempt never damages the one that counts.
         let attempt = uuid::Uuid::now_v7().simple();
         Self {

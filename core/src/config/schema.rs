@@ -177,7 +177,7 @@ settings! {
     /// Rows per batch.
     batch_size: usize = 8192, AT_LEAST_ONE;
     /// Size up to which one side of a join is sent to every task; `0B` for never.
-    broadcast_threshold: ByteSize = mib(4);
+    broadcast_threshold: ByteSize = mib(32);
     /// What is logged.
     log_level: String = "warn".to_owned(), LOG_LEVEL;
     /// Form of the log on standard error.

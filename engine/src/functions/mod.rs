@@ -1,5 +1,6 @@
 //! Emporia's SQL functions, the same in every process.
 
+mod array_length;
 mod clv;
 mod hashing;
 mod logged_session;
@@ -20,6 +21,7 @@ pub use repeated::repeated_hashes;
 /// When a name is taken by a function of another kind.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut functions = clv::clv_functions();
+    functions.push(array_length::array_length());
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
     for function in functions {

@@ -129,7 +129,9 @@ impl Accumulator for Hashes {
                 "more than {MAX_REPEATED} keys occur more than once"
             )));
         }
-        Ok(ScalarValue::Binary(Some(KeySet::of(repeated).as_bytes().to_vec())))
+        Ok(ScalarValue::Binary(Some(
+            KeySet::of(repeated).as_bytes().to_vec(),
+        )))
     }
 
     fn size(&self) -> usize {

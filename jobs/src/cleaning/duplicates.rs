@@ -248,10 +248,9 @@ pub(super) fn numbered(
     active: Active,
     repeated: &KeySet,
 ) -> Result<DataFrame> {
-    let is_candidate =
-        ident(CODE)
-            .eq(lit(0_i32))
-            .and(is_in(active.key_hash(session)?, repeated));
+    let is_candidate = ident(CODE)
+        .eq(lit(0_i32))
+        .and(is_in(active.key_hash(session)?, repeated));
     let plan = || -> PlanResult<DataFrame> {
         let others = judged.clone().filter(is_candidate.clone().is_not_true())?;
         let columns: Vec<String> = judged

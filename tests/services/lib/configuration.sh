@@ -75,7 +75,12 @@ write_hbase_configuration() {
         dfs.client.retry.policy.spec 1000,60
     cp "$dir/conf/hadoop/hdfs-site.xml" "$dir/conf/hbase/hdfs-site.xml"
 
+    # Benchmarks write much: servers flush as late as HBase does by itself.
+    local flush_bytes=33554432
+    [ -z "${EMPORIA_SERVICES_FAST:-}" ] || flush_bytes=134217728
+
     # The retries of a gateway end before the operation timeout, so it answers within a minute whatever fails.
+    # Old logs and files would fill the disk of a test machine; nothing here asks for them again.
     site "$dir/conf/hbase/hbase-site.xml" \
         hbase.cluster.distributed true \
         hbase.rootdir "hdfs://127.0.0.1:$port_namenode/hbase" \
@@ -98,7 +103,10 @@ write_hbase_configuration() {
         hbase.regionserver.metahandler.count 5 \
         hbase.lease.recovery.first.pause 2000 \
         hbase.lease.recovery.dfs.timeout 10000 \
-        hbase.hregion.memstore.flush.size 33554432 \
+        hbase.hregion.memstore.flush.size "$flush_bytes" \
+        hbase.master.logcleaner.ttl 10000 \
+        hbase.master.hfilecleaner.ttl 10000 \
+        hbase.master.cleaner.interval 10000 \
         hfile.block.cache.size 0.2 \
         hbase.thrift.info.port -1 \
         hbase.thrift.server.socket.read.timeout 60000 \
