@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 
 use super::file::FileWriter;
-use super::{SinkSpec, WriteBranch, WrittenPart};
+use super::{SinkSpec, WriteBranch, WrittenPart, written_type};
 use crate::error::to_datafusion;
 use crate::hbase::HBaseWriter;
 use crate::mongodb::CollectionWriter;
@@ -42,7 +42,8 @@ impl BranchWriter {
         for (column, name) in &branch.columns {
             let index = input.index_of(column)?;
             columns.push(index);
-            fields.push(input.field(index).clone().with_name(name.as_str()));
+            let field = input.field(index).clone().with_name(name.as_str());
+            fields.push(field.with_data_type(written_type(input.field(index).data_type())));
         }
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let sink = match &branch.sink {
@@ -79,11 +80,14 @@ impl BranchWriter {
         mask: Option<&BooleanArray>,
     ) -> Result<()> {
         // Columns of other branches can be wide; they are not copied by the filter.
-        let columns = self.columns.iter().map(|i| Arc::clone(batch.column(*i)));
-        let mut rows = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())?;
+        let mut rows = batch.project(&self.columns)?;
         if let Some(mask) = mask {
             rows = filter_record_batch(&rows, mask)?;
         }
+        let columns = rows.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+        let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
+        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         if rows.num_rows() == 0 {
             return Ok(());
         }

@@ -102,6 +102,14 @@ impl fmt::Display for SinkSpec {
     }
 }
 
+/// The type in which values of `data_type` are written: views of text are an affair of plans.
+pub fn written_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View => DataType::Utf8,
+        other => other.clone(),
+    }
+}
+
 /// The recipe of a write.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
 pub struct StagedWrite {

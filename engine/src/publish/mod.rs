@@ -8,12 +8,13 @@ mod place;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::prelude::DataFrame;
 use emporia_connectors::codec::schema_to_names;
 use emporia_connectors::published::DataFile;
 use emporia_connectors::write::{
-    FileFormat, StagedWrite, StagedWriteNode, WriteBranch, WrittenPart,
+    FileFormat, StagedWrite, StagedWriteNode, WriteBranch, WrittenPart, written_type,
 };
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result};
@@ -254,7 +255,11 @@ async fn write_output(
     written: &mut Written,
 ) -> Result<u64> {
     let (state, plan) = output.frame.into_parts();
-    let types = schema_to_names(plan.schema().inner());
+    let fields = plan.schema().fields().iter().map(|field| {
+        let written = written_type(field.data_type());
+        field.as_ref().clone().with_data_type(written)
+    });
+    let types = schema_to_names(&Schema::new(fields.collect::<Vec<_>>()));
     let mut branches = Vec::with_capacity(output.branches.len());
     let mut tables = Vec::with_capacity(output.branches.len());
     for (name, columns) in output.branches {

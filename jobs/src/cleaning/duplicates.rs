@@ -16,6 +16,7 @@ use datafusion::arrow::array::{Array, AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Field, UInt64Type};
 use datafusion::error::Result as PlanResult;
 use datafusion::execution::FunctionRegistry;
+use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions::string::expr_fn::concat;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
@@ -211,13 +212,13 @@ impl Decisions {
         let loser = is_in(place, &KeySet::of(self.losers.clone()));
         let decided = when(exact, lit(active.exact_code.unwrap_or(0)))
             .when(loser, lit(active.key_code.unwrap_or(0)))
-            .otherwise(code.clone())
-            .map_err(planning("the removal of duplicates"))?;
+            .otherwise(lit(0_i32));
         // The position alone is a number: the text of the place is made for few rows only.
         let may_go = is_in(hash.call(vec![ident(POSITION)]), &positions);
-        when(ident(CODE).eq(lit(0_i32)).and(may_go), decided)
-            .otherwise(code)
-            .map_err(planning("the removal of duplicates"))
+        let may_go = code.clone().eq(lit(0_i32)).and(may_go);
+        let decided = decided.and_then(|decided| when(may_go, decided).end());
+        let decided = decided.map_err(planning("the removal of duplicates"))?;
+        Ok(greatest(vec![code, decided]))
     }
 }
 

@@ -3,8 +3,9 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as PlanResult;
+use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions::string::expr_fn::concat_ws;
-use datafusion::logical_expr::{Expr, cast, lit, when};
+use datafusion::logical_expr::{Expr, case as match_value, cast, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result, nearest};
 
@@ -148,12 +149,30 @@ impl Judge {
             }
         }
         let field = frame.schema().field_with_unqualified_name(column)?;
-        let value = case(branches, ident(column))?;
+        let value = match &branches[..] {
+            // A column or null, which is quick.
+            [(predicate, value)] if is_null(value) => {
+                when(predicate.clone().is_not_true(), ident(column)).end()?
+            }
+            _ => case(branches, ident(column))?,
+        };
         Ok(cast_to(value, ident(column), field.data_type()).alias(column))
     }
 
     /// The bits of the repairs; of several repairs of a column, the first one that applies.
-    pub(super) fn repair_bits(&self, frame: &DataFrame) -> PlanResult<Expr> {
+    ///
+    /// Nearly all rows need none: one cheap condition decides whether the bits are looked for.
+    pub(super) fn repair_bits(&self, frame: &DataFrame, source: &Source) -> PlanResult<Expr> {
+        let mut suspicious = source.has_errors.then(|| ident("_error").is_not_null());
+        for repair in &self.repairs {
+            if !is_about_text(&repair.predicate) {
+                let predicate = frame.parse_sql_expr(&repair.predicate)?;
+                suspicious = Some(or(suspicious, predicate));
+            }
+        }
+        let Some(suspicious) = suspicious else {
+            return Ok(lit(0_i64).alias(REPAIRS));
+        };
         let mut bits = lit(0_i64);
         let mut columns: Vec<&str> = self.repairs.iter().map(|repair| repair.column).collect();
         columns.dedup();
@@ -171,7 +190,8 @@ impl Judge {
             }
             bits = bits + case(branches, lit(0_i64))?;
         }
-        Ok(bits.alias(REPAIRS))
+        let bits = when(suspicious, bits).end()?;
+        Ok(greatest(vec![bits, lit(0_i64)]).alias(REPAIRS))
     }
 
     /// The code of the first rule about single rows that a row breaks, of type `Int32`.
@@ -180,28 +200,23 @@ impl Judge {
     /// whether the chain of rules is looked at.
     pub(super) fn row_code(&self, frame: &DataFrame, source: &Source) -> PlanResult<Expr> {
         let mut branches = Vec::new();
-        let mut suspicious = if source.has_errors {
-            Some(ident("_error").is_not_null())
-        } else {
-            None
-        };
+        let mut suspicious = source.has_errors.then(|| ident("_error").is_not_null());
         for (verdict, code) in self.verdicts.iter().zip(1_i32..) {
             let Some(predicate) = &verdict.predicate else {
                 continue;
             };
             let predicate = frame.parse_sql_expr(predicate)?;
-            if !verdict.is_about_text() {
-                suspicious = Some(match suspicious {
-                    Some(other) => other.or(predicate.clone()),
-                    None => predicate.clone(),
-                });
+            if !verdict.predicate.as_deref().is_some_and(is_about_text) {
+                suspicious = Some(or(suspicious, predicate.clone()));
             }
             branches.push((predicate, lit(code)));
         }
         let Some(suspicious) = suspicious else {
             return Ok(lit(0_i32));
         };
-        when(suspicious, case(branches, lit(0_i32))?).otherwise(lit(0_i32))
+        // Without ELSE, the columns of the other rows are not copied for it.
+        let code = when(suspicious, case(branches, lit(0_i32))?).end()?;
+        Ok(greatest(vec![code, lit(0_i32)]))
     }
 
     /// Where a row goes: 0 to the trusted rows, 1 to the rejects, null nowhere.
@@ -211,24 +226,24 @@ impl Judge {
             .iter()
             .zip(1_i32..)
             .filter(|(v, _)| v.action == Action::Drop);
-        let mut branches = vec![(ident(CODE).eq(lit(0_i32)), lit(0_i32))];
+        let mut route = match_value(ident(CODE)).when(lit(0_i32), lit(0_i32));
         for (_, code) in dropped {
-            branches.push((ident(CODE).eq(lit(code)), lit(ScalarValue::Int32(None))));
+            route = route.when(lit(code), lit(ScalarValue::Int32(None)));
         }
-        case(branches, lit(1_i32))
+        route.otherwise(lit(1_i32))
     }
 
     /// The id of the rule that a row breaks, null for a trusted row.
     pub(super) fn rule_id(&self) -> PlanResult<Expr> {
-        let ids = self.verdicts.iter().zip(1_i32..);
-        let branches =
-            ids.map(|(verdict, code)| (ident(CODE).eq(lit(code)), lit(verdict.id.as_str())));
-        let id = case(branches.collect(), lit(ScalarValue::Utf8(None)))?;
-        when(ident(CODE).not_eq(lit(0_i32)), id).otherwise(lit(ScalarValue::Utf8(None)))
+        let mut id = match_value(ident(CODE)).when(lit(0_i32), lit(ScalarValue::Utf8(None)));
+        for (verdict, code) in self.verdicts.iter().zip(1_i32..) {
+            id = id.when(lit(code), lit(verdict.id.as_str()));
+        }
+        id.end()
     }
 
-    /// The flags of a row: those that it had and the ids of its repairs.
-    pub(super) fn flags(&self, earlier: Expr) -> PlanResult<Expr> {
+    /// The flags of a row: those that it had, in the column `earlier`, and the ids of its repairs.
+    pub(super) fn flags(&self, earlier: Expr, source: &Source) -> PlanResult<Expr> {
         if self.repairs.is_empty() {
             return Ok(earlier);
         }
@@ -240,20 +255,32 @@ impl Judge {
                 when(is_set, lit(repair.id.as_str())).otherwise(lit(ScalarValue::Utf8(None)))?,
             );
         }
-        when(
-            ident(REPAIRS).not_eq(lit(0_i64)),
-            concat_ws(lit(","), parts),
-        )
-        .otherwise(earlier)
+        let is_repaired = ident(REPAIRS).not_eq(lit(0_i64));
+        let mut flags = when(is_repaired, concat_ws(lit(","), parts));
+        match source.has_flags {
+            true => flags.otherwise(earlier),
+            false => flags.end(),
+        }
     }
 }
 
-impl Verdict {
-    /// Whether the rule looks at the fault that the connector found, which is null nearly always.
-    fn is_about_text(&self) -> bool {
-        self.predicate
-            .as_ref()
-            .is_some_and(|predicate| predicate.starts_with("_error "))
+/// Whether a rule looks at the fault that the connector found, which is null nearly always.
+fn is_about_text(predicate: &str) -> bool {
+    predicate.starts_with("_error ")
+}
+
+fn is_null(value: &Expr) -> bool {
+    match value {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_null(&cast.expr),
+        _ => false,
+    }
+}
+
+fn or(one: Option<Expr>, other: Expr) -> Expr {
+    match one {
+        Some(one) => one.or(other),
+        None => other,
     }
 }
 

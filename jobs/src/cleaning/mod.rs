@@ -18,10 +18,8 @@ mod survey;
 mod tests;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
 use datafusion::error::Result as PlanResult;
-use datafusion::logical_expr::{Expr, cast, lit, when};
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::{JobSpec, ParamKind, Params};
@@ -177,21 +175,13 @@ fn routed(
     decided: DataFrame,
     table: &str,
 ) -> PlanResult<DataFrame> {
-    // Only rejects need their text and place, and making them is dear.
-    let of_rejects = |name: &str| -> PlanResult<Expr> {
-        let is_rejected = ident(CODE).not_eq(lit(0_i32));
-        let value = cast(ident(name), DataType::Utf8);
-        Ok(when(is_rejected, value)
-            .otherwise(lit(ScalarValue::Utf8(None)))?
-            .alias(name))
-    };
     let mut columns: Vec<Expr> = source.columns.iter().map(ident).collect();
     columns.extend([
-        judge.flags(ident("_flags"))?.alias("_flags"),
+        judge.flags(ident("_flags"), source)?.alias("_flags"),
         lit(table).alias("_table"),
         judge.rule_id()?.alias("_rule"),
-        of_rejects("_raw")?,
-        of_rejects(SOURCE)?,
+        ident("_raw"),
+        ident(SOURCE),
         ident(POSITION),
         judge.route()?.alias(ROUTE),
         ident(CODE),

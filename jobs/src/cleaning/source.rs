@@ -33,7 +33,8 @@ pub(super) struct Source {
     /// Its rows have a place in a file, so that they can be told apart.
     pub has_positions: bool,
     has_raw: bool,
-    has_flags: bool,
+    /// It was cleaned before, and has the flags of that.
+    pub has_flags: bool,
     /// Columns whose values make the text of a row that came from no text.
     identity: Vec<String>,
 }
@@ -134,7 +135,7 @@ impl Source {
         let no_position = lit(ScalarValue::Int64(None));
         repaired.push(or(self.has_positions, POSITION, no_position).alias(POSITION));
         repaired.push(or(self.has_flags, FLAGS, null_text()).alias("_flags"));
-        repaired.push(judge.repair_bits(&self.frame)?);
+        repaired.push(judge.repair_bits(&self.frame, self)?);
         // What the rules may look at, besides the columns.
         let fields = self
             .frame
