@@ -347,8 +347,8 @@ def interpreter(name, options):
     return options.sail_python if name == "sail" else sys.executable
 
 
-def total(result):
-    return sum(result["times"].get(q, float("nan")) for q in QUERIES)
+def total(result, names=QUERIES):
+    return sum(result["times"].get(name, float("nan")) for name in names)
 
 
 def main():
@@ -377,13 +377,15 @@ def main():
                          else run_peer(name, options.data, interpreter(name, options)))
     columns = ["start", *QUERIES]
     print(f"{platform.machine()}, {os.cpu_count()} cores, scale {options.scale}; seconds")
-    print("| engine | " + " | ".join(columns) + " | five queries | peak memory | time against Emporia |")
-    print("|---|" + "--:|" * (len(columns) + 3))
-    base = total(results["emporia"]) if "emporia" in results else float("nan")
+    print("| engine | " + " | ".join(columns) + " | five queries | against Emporia | with the start"
+          " | against Emporia | peak memory |")
+    print("|---|" + "--:|" * (len(columns) + 5))
+    ours = results.get("emporia", {"times": {}})
     for name, result in results.items():
         cells = [f"{result['times'].get(c, float('nan')):.2f}" for c in columns]
-        print(f"| {name} | " + " | ".join(cells) + f" | {total(result):.2f} | "
-              f"{result['peak'] / 2**20:.0f} MiB | {total(result) / base:.2f} |")
+        for names in (QUERIES, columns):
+            cells += [f"{total(result, names):.2f}", f"{total(result, names) / total(ours, names):.2f}"]
+        print(f"| {name} | " + " | ".join(cells) + f" | {result['peak'] / 2**20:.0f} MiB |")
     for name, result in results.items():
         print(f"rows of {name}: " + ", ".join(f"{q} {result['rows'].get(q)}" for q in QUERIES))
     if "emporia" in results:

@@ -274,23 +274,36 @@ class Bench:
 
     def write(self):
         rows = self.args.results
-        for n_rows in [rows // 10, rows]:
-            folder = self.folder / f"numbers-{n_rows}"
-            folder.mkdir()
-            write_numbers(folder, n_rows)
-            catalog = self.folder / f"numbers-{n_rows}.toml"
-            target = f"results_{self.tag}_{n_rows}"
-            catalog.write_text(NUMBERS.format(folder=folder, target=target))
-            insert = "INSERT INTO target SELECT k, n, label FROM numbers"
-            write = lambda: measured(lambda: self.emporia.sql(catalog, insert))
-            ours = self.watched("write to HBase", n_rows, write)
-        peer = measured(lambda: happybase_write(self.gateways[0], f"peer_{self.tag}", rows))
-        line("write to HBase, INSERT INTO", rows, ours, "happybase batch(1000)", peer, 3)
+        catalogs = {n: self.numbers(n) for n in [rows // 10, rows]}
+        insert = "INSERT INTO target SELECT k, n, label FROM numbers"
+        # In turns, and the better of two: the servers compile their code while they work.
+        ours, peers = [], []
+        for turn in [1, 2]:
+            peer = lambda: happybase_write(self.gateways[0], f"peer_{self.tag}_{turn}", rows)
+            peers.append(measured(peer))
+            for n_rows, catalog in catalogs.items():
+                self.retarget(catalog, f"results_{self.tag}_{n_rows}_{turn}")
+                write = lambda: measured(lambda: self.emporia.sql(catalog, insert))
+                run = self.watched("write to HBase", n_rows, write)
+            ours.append(run)
+        peer = min(peers)
+        line("write to HBase, INSERT INTO", rows, min(ours), "happybase batch(1000)", peer, 3)
         job = self.folder / "results.sql"
         job.write_text(JOB)
         flags = ["--quiet", "--catalog", catalog, "--output", f"hbase:published_{self.tag}"]
         ours = measured(lambda: self.emporia.timed("submit", job, *flags)[0])
         line("the same as a published result", rows, ours, "happybase batch(1000)", peer, 3)
+
+    def numbers(self, n_rows):
+        """The catalog of a table of numbers in text files."""
+        folder = self.folder / f"numbers-{n_rows}"
+        folder.mkdir()
+        write_numbers(folder, n_rows)
+        return self.folder / f"numbers-{n_rows}.toml"
+
+    def retarget(self, catalog, target):
+        folder = self.folder / catalog.stem
+        catalog.write_text(NUMBERS.format(folder=folder, target=target))
 
     def documents(self):
         self.generate("orders/", self.args.documents * 4, "transactions")

@@ -197,3 +197,87 @@ fn row_bytes(schema: &Schema) -> usize {
     let width = |data_type: &DataType| data_type.primitive_width().unwrap_or(TEXT_BYTES);
     schema.fields().iter().map(|f| width(f.data_type())).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::physical_plan::displayable;
+    use datafusion::prelude::SessionContext;
+    use datafusion_proto::bytes::{
+        physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+    };
+    use emporia_connectors::stores::Stores;
+
+    use crate::options::EngineOptions;
+    use crate::state::{physical_codec, planning_state, runtime, session_config};
+
+    /// What the scheduler plans of a query over 9,000 lines, 3,000 orders and 10 products, when sides of
+    /// up to 64 KiB go to every task.
+    async fn plan(sql: &str) -> datafusion::common::Result<String> {
+        let options = EngineOptions {
+            broadcast_threshold_bytes: 64 * 1024,
+            ..EngineOptions::default()
+        };
+        let stores = std::sync::Arc::new(Stores::default());
+        let config = session_config(&options, &stores);
+        let context =
+            SessionContext::new_with_state(planning_state(config, runtime(None, &stores)?)?);
+        for (table, columns) in [
+            (
+                "lines",
+                "value / 3 AS order_id, value % 10 AS product_id, value AS amount FROM numbers",
+            ),
+            (
+                "orders",
+                "value AS order_id, value AS total FROM numbers WHERE value < 3000",
+            ),
+            (
+                "products",
+                "value AS product_id, value AS margin FROM numbers WHERE value < 10",
+            ),
+        ] {
+            let numbers = "(SELECT unnest(range(9000)) AS value) AS numbers";
+            let query = format!("SELECT {columns}").replace("numbers", numbers);
+            let made = format!("CREATE TABLE {table} AS {query}");
+            context.sql(&made).await?.collect().await?;
+        }
+        let plan = context.sql(sql).await?.create_physical_plan().await?;
+        let codec = physical_codec();
+        let bytes = physical_plan_to_bytes_with_extension_codec(plan.clone(), codec.as_ref())?;
+        let task = context.task_ctx();
+        let sent = physical_plan_from_bytes_with_extension_codec(&bytes, &task, codec.as_ref())?;
+        let [plan, sent] = [plan, sent].map(|p| displayable(p.as_ref()).indent(false).to_string());
+        assert_eq!(plan, sent);
+        Ok(plan)
+    }
+
+    #[tokio::test]
+    async fn a_small_side_goes_to_every_task() -> datafusion::common::Result<()> {
+        let plan = plan("SELECT * FROM lines JOIN products USING (product_id)").await?;
+        assert!(plan.contains("mode=CollectLeft"), "{plan}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn groups_of_joined_lines_are_not_taken_for_few() -> datafusion::common::Result<()> {
+        let plan = plan(
+            "SELECT total, margin FROM orders LEFT JOIN (SELECT order_id, sum(amount * margin) AS margin \
+             FROM lines JOIN products USING (product_id) GROUP BY order_id) USING (order_id)",
+        )
+        .await?;
+        assert_eq!(plan.matches("mode=CollectLeft").count(), 1, "{plan}");
+        assert_eq!(plan.matches("mode=Partitioned").count(), 1, "{plan}");
+        assert!(plan.contains("EstimatedExec: rows=9000"), "{plan}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_filter_is_not_taken_for_a_small_side() -> datafusion::common::Result<()> {
+        let plan = plan(
+            "SELECT * FROM lines JOIN (SELECT * FROM lines WHERE amount % 7 <> 1) AS other \
+             USING (order_id)",
+        )
+        .await?;
+        assert!(!plan.contains("mode=CollectLeft"), "{plan}");
+        Ok(())
+    }
+}
