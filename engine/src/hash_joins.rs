@@ -200,6 +200,8 @@ fn row_bytes(schema: &Schema) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use datafusion::physical_plan::displayable;
     use datafusion::prelude::SessionContext;
     use datafusion_proto::bytes::{
@@ -217,7 +219,7 @@ mod tests {
             broadcast_threshold_bytes: 64 * 1024,
             ..EngineOptions::default()
         };
-        let stores = std::sync::Arc::new(Stores::default());
+        let stores = Arc::new(Stores::default());
         let config = session_config(&options, &stores);
         let context =
             SessionContext::new_with_state(planning_state(config, runtime(None, &stores)?)?);
@@ -242,7 +244,7 @@ mod tests {
         }
         let plan = context.sql(sql).await?.create_physical_plan().await?;
         let codec = physical_codec();
-        let bytes = physical_plan_to_bytes_with_extension_codec(plan.clone(), codec.as_ref())?;
+        let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(&plan), codec.as_ref())?;
         let task = context.task_ctx();
         let sent = physical_plan_from_bytes_with_extension_codec(&bytes, &task, codec.as_ref())?;
         let [plan, sent] = [plan, sent].map(|p| displayable(p.as_ref()).indent(false).to_string());

@@ -22,7 +22,9 @@ use super::reader::{DelimitedSource, Range};
 use crate::key_set::in_key_set;
 use crate::split::SplitSource;
 
-type TestResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+/// The cells of rows as text.
+type Rows = Vec<Vec<String>>;
 
 /// Index of `_error` in the table.
 const ERROR: usize = 6;
@@ -89,7 +91,7 @@ async fn scan(
     Ok(concat_batches(&source.schema(), &batches)?)
 }
 
-fn shown(rows: &RecordBatch) -> TestResult<Vec<Vec<String>>> {
+fn shown(rows: &RecordBatch) -> TestResult<Rows> {
     let row = |row: usize| -> TestResult<Vec<String>> {
         let cells = rows.columns().iter().map(|column| {
             Ok(match column.is_null(row) {
@@ -172,7 +174,7 @@ proptest! {
         if !is_closed {
             text.pop();
         }
-        let check = || -> TestResult<(Vec<Vec<String>>, Vec<Vec<String>>)> {
+        let check = || -> TestResult<(Rows, Rows)> {
             let source = source(true, &[0, 1, 2, 3, ERROR])?;
             let runtime = tokio::runtime::Runtime::new()?;
             let rows = runtime.block_on(scan(&source, text.as_bytes(), &cuts, batch_size))?;
