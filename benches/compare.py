@@ -347,6 +347,14 @@ def interpreter(name, options):
     return options.sail_python if name == "sail" else sys.executable
 
 
+def read_once(folder):
+    """Has the system keep the files in memory, or the engine that runs first would wait for the disk."""
+    for path in folder.rglob("*.*"):
+        with open(path, "rb") as file:
+            while file.read(1 << 24):
+                pass
+
+
 def total(result, names=QUERIES):
     return sum(result["times"].get(name, float("nan")) for name in names)
 
@@ -370,6 +378,7 @@ def main():
         program = str(pathlib.Path(options.bin).resolve() / "emporia")
         subprocess.run([program, "generate", "--scale", options.scale, "--seed", "1", "--out",
                         str(options.data), "--format", "parquet", "--tables", TABLES], check=True)
+    read_once(options.data)
     results = {}
     for name in options.only.split(","):
         print(f"running {name} ...", file=sys.stderr)
