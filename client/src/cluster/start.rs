@@ -13,7 +13,7 @@ use super::state::{Process, Role, State, already_runs};
 use crate::port::{self, LOOPBACK as HOST};
 
 /// The allocator gives memory back after this many milliseconds. Its own 10 ms make the kernel zero the
-/// same pages again and again: a tenth of the time of a large scan.
+/// same pages again and again, which takes some percent of a large scan.
 const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "1000");
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
