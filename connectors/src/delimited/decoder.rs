@@ -289,15 +289,10 @@ impl Decoder {
     /// Cuts a line with quotes that begins at `start` of its block.
     fn cut_quoted(&mut self, line: &[u8], start: usize) -> Cut {
         let first = self.spans.len();
+        // The spans of a line with a fault stay until the run ends; nothing refers to them.
         match fields::cut(line, self.options.delimiter, &mut self.spans) {
-            Err(LineFault::Quote) => {
-                self.spans.truncate(first);
-                return Cut::Fault("quote");
-            }
-            Ok(n) if n != self.n_fields => {
-                self.spans.truncate(first);
-                return Cut::Fault("field_count");
-            }
+            Err(LineFault::Quote) => return Cut::Fault("quote"),
+            Ok(n) if n != self.n_fields => return Cut::Fault("field_count"),
             Ok(_) => {}
         }
         for span in &mut self.spans[first..] {
@@ -462,7 +457,7 @@ impl Decoder {
         if self.n_rows == 0 {
             return Ok(None);
         }
-        let mut columns = self
+        let columns = self
             .parsed
             .iter_mut()
             .map(|parsed| parsed.column.finish())
@@ -490,7 +485,6 @@ impl Decoder {
                 Target::Error => Arc::new(self.errors.finish()),
             });
         }
-        columns.clear();
         let options = RecordBatchOptions::new().with_row_count(Some(self.n_rows));
         self.n_rows = 0;
         Ok(Some(RecordBatch::try_new_with_options(

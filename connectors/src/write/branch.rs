@@ -84,13 +84,13 @@ impl BranchWriter {
         if let Some(mask) = mask {
             rows = filter_record_batch(&rows, mask)?;
         }
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
         let columns = rows.columns().iter().zip(self.schema.fields());
         let columns = columns.map(|(column, field)| cast(column, field.data_type()));
         let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        if rows.num_rows() == 0 {
-            return Ok(());
-        }
         self.rows += rows.num_rows() as u64;
         match &mut self.sink {
             Sink::File(writer) => writer.write(&rows).await,
