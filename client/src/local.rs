@@ -14,14 +14,12 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::port::{LOOPBACK, free_ports};
+use crate::port::{LOOPBACK, MAX_STARTS, free_ports};
 
 /// Fewer executors would hide faults that only show when a stage is spread.
 const MIN_EXECUTORS: usize = 2;
 /// How long the executors may take to register.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Starts before giving up: a port that was free can be taken before an executor listens on it.
-const MAX_STARTS: usize = 3;
 /// Pause between two looks at the scheduler's readiness.
 const READY_POLL: Duration = Duration::from_millis(5);
 

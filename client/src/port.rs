@@ -1,23 +1,25 @@
 //! Ports of this machine for processes that take numbers, not listeners.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use emporia_core::error::{Error, ErrorKind, Result};
 
 /// The address that everything on this machine listens on.
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
+/// Starts of a cluster before giving up: a port that was free can be taken before its server
+/// listens on it.
+pub(crate) const MAX_STARTS: usize = 3;
+
 /// Where ports are looked for: below those that the system gives to outgoing connections, any of
 /// which could take a port between the look and the start of its server.
 const SERVER_PORTS: Range<u16> = 20_000..32_768;
-/// Ports that are tried before the search is given up.
-const MAX_TRIES: usize = 1000;
-/// Ports that are remembered as given. Those before them have long been taken by their servers.
-const MAX_GIVEN: usize = 256;
+/// Ports between the first looks of two processes with ids that follow each other: processes that
+/// start clusters at the same time look at different ports.
+const PORTS_OF_PROCESS: u32 = 64;
 
 /// `N` different ports of the loopback address that were free a moment ago, and that no call before
 /// has returned: whoever got those may not listen on them yet.
@@ -25,19 +27,23 @@ const MAX_GIVEN: usize = 256;
 /// # Errors
 /// Where the system has no port left.
 pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
-    static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(PORTS_OF_PROCESS);
     let mut ports = [0; N];
     for port in &mut ports {
-        *port = (0..MAX_TRIES)
-            .map(|_| fastrand::u16(SERVER_PORTS))
-            .find(|port| !given.contains(port) && TcpListener::bind((LOOPBACK, *port)).is_ok())
+        *port = (0..SERVER_PORTS.len())
+            .map(|_| server_port(first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))))
+            .find(|port| TcpListener::bind((LOOPBACK, *port)).is_ok())
             .ok_or_else(|| io::Error::new(io::ErrorKind::AddrInUse, "found no free port"))?;
-        given.push_back(*port);
     }
-    let n_forgotten = given.len().saturating_sub(MAX_GIVEN);
-    given.drain(..n_forgotten);
     Ok(ports)
+}
+
+/// The port at a position of the range, which begins anew after its end.
+fn server_port(position: u32) -> u16 {
+    let offset = position % u32::from(SERVER_PORTS.end - SERVER_PORTS.start);
+    // Less than the length of the range, so it fits.
+    SERVER_PORTS.start + offset as u16
 }
 
 /// The port itself where it is free, any free one for 0.
@@ -45,17 +51,18 @@ pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
 /// # Errors
 /// `Failed` where another process listens on it.
 pub(crate) fn claim(wanted: u16) -> Result<u16> {
-    let listener = TcpListener::bind((LOOPBACK, wanted));
-    listener
-        .and_then(|listener| Ok(listener.local_addr()?.port()))
-        .map_err(|e| {
-            Error::new(
-                ErrorKind::Failed,
-                format!("cannot listen on {LOOPBACK}:{wanted}"),
-            )
-            .with_hint("choose another port with --port, or --port 0 for any")
-            .with_source(e)
-        })
+    let port = match wanted {
+        0 => free_ports().map(|[port]| port),
+        port => TcpListener::bind((LOOPBACK, port)).map(|_| port),
+    };
+    port.map_err(|e| {
+        Error::new(
+            ErrorKind::Failed,
+            format!("cannot listen on {LOOPBACK}:{wanted}"),
+        )
+        .with_hint("choose another port with --port, or --port 0 for any")
+        .with_source(e)
+    })
 }
 
 #[cfg(test)]

@@ -35,14 +35,17 @@ pub async fn serve(
     let metrics = Metrics::new(&settings, &tasks)?;
     let config = config::build(&settings, &Stores::new(stores), state.clone(), tasks)?;
     let listener = listen(&settings.bind_host, settings.health_port, "--health-port").await?;
-    check_ports(&settings).await?;
-    let probes = health::routes(state, shutdown, metrics);
+    let probes = health::routes(state, shutdown.clone(), metrics);
     let probes = tokio::spawn(async move { axum::serve(listener, probes).await });
     let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
     wait_for(&scheduler, settings.scheduler_connect_timeout).await?;
+    check_ports(&settings).await?;
     let result = start_executor_process(Arc::new(config)).await;
     probes.abort();
-    result.map_err(|e| refused(&scheduler, e))
+    match result {
+        Ok(()) if !shutdown.is_triggered() => Err(ended(&scheduler)),
+        result => result.map_err(|e| refused(&scheduler, e)),
+    }
 }
 
 /// An executor inside another process; stops with it.
@@ -118,6 +121,14 @@ async fn wait_for(scheduler: &str, patience: Duration) -> Result<()> {
             Err(_) => tokio::time::sleep(CONNECT_POLL).await,
         }
     }
+}
+
+/// Ballista takes the failure of a service for an orderly end. So is the scheduler's wish for the
+/// end of an executor that it has given up, which a supervisor should start again.
+fn ended(scheduler: &str) -> Error {
+    let text = format!("the executor for the scheduler at {scheduler} ended untold");
+    Error::new(ErrorKind::Unavailable, text)
+        .with_hint("see its log: a port may be taken, or the scheduler may have given it up")
 }
 
 fn refused(scheduler: &str, error: BallistaError) -> Error {

@@ -10,7 +10,7 @@ use emporia_engine::rest::{Probe, Rest};
 
 use super::process::{Signal, send, start_ticks};
 use super::state::{Process, Role, State, already_runs};
-use crate::port::{self, LOOPBACK as HOST};
+use crate::port::{self, LOOPBACK as HOST, MAX_STARTS};
 
 /// The allocator gives memory back after this many milliseconds. Its own 10 ms make the kernel zero the
 /// same pages again and again, which takes some percent of a large scan.
@@ -38,7 +38,8 @@ pub(crate) struct Plan {
 ///
 /// # Errors
 /// `AlreadyExists` where a cluster runs in the folder, `Failed` with the end of a log where a
-/// process does not start; then nothing is left running.
+/// process does not start, `Unavailable` where one ends for want of another, or of a port, in each
+/// of a few tries; then nothing is left running.
 pub(crate) async fn start(plan: &Plan) -> Result<State> {
     match State::load(&plan.folder)? {
         Some(state) if state.is_alive() => {
@@ -46,6 +47,20 @@ pub(crate) async fn start(plan: &Plan) -> Result<State> {
         }
         _ => State::remove(&plan.folder)?,
     }
+    let mut n_starts = 1;
+    loop {
+        match start_once(plan).await {
+            // Another program took a port between the look at it and the start of its server.
+            Err(e) if e.kind() == ErrorKind::Unavailable && n_starts < MAX_STARTS => {
+                tracing::warn!(error = %e, "starting again");
+                n_starts += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn start_once(plan: &Plan) -> Result<State> {
     let mut started = Started::default();
     let state = started.spawn(plan)?;
     state.save(&plan.folder)?;
@@ -211,7 +226,13 @@ impl Started {
             for (child, log) in &mut self.children {
                 if let Ok(Some(status)) = child.try_wait() {
                     let message = format!("a process of the cluster ended at its start ({status})");
-                    return Err(Error::new(ErrorKind::Failed, message).with_source(tail(log)));
+                    let kind = match status.code() {
+                        Some(code) if code == i32::from(ErrorKind::Unavailable.exit_code()) => {
+                            ErrorKind::Unavailable
+                        }
+                        _ => ErrorKind::Failed,
+                    };
+                    return Err(Error::new(kind, message).with_source(tail(log)));
                 }
             }
             if rest.probe().await == Some(Probe::Ready)
