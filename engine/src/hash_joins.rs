@@ -87,8 +87,12 @@ fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dy
     if !is_known {
         return Ok(None);
     }
-    let small = |side| bytes_of(side).filter(|bytes| *bytes <= MAX_BUILD_BYTES);
-    let (build, swaps) = match (small(join.left()), small(join.right())) {
+    let (left, right) = (size_of(join.left()), size_of(join.right()));
+    let small = |size: Option<Estimate>| {
+        let bytes = size?.bytes;
+        (bytes <= MAX_BUILD_BYTES).then_some(bytes)
+    };
+    let (build, swaps) = match (small(left), small(right)) {
         (Some(left), Some(right)) if right < left => (right, true),
         (Some(left), _) => (left, false),
         (None, Some(right)) => (right, true),
@@ -106,8 +110,8 @@ fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dy
         false => PartitionMode::Partitioned,
     };
     let hash_join = HashJoinExec::try_new(
-        stated(join.left(), most_sent),
-        stated(join.right(), most_sent),
+        stated(join.left(), left, most_sent),
+        stated(join.right(), right, most_sent),
         join.on().to_vec(),
         join.filter().clone(),
         &join.join_type(),
@@ -131,9 +135,11 @@ fn comes_from_the_right(join_type: JoinType) -> bool {
     )
 }
 
-/// Bytes of the rows of `plan`, by their number and the widths of the columns, where that is known.
-fn bytes_of(plan: &Arc<dyn ExecutionPlan>) -> Option<usize> {
-    rows_of(plan).map(|rows| rows.saturating_mul(row_bytes(&plan.schema())))
+/// Rows of `plan` and their bytes by the widths of the columns, where that is known.
+fn size_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Estimate> {
+    let rows = rows_of(plan)?;
+    let bytes = rows.saturating_mul(row_bytes(&plan.schema()));
+    Some(Estimate { rows, bytes })
 }
 
 /// The rows of `plan`, as far as it is known.
@@ -167,15 +173,15 @@ fn guesses(plan: &Arc<dyn ExecutionPlan>) -> bool {
 
 /// The side of a join, with its size stated where Ballista would else decide otherwise whether to send
 /// it to every task.
-fn stated(side: &Arc<dyn ExecutionPlan>, most_sent: usize) -> Arc<dyn ExecutionPlan> {
-    let (Some(rows), Some(bytes)) = (rows_of(side), bytes_of(side)) else {
-        return Arc::clone(side);
-    };
+fn stated(
+    side: &Arc<dyn ExecutionPlan>,
+    size: Option<Estimate>,
+    most_sent: usize,
+) -> Arc<dyn ExecutionPlan> {
     let is_small = |bytes| bytes <= most_sent;
-    match ballistas_bytes_of(side) {
-        Some(counted) if is_small(counted) != is_small(bytes) => {
-            let estimate = Estimate { rows, bytes };
-            Arc::new(EstimatedExec::new(Arc::clone(side), estimate))
+    match (size, ballistas_bytes_of(side)) {
+        (Some(size), Some(counted)) if is_small(counted) != is_small(size.bytes) => {
+            Arc::new(EstimatedExec::new(Arc::clone(side), size))
         }
         _ => Arc::clone(side),
     }

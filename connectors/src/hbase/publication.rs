@@ -7,7 +7,7 @@
 //! which run counts; it is replaced by compare-and-put, and that is the switch for all tables of
 //! the result. Cells of older runs are removed after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use emporia_core::error::{Error, ErrorKind, Result};
@@ -73,6 +73,10 @@ pub struct Publication {
     /// `_emporia:published` as it was when the run began.
     before: Vec<u8>,
     tables: BTreeMap<String, PublishedTable>,
+    /// Whether no run of the result was drawn before.
+    is_first: bool,
+    /// Tables that this run made, which hold no cells of earlier runs where it is the first one.
+    new_tables: BTreeSet<String>,
 }
 
 impl Publication {
@@ -82,17 +86,19 @@ impl Publication {
     /// # Errors
     /// Where HBase fails or the table belongs to another result.
     pub fn begin(client: Client, owner: &TableSpec, run_id: &str) -> Result<Self> {
-        claim(&client, owner, &owner.name)?;
+        let is_new = claim(&client, owner, &owner.name)?;
         let name = owner.name.as_str();
         let before = cell(&client, name, PUBLISHED)?.unwrap_or_default();
-        let run = draw_run(&client, name, published(name, &before)?.run)?;
+        let (run, drawn) = draw_run(&client, name, published(name, &before)?.run)?;
         Ok(Self {
-            client,
-            owner: name.to_owned(),
             run,
             run_id: run_id.to_owned(),
             before,
             tables: BTreeMap::new(),
+            is_first: drawn == 0,
+            new_tables: BTreeSet::from_iter(is_new.then(|| name.to_owned())),
+            owner: name.to_owned(),
+            client,
         })
     }
 
@@ -101,8 +107,9 @@ impl Publication {
     /// # Errors
     /// Where HBase fails or the table belongs to another result.
     pub fn add(&mut self, table: ResultTable) -> Result<HBaseSink> {
-        if table.spec.name != self.owner {
-            claim(&self.client, &table.spec, &self.owner)?;
+        let name = &table.spec.name;
+        if *name != self.owner && claim(&self.client, &table.spec, &self.owner)? {
+            self.new_tables.insert(name.clone());
         }
         // A delete would remove the cell of the published run too. It is not needed: cells of older
         // runs do not count.
@@ -160,7 +167,8 @@ impl Publication {
             )
             .with_hint("submit the job again where its result is the one that should stay"));
         }
-        for table in self.tables.keys() {
+        let is_clean = |table: &String| self.is_first && self.new_tables.contains(table);
+        for table in self.tables.keys().filter(|table| !is_clean(table)) {
             if let Err(error) = purge(&self.client, table, self.run) {
                 tracing::warn!(%error, table, "old cells could not be removed; the next run will");
             }
@@ -203,8 +211,9 @@ fn sink(table: &ResultTable, timestamp: i64, deletes_nulls: bool) -> Result<HBas
     })
 }
 
-/// Creates `table` where it is missing and writes its marker row, as a table of the result `owner`.
-fn claim(client: &Client, table: &TableSpec, owner: &str) -> Result<()> {
+/// Creates `table` where it is missing and writes its marker row, as a table of the result `owner`;
+/// whether it was missing.
+fn claim(client: &Client, table: &TableSpec, owner: &str) -> Result<bool> {
     let mut spec = table.clone();
     spec.families.push(FamilySpec::new(MARKER_FAMILY));
     let name = table.name.as_str();
@@ -213,7 +222,7 @@ fn claim(client: &Client, table: &TableSpec, owner: &str) -> Result<()> {
         check_versions(client, name)?;
     }
     match cell(client, name, OWNER)? {
-        Some(held) if held == owner.as_bytes() => return Ok(()),
+        Some(held) if held == owner.as_bytes() => return Ok(is_new),
         Some(held) => {
             return Err(Error::invalid(format!(
                 "table `hbase:{name}` belongs to the result `hbase:{}`",
@@ -240,7 +249,8 @@ fn claim(client: &Client, table: &TableSpec, owner: &str) -> Result<()> {
             value(LAST_RUN, b"0"),
         ],
     };
-    client.put(name, FIRST, &[row]).map_err(store_error)
+    client.put(name, FIRST, &[row]).map_err(store_error)?;
+    Ok(is_new)
 }
 
 /// An overwrite needs the old cells below the new ones until the switch.
@@ -265,8 +275,9 @@ fn check_versions(client: &Client, table: &str) -> Result<()> {
     }
 }
 
-/// A timestamp for a new run: newer than the clock's, the published run's and every drawn one.
-fn draw_run(client: &Client, owner: &str, published: i64) -> Result<i64> {
+/// A timestamp for a new run, newer than the clock's, the published run's and every drawn one; and
+/// the one that was drawn last, 0 where none was.
+fn draw_run(client: &Client, owner: &str, published: i64) -> Result<(i64, i64)> {
     for _ in 0..MAX_DRAWS {
         let last = cell(client, owner, LAST_RUN)?.unwrap_or_default();
         let drawn: i64 = std::str::from_utf8(&last)
@@ -280,7 +291,7 @@ fn draw_run(client: &Client, owner: &str, published: i64) -> Result<i64> {
             .compare_and_put(owner, MARKER_ROW, &column, &last, &text)
             .map_err(store_error)?;
         if is_mine {
-            return Ok(run);
+            return Ok((run, drawn));
         }
     }
     Err(Error::new(

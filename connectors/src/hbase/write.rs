@@ -1,6 +1,6 @@
 //! Writing rows to a table of HBase.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use datafusion::arrow::array::RecordBatch;
@@ -17,6 +17,9 @@ use super::mapping::Mapping;
 use super::result::with_text_key;
 use crate::error::to_datafusion;
 
+/// Requests that a task has under way at the same time. A request goes through the gateway, the
+/// region server and its log on HDFS, which are idle in turn where there is only one.
+const REQUESTS: usize = 2;
 /// Batches that wait for the gateway while the next one is encoded.
 const WAITING_BATCHES: usize = 2;
 
@@ -36,26 +39,29 @@ pub struct HBaseSink {
     pub text_key: Vec<String>,
 }
 
-/// Writes the rows of one task. The gateway's calls block, so a thread of its own makes them.
+/// Writes the rows of one task. The gateway's calls block, so threads of their own make them.
 pub struct HBaseWriter {
     encoder: RowEncoder,
     text_key: Vec<String>,
     deletes_nulls: bool,
-    thread: Option<PutThread>,
+    threads: Option<PutThreads>,
     bytes: u64,
 }
 
-struct PutThread {
+struct PutThreads {
     batches: Sender<Vec<RowMutation>>,
-    handle: JoinHandle<Result<(), emporia_hbase::Error>>,
+    handles: Vec<JoinHandle<Result<(), emporia_hbase::Error>>>,
 }
+
+/// Where the threads take their batches from; whoever waits for the next one holds the lock.
+type Batches = Arc<Mutex<Receiver<Vec<RowMutation>>>>;
 
 impl HBaseWriter {
     /// A writer of rows with `schema`; connects with the first batch.
     ///
     /// # Errors
     /// When the recipe does not fit the schema or no thread can be started.
-    pub fn open(client: Client, sink: &HBaseSink, schema: &Schema) -> Result<Self> {
+    pub fn open(client: &Client, sink: &HBaseSink, schema: &Schema) -> Result<Self> {
         let mapping: Mapping = serde_json::from_str(&sink.mapping)
             .map_err(|e| DataFusionError::External(Box::new(e)))?;
         let encoder = if sink.text_key.is_empty() {
@@ -69,20 +75,25 @@ impl HBaseWriter {
         };
         let encoder = encoder.map_err(to_datafusion)?;
         let (sender, batches) = channel(WAITING_BATCHES);
-        let table = sink.table.clone();
-        let timestamp = sink.timestamp;
-        let handle = std::thread::Builder::new()
-            .name("hbase-write".to_owned())
-            .spawn(move || put_all(&client, &table, timestamp, batches))?;
-        let thread = PutThread {
+        let batches = Arc::new(Mutex::new(batches));
+        let handles = (0..REQUESTS)
+            .map(|_| {
+                let (client, batches) = (client.clone(), Arc::clone(&batches));
+                let (table, timestamp) = (sink.table.clone(), sink.timestamp);
+                std::thread::Builder::new()
+                    .name("hbase-write".to_owned())
+                    .spawn(move || put_all(&client, &table, timestamp, &batches))
+            })
+            .collect::<std::io::Result<_>>()?;
+        let threads = PutThreads {
             batches: sender,
-            handle,
+            handles,
         };
         Ok(Self {
             encoder,
             text_key: sink.text_key.clone(),
             deletes_nulls: sink.deletes_nulls,
-            thread: Some(thread),
+            threads: Some(threads),
             bytes: 0,
         })
     }
@@ -107,8 +118,8 @@ impl HBaseWriter {
             );
         }
         let rows: Vec<_> = rows.into_iter().map(|row| self.mutation(row)).collect();
-        let is_taken = match &self.thread {
-            Some(thread) => thread.batches.send(rows).await.is_ok(),
+        let is_taken = match &self.threads {
+            Some(threads) => threads.batches.send(rows).await.is_ok(),
             None => false,
         };
         if is_taken { Ok(()) } else { self.end().await }
@@ -142,12 +153,20 @@ impl HBaseWriter {
 
     async fn end(&mut self) -> Result<()> {
         let ended = || DataFusionError::Internal("the HBase writer ended early".to_owned());
-        let PutThread { batches, handle } = self.thread.take().ok_or_else(ended)?;
+        let PutThreads { batches, handles } = self.threads.take().ok_or_else(ended)?;
         drop(batches);
-        match tokio::task::spawn_blocking(move || handle.join()).await {
-            Ok(Ok(result)) => result.map_err(transport_error),
-            _ => Err(ended()),
+        // All are waited for, also after a failure: nothing is written once the task has ended.
+        let join = || {
+            handles
+                .into_iter()
+                .map(JoinHandle::join)
+                .collect::<Vec<_>>()
+        };
+        let results = tokio::task::spawn_blocking(join).await;
+        for result in results.map_err(|_| ended())? {
+            result.map_err(|_| ended())?.map_err(transport_error)?;
         }
+        Ok(())
     }
 }
 
@@ -155,10 +174,17 @@ fn put_all(
     client: &Client,
     table: &str,
     timestamp: i64,
-    mut batches: Receiver<Vec<RowMutation>>,
+    batches: &Batches,
 ) -> Result<(), emporia_hbase::Error> {
-    while let Some(rows) = batches.blocking_recv() {
-        client.put(table, timestamp, &rows)?;
+    let batches = || batches.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        // The lock goes with the statement, before the request begins.
+        let next = batches().blocking_recv();
+        let Some(rows) = next else { return Ok(()) };
+        if let Err(error) = client.put(table, timestamp, &rows) {
+            // No more batches are taken, by the other threads neither.
+            batches().close();
+            return Err(error);
+        }
     }
-    Ok(())
 }

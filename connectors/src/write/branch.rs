@@ -57,7 +57,7 @@ impl BranchWriter {
                 let client = Stores::of_task(context)
                     .and_then(|stores| stores.hbase())
                     .map_err(to_datafusion)?;
-                Sink::HBase(Box::new(HBaseWriter::open(client, spec, &schema)?))
+                Sink::HBase(Box::new(HBaseWriter::open(&client, spec, &schema)?))
             }
             SinkSpec::Collection(target) => {
                 let stores = Stores::of_task(context).map_err(to_datafusion)?;

@@ -13,4 +13,7 @@ mod table;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+#[path = "../tls/mod.rs"]
+mod tls_endpoint;
+#[cfg(test)]
 mod writes;

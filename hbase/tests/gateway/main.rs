@@ -16,3 +16,8 @@ mod real;
 mod rows;
 #[cfg(test)]
 mod tables;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+#[path = "../tls/mod.rs"]
+mod tls_endpoint;

@@ -5,6 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as PlanResult;
 use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions::string::expr_fn::concat_ws;
+use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, case as match_value, cast, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result, nearest};
@@ -163,14 +164,15 @@ impl Judge {
     ///
     /// Nearly all rows need none: one cheap condition decides whether the bits are looked for.
     pub(super) fn repair_bits(&self, frame: &DataFrame, source: &Source) -> PlanResult<Expr> {
-        let mut suspicious = source.has_errors.then(|| ident("_error").is_not_null());
+        let mut suspicious =
+            Vec::from_iter(source.has_errors.then(|| ident("_error").is_not_null()));
         for repair in &self.repairs {
             if !is_about_text(&repair.predicate) {
                 let predicate = frame.parse_sql_expr(&repair.predicate)?;
-                suspicious = Some(or(suspicious, predicate));
+                suspicious.push(predicate);
             }
         }
-        let Some(suspicious) = suspicious else {
+        let Some(suspicious) = disjunction(suspicious) else {
             return Ok(lit(0_i64).alias(REPAIRS));
         };
         let mut bits = lit(0_i64);
@@ -200,18 +202,19 @@ impl Judge {
     /// whether the chain of rules is looked at.
     pub(super) fn row_code(&self, frame: &DataFrame, source: &Source) -> PlanResult<Expr> {
         let mut branches = Vec::new();
-        let mut suspicious = source.has_errors.then(|| ident("_error").is_not_null());
+        let mut suspicious =
+            Vec::from_iter(source.has_errors.then(|| ident("_error").is_not_null()));
         for (verdict, code) in self.verdicts.iter().zip(1_i32..) {
             let Some(predicate) = &verdict.predicate else {
                 continue;
             };
             let predicate = frame.parse_sql_expr(predicate)?;
             if !verdict.predicate.as_deref().is_some_and(is_about_text) {
-                suspicious = Some(or(suspicious, predicate.clone()));
+                suspicious.push(predicate.clone());
             }
             branches.push((predicate, lit(code)));
         }
-        let Some(suspicious) = suspicious else {
+        let Some(suspicious) = disjunction(suspicious) else {
             return Ok(lit(0_i32));
         };
         // Without ELSE, the columns of the other rows are not copied for it.
@@ -274,13 +277,6 @@ fn is_null(value: &Expr) -> bool {
         Expr::Literal(value, _) => value.is_null(),
         Expr::Cast(cast) => is_null(&cast.expr),
         _ => false,
-    }
-}
-
-fn or(one: Option<Expr>, other: Expr) -> Expr {
-    match one {
-        Some(one) => one.or(other),
-        None => other,
     }
 }
 

@@ -21,12 +21,14 @@ java17=(
 
 # Small processes that start fast. Benchmarks ask for fast ones: the compiler that servers are run with, and more memory.
 java_options=(
-    -XX:+UseSerialGC -XX:MaxDirectMemorySize=128m -Xss512k
+    -XX:MaxDirectMemorySize=128m -Xss512k
     -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData -Djava.net.preferIPv4Stack=true -Djava.awt.headless=true
 )
-heap_factor=3
-if [ -z "${EMPORIA_SERVICES_FAST:-}" ]; then
-    java_options+=(-XX:TieredStopAtLevel=1)
+if [ -n "${EMPORIA_SERVICES_FAST:-}" ]; then
+    java_options+=(-XX:+UseParallelGC -XX:NewRatio=1)
+    heap_factor=4
+else
+    java_options+=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1)
     heap_factor=1
 fi
 
