@@ -52,6 +52,8 @@ debian_stand_in() {
         need_root debootstrap
         if [ ! -s "$tar" ]; then
             tree=$(mktemp -d)
+            # It becomes the root folder of the images, which others than root enter.
+            chmod 755 "$tree"
             debootstrap --variant=minbase bookworm "$tree" http://deb.debian.org/debian >&2 >"$work/debootstrap.log" \
                 || fail "debootstrap: $(tail -n 3 "$work/debootstrap.log")"
             rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man,locale,info}/*

@@ -70,7 +70,7 @@ struct Scene {
 impl Scene {
     fn open() -> Option<Self> {
         if super::faults::n_runs() == 0 {
-            eprintln!("skipped: it stops HDFS, and HBase with it; `make test-faults` runs it");
+            eprintln!("skipped: EMPORIA_FAULT_RUNS is 0");
             return None;
         }
         let workplace = Workplace::alone()?;
