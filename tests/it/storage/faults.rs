@@ -197,12 +197,18 @@ SELECT version, count(*) AS n, sum(duration_seconds) AS seconds, count(DISTINCT 
 FROM result GROUP BY version ORDER BY version
 ";
 
+fn n_runs() -> u32 {
+    asked_for().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+/// Whether somebody wants the faults that take long.
+pub(super) fn are_asked_for() -> bool {
+    asked_for().is_some() && n_runs() > 0
+}
+
 #[expect(clippy::disallowed_methods, reason = "so a user tells the tests")]
-pub(super) fn n_runs() -> u32 {
-    std::env::var("EMPORIA_FAULT_RUNS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1)
+fn asked_for() -> Option<String> {
+    std::env::var("EMPORIA_FAULT_RUNS").ok()
 }
 
 fn start_cluster(scene: &Scene, folder: &Path) -> Cluster {
