@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::port::{LOOPBACK, MAX_STARTS, free_ports};
+use crate::port::{self, LOOPBACK, free_ports};
 
 /// Fewer executors would hide faults that only show when a stage is spread.
 const MIN_EXECUTORS: usize = 2;
@@ -45,16 +45,7 @@ impl LocalCluster {
     /// # Errors
     /// As of [`LocalCluster::start`].
     pub async fn start_with(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {
-        let mut n_starts = 1;
-        loop {
-            match Self::start_once(slots, stores).await {
-                Err(e) if e.kind() == ErrorKind::Unavailable && n_starts < MAX_STARTS => {
-                    tracing::warn!(error = %e, "an executor ended at its start; starting again");
-                    n_starts += 1;
-                }
-                result => return result,
-            }
-        }
+        port::with_tries(async || Self::start_once(slots, stores).await).await
     }
 
     async fn start_once(slots: &[usize], stores: &Arc<Stores>) -> Result<Self> {

@@ -12,7 +12,7 @@ pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
 /// Starts of a cluster before giving up: a port that was free can be taken before its server
 /// listens on it.
-pub(crate) const MAX_STARTS: usize = 3;
+const MAX_STARTS: usize = 3;
 
 /// Where ports are looked for: below those that the system gives to outgoing connections, any of
 /// which could take a port between the look and the start of its server.
@@ -20,6 +20,23 @@ const SERVER_PORTS: Range<u16> = 20_000..32_768;
 /// Ports between the first looks of two processes with ids that follow each other: processes that
 /// start clusters at the same time look at different ports.
 const PORTS_OF_PROCESS: u32 = 64;
+
+/// The outcome of `start`, which is called again where what it starts ended for want of a port.
+///
+/// # Errors
+/// Those of `start`: `Unavailable` only after a few tries.
+pub(crate) async fn with_tries<T>(start: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut n_starts = 1;
+    loop {
+        match start().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable && n_starts < MAX_STARTS => {
+                tracing::warn!(%error, "starting again");
+                n_starts += 1;
+            }
+            result => return result,
+        }
+    }
+}
 
 /// `N` different ports of the loopback address that were free a moment ago, and that no call before
 /// has returned: whoever got those may not listen on them yet.

@@ -9,6 +9,7 @@ mod faults;
 mod hdfs_faults;
 mod inserts;
 mod jobs;
+mod kerberos;
 mod load;
 mod partitions;
 mod predicates;

@@ -13,6 +13,8 @@ pub struct Services {
     pub hdfs: String,
     /// Folder with `core-site.xml` and `hdfs-site.xml`.
     pub hadoop_conf: PathBuf,
+    /// The HDFS with Kerberos, which `services up kerberos` starts.
+    pub kerberos: Kerberos,
     /// Thrift gateways of HBase.
     pub hbase_gateways: String,
     /// The gateway of protocol version 2.
@@ -23,6 +25,17 @@ pub struct Services {
     pub mongodb_auth_uri: String,
     /// State folder of the instance, for the script that controls it.
     pub folder: PathBuf,
+}
+
+/// How to reach an HDFS that asks for tickets.
+#[derive(Debug, Clone)]
+pub struct Kerberos {
+    /// `hdfs://host:port`.
+    pub hdfs: String,
+    /// Folder with `core-site.xml` and `hdfs-site.xml`.
+    pub hadoop_conf: PathBuf,
+    /// Folder with `krb5.conf` and `shop.keytab`.
+    pub kdc: PathBuf,
 }
 
 impl Services {
@@ -47,6 +60,11 @@ impl Services {
         Some(Self {
             hdfs: variable("EMPORIA_TEST_HDFS")?,
             hadoop_conf: variable("EMPORIA_TEST_HADOOP_CONF")?.into(),
+            kerberos: Kerberos {
+                hdfs: variable("EMPORIA_TEST_KERBEROS_HDFS")?,
+                hadoop_conf: variable("EMPORIA_TEST_KERBEROS_CONF")?.into(),
+                kdc: variable("EMPORIA_TEST_KERBEROS_KDC")?.into(),
+            },
             hbase_gateways: variable("EMPORIA_TEST_HBASE_GATEWAYS")?,
             hbase_admin_gateway: variable("EMPORIA_TEST_HBASE_ADMIN_GATEWAY")?,
             mongodb_uri: variable("EMPORIA_TEST_MONGODB_URI")?,

@@ -10,7 +10,7 @@ use emporia_engine::rest::{Probe, Rest};
 
 use super::process::{Signal, send, start_ticks};
 use super::state::{Process, Role, State, already_runs};
-use crate::port::{self, LOOPBACK as HOST, MAX_STARTS};
+use crate::port::{self, LOOPBACK as HOST};
 
 /// The allocator gives memory back after this many milliseconds. Its own 10 ms make the kernel zero the
 /// same pages again and again, which takes some percent of a large scan.
@@ -47,17 +47,7 @@ pub(crate) async fn start(plan: &Plan) -> Result<State> {
         }
         _ => State::remove(&plan.folder)?,
     }
-    let mut n_starts = 1;
-    loop {
-        match start_once(plan).await {
-            // Another program took a port between the look at it and the start of its server.
-            Err(e) if e.kind() == ErrorKind::Unavailable && n_starts < MAX_STARTS => {
-                tracing::warn!(error = %e, "starting again");
-                n_starts += 1;
-            }
-            result => return result,
-        }
-    }
+    port::with_tries(async || start_once(plan).await).await
 }
 
 async fn start_once(plan: &Plan) -> Result<State> {

@@ -8,9 +8,10 @@
 
 use std::time::{Duration, Instant};
 
-use emporia_hbase::{KeyRange, Region, prefix_end};
+use emporia_hbase::{Client, KeyRange, Region, RowSink, ScanRequest, filter, prefix_end};
 
 use super::key::{KeySpec, Part};
+use super::snapshot::behind_marker;
 use super::splits::Cut;
 
 /// Pieces that a table of few regions is cut into.
@@ -253,6 +254,35 @@ impl Alphabet {
             Self::Bytes => (digit % 256) as u8,
         }
     }
+}
+
+/// The first key of a range; `None` also where HBase does not say, because nothing but the balance
+/// of the pieces depends on it.
+pub(super) fn first_key(client: &Client, table: &str, range: &KeyRange) -> Option<Vec<u8>> {
+    let mut scanner = client.scan(ScanRequest {
+        filter: Some(filter::and(&[filter::first_key_only(), filter::key_only()])),
+        page_rows: Some(1),
+        limit: Some(1),
+        ..ScanRequest::new(table, range.intersect(&behind_marker())?)
+    });
+    let mut first = FirstKey(None);
+    match scanner.next_page(&mut first) {
+        Ok(_) => first.0,
+        Err(error) => {
+            tracing::debug!(table, %error, "a key to cut the table at was not found");
+            None
+        }
+    }
+}
+
+struct FirstKey(Option<Vec<u8>>);
+
+impl RowSink for FirstKey {
+    fn row(&mut self, key: &[u8]) {
+        self.0.get_or_insert_with(|| key.to_vec());
+    }
+
+    fn cell(&mut self, _: &[u8], _: i64, _: &[u8]) {}
 }
 
 #[cfg(test)]

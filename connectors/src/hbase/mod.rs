@@ -19,9 +19,10 @@
 //! | `reader`, `rows` | reading one split on a thread of its own, into Arrow columns |
 //! | `encode` | from rows to keys and cells |
 //! | `write`, `result` | writing rows, and the tables that results go to |
-//! | `snapshot`, `publication` | which run of a result is read, and how it changes |
+//! | `snapshot`, `publication`, `count` | which run of a result is read, how it changes, and whether it is whole |
 
 mod connect;
+mod count;
 mod cuts;
 mod definition;
 mod encode;

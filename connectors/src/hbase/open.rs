@@ -8,14 +8,14 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::ident;
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
-use emporia_hbase::{Client, KeyRange, RowSink, ScanRequest, after, filter};
+use emporia_hbase::Client;
 
-use super::cuts::cuts;
+use super::cuts::{cuts, first_key};
 use super::definition::{Definition, ScanOptions, table_of_location};
 use super::error::store_error;
 use super::publication::published_table;
 use super::result::{ROW_KEY, is_declared};
-use super::snapshot::{MARKER_ROW, Snapshot};
+use super::snapshot::Snapshot;
 use super::table::HBaseTable;
 use crate::stores::Stores;
 
@@ -127,34 +127,4 @@ fn look_up(
         cuts,
         snapshot,
     })
-}
-
-/// The first key of a range; `None` also where HBase does not say, because nothing but the balance
-/// of the pieces depends on it.
-fn first_key(client: &Client, table: &str, range: &KeyRange) -> Option<Vec<u8>> {
-    let behind_marker = KeyRange::new(after(MARKER_ROW), Vec::new());
-    let mut scanner = client.scan(ScanRequest {
-        filter: Some(filter::and(&[filter::first_key_only(), filter::key_only()])),
-        page_rows: Some(1),
-        limit: Some(1),
-        ..ScanRequest::new(table, range.intersect(&behind_marker)?)
-    });
-    let mut first = FirstKey(None);
-    match scanner.next_page(&mut first) {
-        Ok(_) => first.0,
-        Err(error) => {
-            tracing::debug!(table, %error, "a key to cut the table at was not found");
-            None
-        }
-    }
-}
-
-struct FirstKey(Option<Vec<u8>>);
-
-impl RowSink for FirstKey {
-    fn row(&mut self, key: &[u8]) {
-        self.0.get_or_insert_with(|| key.to_vec());
-    }
-
-    fn cell(&mut self, _: &[u8], _: i64, _: &[u8]) {}
 }

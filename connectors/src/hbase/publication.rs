@@ -11,15 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_hbase::{
-    Client, FamilySpec, KeyRange, RowMutation, RowSink, ScanRequest, TableSpec, after, filter,
-};
+use emporia_hbase::{Client, FamilySpec, RowMutation, RowSink, ScanRequest, TableSpec, filter};
 use serde::{Deserialize, Serialize};
 
+use super::count::count_rows;
 use super::error::store_error;
 use super::mapping::Mapping;
 use super::result::ResultTable;
-use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, marker_cell};
+use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, behind_marker, marker_cell};
 use super::write::HBaseSink;
 
 /// Cells are never dropped for their number: only a purge removes those of older runs.
@@ -73,10 +72,9 @@ pub struct Publication {
     /// `_emporia:published` as it was when the run began.
     before: Vec<u8>,
     tables: BTreeMap<String, PublishedTable>,
-    /// Whether no run of the result was drawn before.
+    /// Tables that hold no cells of earlier runs: this run made them, and it is the result's first.
+    clean_tables: BTreeSet<String>,
     is_first: bool,
-    /// Tables that this run made, which hold no cells of earlier runs where it is the first one.
-    new_tables: BTreeSet<String>,
 }
 
 impl Publication {
@@ -95,8 +93,8 @@ impl Publication {
             run_id: run_id.to_owned(),
             before,
             tables: BTreeMap::new(),
+            clean_tables: BTreeSet::from_iter((is_new && drawn == 0).then(|| name.to_owned())),
             is_first: drawn == 0,
-            new_tables: BTreeSet::from_iter(is_new.then(|| name.to_owned())),
             owner: name.to_owned(),
             client,
         })
@@ -108,8 +106,11 @@ impl Publication {
     /// Where HBase fails or the table belongs to another result.
     pub fn add(&mut self, table: ResultTable) -> Result<HBaseSink> {
         let name = &table.spec.name;
-        if *name != self.owner && claim(&self.client, &table.spec, &self.owner)? {
-            self.new_tables.insert(name.clone());
+        if *name != self.owner {
+            let is_new = claim(&self.client, &table.spec, &self.owner)?;
+            if is_new && self.is_first {
+                self.clean_tables.insert(name.clone());
+            }
         }
         // A delete would remove the cell of the published run too. It is not needed: cells of older
         // runs do not count.
@@ -132,7 +133,7 @@ impl Publication {
     pub fn publish(mut self, rows: &BTreeMap<String, u64>) -> Result<()> {
         for (name, table) in &mut self.tables {
             table.rows = rows.get(name).copied().unwrap_or(0);
-            let stored = count_rows(&self.client, name, &table.mapping, self.run)?;
+            let stored = count_rows(&self.client, name, &table.mapping, self.run, table.rows)?;
             if stored != table.rows {
                 return Err(Error::new(
                     ErrorKind::Failed,
@@ -167,7 +168,7 @@ impl Publication {
             )
             .with_hint("submit the job again where its result is the one that should stay"));
         }
-        let is_clean = |table: &String| self.is_first && self.new_tables.contains(table);
+        let is_clean = |table: &&String| self.clean_tables.contains(*table);
         for table in self.tables.keys().filter(|table| !is_clean(table)) {
             if let Err(error) = purge(&self.client, table, self.run) {
                 tracing::warn!(%error, table, "old cells could not be removed; the next run will");
@@ -300,43 +301,6 @@ fn draw_run(client: &Client, owner: &str, published: i64) -> Result<(i64, i64)> 
     ))
 }
 
-/// Counts the rows of `run` that the table holds.
-fn count_rows(client: &Client, table: &str, mapping: &Mapping, run: i64) -> Result<u64> {
-    let request = ScanRequest {
-        columns: mapping.presence().map(str::to_owned).into_iter().collect(),
-        filter: Some(filter::key_only()),
-        before: Some(run + 1),
-        ..ScanRequest::new(table, behind_marker())
-    };
-    let mut rows = RowsOfRun {
-        run,
-        n: 0,
-        is_counted: false,
-    };
-    let mut scanner = client.scan(request);
-    while scanner.next_page(&mut rows).map_err(store_error)? > 0 {}
-    Ok(rows.n)
-}
-
-struct RowsOfRun {
-    run: i64,
-    n: u64,
-    is_counted: bool,
-}
-
-impl RowSink for RowsOfRun {
-    fn row(&mut self, _: &[u8]) {
-        self.is_counted = false;
-    }
-
-    fn cell(&mut self, _: &[u8], timestamp: i64, _: &[u8]) {
-        if timestamp == self.run && !self.is_counted {
-            self.is_counted = true;
-            self.n += 1;
-        }
-    }
-}
-
 /// Removes every cell that is older than `run`.
 fn purge(client: &Client, table: &str, run: i64) -> Result<()> {
     let families = client.families(table).map_err(store_error)?;
@@ -406,11 +370,6 @@ pub(super) fn published_table(
 /// Reads `_emporia:published`.
 pub(super) fn published(table: &str, text: &[u8]) -> Result<Published> {
     serde_json::from_slice(text).map_err(|e| corrupt(table).with_source(e))
-}
-
-/// All rows but the marker.
-fn behind_marker() -> KeyRange {
-    KeyRange::new(after(MARKER_ROW), Vec::new())
 }
 
 /// A cell of the marker row of `table`.

@@ -8,7 +8,7 @@
 //! after the switch to a newer one, so a scan that goes on meanwhile could miss rows.
 
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_hbase::{Client, RowSink};
+use emporia_hbase::{Client, KeyRange, RowSink, after};
 use serde::{Deserialize, Serialize};
 
 use super::error::store_error;
@@ -22,6 +22,11 @@ pub(super) const MARKER_FAMILY: &str = "_emporia";
 const PUBLISHED: &str = "_emporia:published";
 /// The cell that names the table whose marker row counts.
 const OWNER: &str = "_emporia:owner";
+
+/// All rows but the marker.
+pub(super) fn behind_marker() -> KeyRange {
+    KeyRange::new(after(MARKER_ROW), Vec::new())
+}
 
 /// The published state of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

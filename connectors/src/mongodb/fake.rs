@@ -30,8 +30,12 @@ pub(super) enum Fault {
     Code(i32),
 }
 
-#[derive(Debug, Default)]
+/// The protocol of MongoDB 7.
+const WIRE_VERSION: i32 = 21;
+
+#[derive(Debug)]
 struct State {
+    wire_version: i32,
     documents: Vec<Document>,
     /// Documents that are left to each cursor.
     cursors: Vec<VecDeque<Document>>,
@@ -53,9 +57,11 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("mongodb://{}/", listener.local_addr().unwrap());
         let state = State {
+            wire_version: WIRE_VERSION,
             documents,
+            cursors: Vec::new(),
             faults: faults.iter().copied().collect(),
-            ..State::default()
+            filters: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
@@ -65,6 +71,11 @@ impl Fake {
             }
         });
         Self { state, uri }
+    }
+
+    /// Speaks this version of the protocol from now on.
+    pub(super) fn speak(&self, wire_version: i32) {
+        self.state.lock().unwrap().wire_version = wire_version;
     }
 
     pub(super) fn documents(&self) -> Vec<Document> {
@@ -147,7 +158,8 @@ impl State {
             "hello" | "isMaster" | "ismaster" => doc! {
                 "isWritablePrimary": true, "ismaster": true, "helloOk": true,
                 "maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000,
-                "maxWriteBatchSize": 100_000, "minWireVersion": 0, "maxWireVersion": 21, "ok": 1.0,
+                "maxWriteBatchSize": 100_000, "minWireVersion": 0, "maxWireVersion": self.wire_version,
+                "ok": 1.0,
             },
             "find" => self.find(command),
             "getMore" => {

@@ -48,8 +48,20 @@ pub(super) fn is_transient_code(code: i32) -> bool {
     TRANSIENT.contains(&code)
 }
 
+/// Whether the server is too old, or too new, for the driver, which has no kind of error for it.
+fn is_of_another_version(error: &DriverError) -> bool {
+    match error.kind.as_ref() {
+        DriverKind::ServerSelection { message, .. } => message.contains("wire version"),
+        DriverKind::IncompatibleServer { .. } => true,
+        _ => false,
+    }
+}
+
 /// Whether the same request may succeed later.
 pub(super) fn is_transient(error: &DriverError) -> bool {
+    if is_of_another_version(error) {
+        return false;
+    }
     let is_lost = matches!(
         error.kind.as_ref(),
         DriverKind::Io(_)
@@ -108,6 +120,11 @@ impl Attempt {
                 ErrorKind::Timeout,
                 "it took longer than the server allows",
                 "raise maxTimeMS on the server",
+            ),
+            _ if is_of_another_version(&error) => (
+                ErrorKind::Unsupported,
+                "the server is of another version",
+                "use MongoDB 4.4 or newer",
             ),
             _ if is_unsupported(&error) => (
                 ErrorKind::Unsupported,

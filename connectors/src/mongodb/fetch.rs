@@ -331,4 +331,15 @@ mod tests {
         let error = read(&fake, |_| {}).await.unwrap_err();
         assert_eq!(super::super::fault::code_of(&error), Some(13));
     }
+
+    #[tokio::test]
+    async fn a_server_of_another_version_is_not_waited_for() {
+        let fake = Fake::start(documents(false), &[]).await;
+        fake.speak(8);
+        let error = read(&fake, |_| {}).await.unwrap_err();
+        assert!(!super::super::fault::is_transient(&error), "{error}");
+        let attempt = super::super::fault::Attempt::to("read", &StoreSettings::default());
+        let kind = attempt.failed(error).kind();
+        assert_eq!(kind, emporia_core::error::ErrorKind::Unsupported);
+    }
 }

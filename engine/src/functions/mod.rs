@@ -5,6 +5,7 @@ mod clv;
 mod hashing;
 mod logged_session;
 mod repeated;
+mod series;
 
 use std::sync::Arc;
 
@@ -28,5 +29,5 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udf(Arc::new(function))?;
     }
     state.register_udaf(Arc::new(repeated_hashes()))?;
-    Ok(())
+    series::register(state)
 }

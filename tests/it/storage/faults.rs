@@ -197,18 +197,15 @@ SELECT version, count(*) AS n, sum(duration_seconds) AS seconds, count(DISTINCT 
 FROM result GROUP BY version ORDER BY version
 ";
 
-fn n_runs() -> u32 {
-    asked_for().and_then(|n| n.parse().ok()).unwrap_or(1)
-}
-
-/// Whether somebody wants the faults that take long.
-pub(super) fn are_asked_for() -> bool {
-    asked_for().is_some() && n_runs() > 0
-}
-
 #[expect(clippy::disallowed_methods, reason = "so a user tells the tests")]
-fn asked_for() -> Option<String> {
-    std::env::var("EMPORIA_FAULT_RUNS").ok()
+fn n_runs() -> u32 {
+    let asked_for = std::env::var("EMPORIA_FAULT_RUNS");
+    asked_for.ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+/// Whether faults are to be tried at all.
+pub(super) fn are_wanted() -> bool {
+    n_runs() > 0
 }
 
 fn start_cluster(scene: &Scene, folder: &Path) -> Cluster {

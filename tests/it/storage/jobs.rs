@@ -2,12 +2,11 @@
 //! MongoDB. The rows are those of the run over local files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use emporia_e2e::cluster::Cluster;
 use serde_json::Value;
 
-use super::workplace::{Workplace, printed, said};
+use super::workplace::Workplace;
 
 const SCALE: &str = "0.01";
 /// Tables that are loaded into a store; all others are files on HDFS.
@@ -130,15 +129,7 @@ impl Scene {
 
     /// What an independent client reads of a table in HBase.
     fn independent(&self, table: &str) -> Vec<BTreeMap<String, Value>> {
-        let services = emporia_e2e::workspace().join("tests/services");
-        let gateways = &self.place.services.hbase_gateways;
-        let output = Command::new(services.join("python"))
-            .arg(services.join("read_table.py"))
-            .args([gateways.split(',').next().unwrap(), table])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        let text = printed(&output);
+        let text = self.place.independent(&[table]);
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()

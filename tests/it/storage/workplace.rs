@@ -148,6 +148,21 @@ impl Workplace {
         self.refused(&["sql", "--no-progress", "-e", sql], &[], code, words);
     }
 
+    /// What an independent client reads of a table in HBase: a JSON object in each line.
+    #[track_caller]
+    pub(super) fn independent(&self, args: &[&str]) -> String {
+        let services = emporia_e2e::workspace().join("tests/services");
+        let gateways = &self.services.hbase_gateways;
+        let output = Command::new(services.join("python"))
+            .arg(services.join("read_table.py"))
+            .arg(gateways.split(',').next().unwrap())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        printed(&output)
+    }
+
     /// As [`Self::control`], where it may fail.
     pub(super) fn try_control(&self, args: &[&str]) -> std::io::Result<Output> {
         Command::new(emporia_e2e::workspace().join("tests/services/services"))

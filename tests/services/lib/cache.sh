@@ -12,11 +12,13 @@ hash_of() { cat "$@" | sha256sum | cut -c1-16; }
 
 jars_list() { printf '%s' "$cache/$1-$(hash_of "$here/maven/$1.xml").classpath"; } # hadoop|hbase
 
+kdc_classes() { printf '%s' "$cache/kdc-$(hash_of "$here/java/Kdc.java" "$here/maven/kerberos.xml")"; }
+
 admin_classes() { printf '%s' "$cache/admin-$(hash_of "$here/java/Admin.java" "$here/maven/hbase.xml")"; }
 
 ferretdb_program() { printf '%s' "$cache/ferretdb-$ferretdb_version-$(hash_of "$here/ferretdb.patch")"; }
 
-fill_cache() { # NAME...  (hadoop, hbase, ferretdb)
+fill_cache() { # NAME...  (hadoop, hbase, ferretdb, kerberos)
     local name
     mkdir -p "$cache"
     (
@@ -26,7 +28,11 @@ fill_cache() { # NAME...  (hadoop, hbase, ferretdb)
                 hadoop) fetch_jars hadoop ;;
                 hbase)
                     fetch_jars hbase
-                    compile_admin
+                    compile_java Admin "$(admin_classes)" hbase
+                    ;;
+                kerberos)
+                    fetch_jars kerberos
+                    compile_java Kdc "$(kdc_classes)" kerberos
                     ;;
                 ferretdb) build_ferretdb ;;
             esac
@@ -43,6 +49,7 @@ load_jars() { # NAME...
         case $name in
             hadoop) jars[hadoop]=$(<"$(jars_list hadoop)") ;;
             hbase) jars[hbase]=$(<"$(jars_list hbase)"):$(admin_classes) ;;
+            kerberos) jars[kerberos]=$(<"$(jars_list hadoop)"):$(<"$(jars_list kerberos)"):$(kdc_classes) ;;
         esac
     done
 }
@@ -59,13 +66,12 @@ fetch_jars() { # NAME
     mv "$list.new" "$list"
 }
 
-compile_admin() {
-    local classes
-    classes=$(admin_classes)
+compile_java() { # PROGRAM FOLDER JARS
+    local classes=$2
     [ -d "$classes" ] && return 0
     need_tools java
     rm -rf "$classes.new"
-    javac -nowarn -Xlint:-options -cp "$(<"$(jars_list hbase)")" -d "$classes.new" "$here/java/Admin.java"
+    javac -nowarn -Xlint:-options -cp "$(<"$(jars_list "$3")")" -d "$classes.new" "$here/java/$1.java"
     mv "$classes.new" "$classes"
 }
 

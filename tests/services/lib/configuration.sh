@@ -18,8 +18,9 @@ write_configuration() {
     write_hadoop_configuration
     write_zookeeper_configuration
     write_hbase_configuration
+    write_kerberos_configuration
     local conf
-    for conf in hadoop hbase; do
+    for conf in hadoop hbase kerberos; do
         cp "$here/log4j.properties" "$dir/conf/$conf/log4j.properties"
     done
 }
@@ -53,6 +54,44 @@ write_hadoop_configuration() {
         dfs.datanode.sync.behind.writes false \
         dfs.client.block.write.replace-datanode-on-failure.policy NEVER \
         dfs.client.socket-timeout 15000
+}
+
+# An HDFS that asks for Kerberos and encrypts all it sends, for its servers and their clients.
+write_kerberos_configuration() {
+    local conf=$dir/conf/kerberos kdc=$dir/data/kdc realm=EMPORIA.TEST
+    mkdir -p "$conf"/webapps/{hdfs,datanode}
+
+    site "$conf/core-site.xml" \
+        fs.defaultFS "hdfs://localhost:$port_secure_namenode" \
+        hadoop.tmp.dir "$dir/data/kerberos" \
+        hadoop.http.staticuser.user "$(id -un)" \
+        hadoop.security.authentication kerberos \
+        hadoop.security.authorization true \
+        hadoop.user.group.static.mapping.overrides "shop=supergroup" \
+        hadoop.rpc.protection privacy
+
+    # Ports below 1024, or certificates, are what a DataNode else asks for.
+    site "$conf/hdfs-site.xml" \
+        dfs.replication 1 \
+        dfs.namenode.name.dir "file://$dir/data/secure-namenode" \
+        dfs.namenode.rpc-address "localhost:$port_secure_namenode" \
+        dfs.namenode.http-address "127.0.0.1:$port_secure_namenode_http" \
+        dfs.namenode.safemode.extension 0 \
+        dfs.namenode.datanode.registration.ip-hostname-check false \
+        dfs.namenode.kerberos.principal "hdfs/localhost@$realm" \
+        dfs.namenode.keytab.file "$kdc/servers.keytab" \
+        dfs.datanode.kerberos.principal "hdfs/localhost@$realm" \
+        dfs.datanode.keytab.file "$kdc/servers.keytab" \
+        dfs.web.authentication.kerberos.principal "HTTP/localhost@$realm" \
+        dfs.web.authentication.kerberos.keytab "$kdc/servers.keytab" \
+        dfs.block.access.token.enable true \
+        dfs.data.transfer.protection privacy \
+        ignore.secure.ports.for.testing true \
+        dfs.datanode.hostname localhost \
+        dfs.datanode.data.dir "file://$dir/data/secure-datanode" \
+        dfs.datanode.address "127.0.0.1:$port_secure_datanode" \
+        dfs.datanode.http.address "127.0.0.1:$port_secure_datanode_http" \
+        dfs.datanode.ipc.address "127.0.0.1:$port_secure_datanode_ipc"
 }
 
 write_zookeeper_configuration() {
@@ -128,6 +167,9 @@ EMPORIA_TEST_HBASE_GATEWAYS=127.0.0.1:$port_thrift_1,127.0.0.1:$port_thrift_2
 EMPORIA_TEST_HBASE_ADMIN_GATEWAY=127.0.0.1:$port_thrift_admin
 EMPORIA_TEST_HBASE_ZOOKEEPER=127.0.0.1:$port_zookeeper
 EMPORIA_TEST_MONGODB_URI=mongodb://127.0.0.1:$port_ferretdb/
+EMPORIA_TEST_KERBEROS_HDFS=hdfs://localhost:$port_secure_namenode
+EMPORIA_TEST_KERBEROS_CONF=$dir/conf/kerberos
+EMPORIA_TEST_KERBEROS_KDC=$dir/data/kdc
 EMPORIA_TEST_MONGODB_AUTH_URI=mongodb://$mongodb_user:$mongodb_password@127.0.0.1:$port_ferretdb_auth/
 ENV
 }

@@ -4,7 +4,9 @@
 hdfs=(namenode datanode-1 datanode-2)
 hbase=(zookeeper admin hmaster region-1 region-2 region-3 thrift-1 thrift-2 thrift-admin)
 mongodb=(ferretdb ferretdb-auth)
-all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}")
+# Started by the test that is about it only.
+kerberos=(kdc secure-namenode secure-datanode)
+all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}" "${kerberos[@]}")
 
 # The one user of ferretdb-auth; tests search plans and logs for the password, so it is no common word.
 mongodb_user=emporia
@@ -49,6 +51,7 @@ expand() { # NAME|GROUP...
             hdfs) wanted+="${hdfs[*]} " ;;
             hbase) wanted+="${hdfs[*]} ${hbase[*]} " ;;
             mongodb) wanted+="${mongodb[*]} " ;;
+            kerberos) wanted+="${kerberos[*]} " ;;
             *) known "$name" && wanted+="$name " ;;
         esac
     done
@@ -65,7 +68,7 @@ port_of() { # NAME
 # The class paths of the two kinds of Java programs.
 declare -A jars=()
 
-launch_java() { # NAME hadoop|hbase MEGABYTES CLASS ARG...
+launch_java() { # NAME hadoop|hbase|kerberos MEGABYTES CLASS ARG...
     local name=$1 kind=$2 heap=$3
     shift 3
     CLASSPATH=$dir/conf/$kind:${jars[$kind]} launch "$name" java -Xmx"$((heap * heap_factor))"m "${java_options[@]}" "${java17[@]}" \
@@ -73,11 +76,12 @@ launch_java() { # NAME hadoop|hbase MEGABYTES CLASS ARG...
 }
 
 start_service() { # NAME
+    local krb5_conf=-Djava.security.krb5.conf=$dir/data/kdc/krb5.conf
     local name=$1 port web=port_${1//-/_}_http ipc=port_${1//-/_}_ipc
     port=$(port_of "$name")
     case $name in
         namenode)
-            [ -d "$dir/data/namenode" ] || format_namenode
+            [ -d "$dir/data/namenode" ] || format_namenode hadoop
             launch_java "$name" hadoop 256 org.apache.hadoop.hdfs.server.namenode.NameNode
             ;;
         datanode-*)
@@ -86,6 +90,16 @@ start_service() { # NAME
                 -D dfs.datanode.address="127.0.0.1:$port" \
                 -D dfs.datanode.http.address="127.0.0.1:${!web}" \
                 -D dfs.datanode.ipc.address="127.0.0.1:${!ipc}"
+            ;;
+        kdc)
+            launch_java "$name" kerberos 64 Kdc "$port" "$dir/data/kdc"
+            ;;
+        secure-namenode)
+            [ -d "$dir/data/secure-namenode" ] || format_namenode kerberos
+            launch_java "$name" kerberos 192 "$krb5_conf" org.apache.hadoop.hdfs.server.namenode.NameNode
+            ;;
+        secure-datanode)
+            launch_java "$name" kerberos 160 "$krb5_conf" org.apache.hadoop.hdfs.server.datanode.DataNode
             ;;
         zookeeper)
             launch_java "$name" hbase 128 org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/conf/zoo.cfg"
@@ -125,8 +139,9 @@ launch_ferretdb() { # NAME PORT OPTION...
         --listen-addr="127.0.0.1:$port" --debug-addr=- --state-dir="$data" --telemetry=disable "$@"
 }
 
-format_namenode() {
-    CLASSPATH=$dir/conf/hadoop:${jars[hadoop]} setsid --wait bash -c "$preferred" _ \
-        java "${java_options[@]}" org.apache.hadoop.hdfs.server.namenode.NameNode -format -force -nonInteractive \
+format_namenode() { # hadoop|kerberos
+    CLASSPATH=$dir/conf/$1:${jars[$1]} setsid --wait bash -c "$preferred" _ \
+        java "${java_options[@]}" "-Djava.security.krb5.conf=$dir/data/kdc/krb5.conf" \
+        org.apache.hadoop.hdfs.server.namenode.NameNode -format -force -nonInteractive \
         >>"$dir/logs/namenode.log" 2>&1 || fail_with_log namenode "could not be formatted"
 }

@@ -7,12 +7,13 @@ healthy() { # NAME
     port=$(port_of "$1")
     launched=$(<"$dir/run/$1.launched")
     case $1 in
-        namenode)
+        kdc) [ -s "$dir/data/kdc/shop.keytab" ] && connect "$port" && hang_up ;;
+        namenode | secure-namenode)
             bean_says "${!web}" NameNode NameNodeStatus '"State" : "active"' \
                 && bean_says "${!web}" NameNode FSNamesystemState '"FSState" : "Operational"'
             ;;
         # What the NameNode says of a DataNode can be about an earlier process.
-        datanode-*) bean_says "${!web}" DataNode DataNodeInfo '\"NamenodeHaState\":\"active\"' ;;
+        datanode-* | secure-datanode) bean_says "${!web}" DataNode DataNodeInfo '\"NamenodeHaState\":\"active\"' ;;
         zookeeper) exchange "$port" ruok && [ "$answer" = imok ] ;;
         admin) admin ping ;;
         hmaster | region-*) admin ready "$1" "$launched" ;;
@@ -32,7 +33,7 @@ wait_healthy() { # SECONDS NAME...
             [ $SECONDS -lt $end ] || fail_with_log "$name" "is not healthy in time"
             sleep 0.5
         done
-        say "$(printf '%-13s up after %3d s' "$name" $((($(now) - $(<"$dir/run/$name.launched")) / 1000)))"
+        say "$(printf '%-15s up after %3d s' "$name" $((($(now) - $(<"$dir/run/$name.launched")) / 1000)))"
     done
 }
 

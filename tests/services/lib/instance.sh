@@ -30,7 +30,7 @@ open_or_create_instance() {
         dir=$(mktemp -d "${TMPDIR:-/tmp}/emporia-services-XXXXXX")
         echo "$dir" >"$pointer"
     fi
-    mkdir -p "$dir"/{conf/hadoop,conf/hbase,data,logs,run}
+    mkdir -p "$dir"/{conf/hadoop,conf/hbase,conf/kerberos,data,logs,run}
     choose_ports
     load_ports
     write_configuration

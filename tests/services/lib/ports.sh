@@ -8,8 +8,10 @@ port_names=(
     datanode_2 datanode_2_http datanode_2_ipc
     zookeeper hmaster region_1 region_2 region_3
     thrift_1 thrift_2 thrift_admin admin ferretdb ferretdb_auth
+    kdc secure_namenode secure_namenode_http
+    secure_datanode secure_datanode_http secure_datanode_ipc
 )
-port_block=20
+port_block=25
 
 choose_ports() {
     (
@@ -33,7 +35,7 @@ free_block() {
     local listening base port try
     listening=$({ cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; } | awk '$4 == "0A" { sub(/.*:/, "", $2); print $2 }')
     for try in {1..200}; do
-        base=$((12000 + RANDOM % 1000 * port_block))
+        base=$((12000 + RANDOM % 800 * port_block))
         if [ -f "$cache/ports/$base" ]; then
             [ -d "$(cat "$cache/ports/$base")/run" ] && continue
         fi
