@@ -4,6 +4,7 @@ mod backend;
 mod bad_input;
 mod cancel;
 mod contract;
+mod decimals;
 mod defects;
 mod faults;
 mod hdfs_faults;

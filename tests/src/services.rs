@@ -23,6 +23,8 @@ pub struct Services {
     pub mongodb_uri: String,
     /// Connection string of the server that asks for a password; has user and password in it.
     pub mongodb_auth_uri: String,
+    /// Connection string of the server with decimals, which `services up mongo-java` starts.
+    pub mongodb_decimal_uri: String,
     /// State folder of the instance, for the script that controls it.
     pub folder: PathBuf,
 }
@@ -69,6 +71,7 @@ impl Services {
             hbase_admin_gateway: variable("EMPORIA_TEST_HBASE_ADMIN_GATEWAY")?,
             mongodb_uri: variable("EMPORIA_TEST_MONGODB_URI")?,
             mongodb_auth_uri: variable("EMPORIA_TEST_MONGODB_AUTH_URI")?,
+            mongodb_decimal_uri: variable("EMPORIA_TEST_MONGODB_DECIMAL_URI")?,
             folder: variable("EMPORIA_SERVICES_DIR")?.into(),
         })
     }

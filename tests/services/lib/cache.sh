@@ -12,13 +12,11 @@ hash_of() { cat "$@" | sha256sum | cut -c1-16; }
 
 jars_list() { printf '%s' "$cache/$1-$(hash_of "$here/maven/$1.xml").classpath"; } # hadoop|hbase
 
-kdc_classes() { printf '%s' "$cache/kdc-$(hash_of "$here/java/Kdc.java" "$here/maven/kerberos.xml")"; }
-
-admin_classes() { printf '%s' "$cache/admin-$(hash_of "$here/java/Admin.java" "$here/maven/hbase.xml")"; }
+classes_of() { printf '%s' "$cache/$1-$(hash_of "$here/java/$1.java" "$here/maven/$2.xml")"; } # PROGRAM JARS
 
 ferretdb_program() { printf '%s' "$cache/ferretdb-$ferretdb_version-$(hash_of "$here/ferretdb.patch")"; }
 
-fill_cache() { # NAME...  (hadoop, hbase, ferretdb, kerberos)
+fill_cache() { # NAME...  (hadoop, hbase, ferretdb, kerberos, mongo-java)
     local name
     mkdir -p "$cache"
     (
@@ -28,11 +26,15 @@ fill_cache() { # NAME...  (hadoop, hbase, ferretdb, kerberos)
                 hadoop) fetch_jars hadoop ;;
                 hbase)
                     fetch_jars hbase
-                    compile_java Admin "$(admin_classes)" hbase
+                    compile_java Admin hbase
                     ;;
                 kerberos)
                     fetch_jars kerberos
-                    compile_java Kdc "$(kdc_classes)" kerberos
+                    compile_java Kdc kerberos
+                    ;;
+                mongo-java)
+                    fetch_jars mongo-java
+                    compile_java MongoJava mongo-java
                     ;;
                 ferretdb) build_ferretdb ;;
             esac
@@ -48,8 +50,9 @@ load_jars() { # NAME...
     for name in "$@"; do
         case $name in
             hadoop) jars[hadoop]=$(<"$(jars_list hadoop)") ;;
-            hbase) jars[hbase]=$(<"$(jars_list hbase)"):$(admin_classes) ;;
-            kerberos) jars[kerberos]=$(<"$(jars_list hadoop)"):$(<"$(jars_list kerberos)"):$(kdc_classes) ;;
+            hbase) jars[hbase]=$(<"$(jars_list hbase)"):$(classes_of Admin hbase) ;;
+            kerberos) jars[kerberos]=$(<"$(jars_list hadoop)"):$(<"$(jars_list kerberos)"):$(classes_of Kdc kerberos) ;;
+            mongo-java) jars[mongo-java]=$(<"$(jars_list mongo-java)"):$(classes_of MongoJava mongo-java) ;;
         esac
     done
 }
@@ -66,12 +69,13 @@ fetch_jars() { # NAME
     mv "$list.new" "$list"
 }
 
-compile_java() { # PROGRAM FOLDER JARS
-    local classes=$2
+compile_java() { # PROGRAM JARS
+    local classes
+    classes=$(classes_of "$1" "$2")
     [ -d "$classes" ] && return 0
     need_tools java
     rm -rf "$classes.new"
-    javac -nowarn -Xlint:-options -cp "$(<"$(jars_list "$3")")" -d "$classes.new" "$here/java/$1.java"
+    javac -nowarn -Xlint:-options -cp "$(<"$(jars_list "$2")")" -d "$classes.new" "$here/java/$1.java"
     mv "$classes.new" "$classes"
 }
 

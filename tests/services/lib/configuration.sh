@@ -170,6 +170,7 @@ EMPORIA_TEST_MONGODB_URI=mongodb://127.0.0.1:$port_ferretdb/
 EMPORIA_TEST_KERBEROS_HDFS=hdfs://localhost:$port_secure_namenode
 EMPORIA_TEST_KERBEROS_CONF=$dir/conf/kerberos
 EMPORIA_TEST_KERBEROS_KDC=$dir/data/kdc
+EMPORIA_TEST_MONGODB_DECIMAL_URI=mongodb://127.0.0.1:$port_mongo_java/
 EMPORIA_TEST_MONGODB_AUTH_URI=mongodb://$mongodb_user:$mongodb_password@127.0.0.1:$port_ferretdb_auth/
 ENV
 }

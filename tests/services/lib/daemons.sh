@@ -4,9 +4,9 @@
 hdfs=(namenode datanode-1 datanode-2)
 hbase=(zookeeper admin hmaster region-1 region-2 region-3 thrift-1 thrift-2 thrift-admin)
 mongodb=(ferretdb ferretdb-auth)
-# Started by the test that is about it only.
+# These are started by the tests that are about them only.
 kerberos=(kdc secure-namenode secure-datanode)
-all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}" "${kerberos[@]}")
+all=("${hdfs[@]}" "${hbase[@]}" "${mongodb[@]}" "${kerberos[@]}" mongo-java)
 
 # The one user of ferretdb-auth; tests search plans and logs for the password, so it is no common word.
 mongodb_user=emporia
@@ -68,7 +68,7 @@ port_of() { # NAME
 # The class paths of the two kinds of Java programs.
 declare -A jars=()
 
-launch_java() { # NAME hadoop|hbase|kerberos MEGABYTES CLASS ARG...
+launch_java() { # NAME hadoop|hbase|kerberos|mongo-java MEGABYTES CLASS ARG...
     local name=$1 kind=$2 heap=$3
     shift 3
     CLASSPATH=$dir/conf/$kind:${jars[$kind]} launch "$name" java -Xmx"$((heap * heap_factor))"m "${java_options[@]}" "${java17[@]}" \
@@ -122,6 +122,10 @@ start_service() { # NAME
         thrift-*)
             launch_java "$name" hbase 384 org.apache.hadoop.hbase.thrift.ThriftServer \
                 -p "$port" -b 127.0.0.1 --infoport -1 start
+            ;;
+        mongo-java)
+            mkdir -p "$dir/conf/mongo-java"
+            launch_java "$name" mongo-java 256 MongoJava "$port"
             ;;
         ferretdb) launch_ferretdb "$name" "$port" ;;
         ferretdb-auth)

@@ -19,7 +19,7 @@ healthy() { # NAME
         hmaster | region-*) admin ready "$1" "$launched" ;;
         thrift-admin) admin ping-gateway "$port" 2 ;;
         thrift-*) admin ping-gateway "$port" 1 ;;
-        ferretdb*) connect "$port" && hang_up ;;
+        ferretdb* | mongo-java) connect "$port" && hang_up ;;
     esac >/dev/null 2>&1
 }
 

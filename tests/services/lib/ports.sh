@@ -10,6 +10,7 @@ port_names=(
     thrift_1 thrift_2 thrift_admin admin ferretdb ferretdb_auth
     kdc secure_namenode secure_namenode_http
     secure_datanode secure_datanode_http secure_datanode_ipc
+    mongo_java
 )
 port_block=25
 
