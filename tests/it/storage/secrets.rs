@@ -167,6 +167,7 @@ fn secrets_are_found_nowhere() {
     found.has("explain", "SplitScanExec");
     found.has("/api/job/", "secrets_");
     found.has("/stages", "in_mongodb");
+    found.has("/stages", "StagedWriteExec");
     found.has("executor-1.log", "DEBUG");
     found.has("scheduler.log", "DEBUG");
     found.has("/events/", "secrets_");
