@@ -19,7 +19,8 @@
 //! | `reader`, `rows` | reading one split on a thread of its own, into Arrow columns |
 //! | `encode` | from rows to keys and cells |
 //! | `write`, `result` | writing rows, and the tables that results go to |
-//! | `snapshot`, `publication`, `count` | which run of a result is read, how it changes, and whether it is whole |
+//! | `snapshot`, `publication` | which run of a result is read, and how it changes |
+//! | `count`, `purge`, `pieces` | whether a run is whole, and removing older ones, a few pieces at a time |
 
 mod connect;
 mod count;
@@ -32,8 +33,10 @@ mod fetch;
 mod key;
 mod mapping;
 mod open;
+mod pieces;
 mod predicate;
 mod publication;
+mod purge;
 mod reader;
 mod result;
 mod rows;

@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_hbase::{Client, FamilySpec, RowMutation, RowSink, ScanRequest, TableSpec, filter};
+use emporia_hbase::{Client, FamilySpec, RowMutation, TableSpec};
 use serde::{Deserialize, Serialize};
 
 use super::count::count_rows;
 use super::error::store_error;
 use super::mapping::Mapping;
+use super::purge::purge;
 use super::result::ResultTable;
-use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, behind_marker, marker_cell};
+use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, marker_cell};
 use super::write::HBaseSink;
 
 /// Cells are never dropped for their number: only a purge removes those of older runs.
@@ -33,8 +34,6 @@ const LAST_RUN: &str = "last_run";
 const OWNER: &str = "owner";
 /// How often a timestamp is drawn anew when other runs draw at the same time.
 const MAX_DRAWS: usize = 100;
-/// Rows of one request of a purge.
-const PURGE_ROWS: usize = 1000;
 
 /// The content of `_emporia:published`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -133,7 +132,7 @@ impl Publication {
     pub fn publish(mut self, rows: &BTreeMap<String, u64>) -> Result<()> {
         for (name, table) in &mut self.tables {
             table.rows = rows.get(name).copied().unwrap_or(0);
-            let stored = count_rows(&self.client, name, &table.mapping, self.run, table.rows)?;
+            let stored = count_rows(&self.client, &table.mapping, self.run, table.rows)?;
             if stored != table.rows {
                 return Err(Error::new(
                     ErrorKind::Failed,
@@ -168,10 +167,12 @@ impl Publication {
             )
             .with_hint("submit the job again where its result is the one that should stay"));
         }
-        let is_clean = |table: &&String| self.clean_tables.contains(*table);
-        for table in self.tables.keys().filter(|table| !is_clean(table)) {
-            if let Err(error) = purge(&self.client, table, self.run) {
-                tracing::warn!(%error, table, "old cells could not be removed; the next run will");
+        for (name, table) in &self.tables {
+            if self.clean_tables.contains(name) {
+                continue;
+            }
+            if let Err(error) = purge(&self.client, &table.mapping, self.run, table.rows) {
+                tracing::warn!(%error, table = name, "old cells could not be removed; the next run will");
             }
         }
         Ok(())
@@ -299,42 +300,6 @@ fn draw_run(client: &Client, owner: &str, published: i64) -> Result<(i64, i64)> 
         ErrorKind::Unavailable,
         format!("too many runs of `hbase:{owner}` begin at the same time"),
     ))
-}
-
-/// Removes every cell that is older than `run`.
-fn purge(client: &Client, table: &str, run: i64) -> Result<()> {
-    let families = client.families(table).map_err(store_error)?;
-    let families: Vec<_> = families
-        .into_iter()
-        .filter(|name| name != MARKER_FAMILY)
-        .collect();
-    let request = ScanRequest {
-        columns: families.clone(),
-        filter: Some(filter::and(&[filter::first_key_only(), filter::key_only()])),
-        before: Some(run),
-        page_rows: Some(PURGE_ROWS),
-        ..ScanRequest::new(table, behind_marker())
-    };
-    let mut scanner = client.scan(request);
-    let mut keys = Keys::default();
-    while scanner.next_page(&mut keys).map_err(store_error)? > 0 {
-        client
-            .delete_before(table, &keys.0, &families, run - 1)
-            .map_err(store_error)?;
-        keys.0.clear();
-    }
-    Ok(())
-}
-
-#[derive(Default)]
-struct Keys(Vec<Vec<u8>>);
-
-impl RowSink for Keys {
-    fn row(&mut self, key: &[u8]) {
-        self.0.push(key.to_vec());
-    }
-
-    fn cell(&mut self, _: &[u8], _: i64, _: &[u8]) {}
 }
 
 /// What the marker row of the result that `table` belongs to says of it; `None` where it is no
