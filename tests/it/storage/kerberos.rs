@@ -1,26 +1,10 @@
 //! An HDFS that asks for tickets and encrypts everything.
 
-use super::workplace::{Workplace, said};
+use super::workplace::{OwnServers, Workplace};
 use crate::faults::cluster::{self, Patience};
 
-/// Starts and stops its servers, which no other test needs.
-struct Servers<'a>(&'a Workplace);
-
-impl<'a> Servers<'a> {
-    fn start(workplace: &'a Workplace) -> Self {
-        let servers = Self(workplace);
-        workplace.control(&["up", "kerberos"]);
-        servers
-    }
-}
-
-impl Drop for Servers<'_> {
-    fn drop(&mut self) {
-        for server in ["secure-datanode", "secure-namenode", "kdc"] {
-            let _ = self.0.try_control(&["kill", server]);
-        }
-    }
-}
+/// In the order in which they are stopped.
+const SERVERS: &[&str] = &["secure-datanode", "secure-namenode", "kdc"];
 
 const CATALOG: &str = r##"
 [tables.copies]
@@ -31,14 +15,15 @@ columns = ["user_id string", "country string"]
 
 #[test]
 fn an_hdfs_with_kerberos_takes_those_with_a_ticket() {
-    let Some(workplace) = Workplace::open() else {
+    let Some(mut workplace) = Workplace::open() else {
         return;
     };
-    let _servers = Servers::start(&workplace);
+    let _servers = OwnServers::start(&workplace, "kerberos", SERVERS);
     let place = workplace.services.kerberos.clone();
     workplace.catalog(&CATALOG.replace("HDFS", &place.hdfs));
     let file = |name: &str| place.kdc.join(name).display().to_string();
     // Tickets of a process lie where the variable says; those of the key are fetched when needed.
+    let folder = workplace.path("");
     let process = |tickets: &str, key: &str| {
         vec![
             (
@@ -49,45 +34,40 @@ fn an_hdfs_with_kerberos_takes_those_with_a_ticket() {
             ("KRB5_CLIENT_KTNAME", file(key)),
             (
                 "KRB5CCNAME",
-                format!("FILE:{}", workplace.path(tickets).display()),
+                format!("FILE:{}", folder.join(tickets).display()),
             ),
         ]
     };
-    let with_key = process("tickets", "shop.keytab");
-    let with_key: Vec<_> = with_key.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    let done = |args: &[&str]| {
-        let output = workplace.run(args, &with_key);
-        assert!(output.status.success(), "{args:?}: {}", said(&output));
-        super::workplace::printed(&output)
-    };
+    workplace.settings = process("tickets", "shop.keytab");
     let data = format!("{}/shop/data", place.hdfs);
-    done(&[
+    workplace.ok(&[
         "generate", "--quiet", "--scale", "0.01", "--tables", "users", "--out", &data,
     ]);
     workplace.catalog(&format!(
         "[tables.users]\nconnector = \"parquet\"\nlocation = \"{data}/users/\"\n"
     ));
+    let without_key = process("no-tickets", "no.keytab");
+    let without_key: Vec<_> = without_key.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    workplace.refused(
+        &["sql", "--no-progress", "-e", "SELECT count(*) FROM users"],
+        &without_key,
+        1,
+        &[
+            "No Kerberos credentials",
+            "hint: check the Kerberos ticket (`klist`) or keytab",
+        ],
+    );
 
     // Over processes of their own, none of which is told the path of the key by another.
     let mut environment = workplace.services.environment();
     environment.extend(process("tickets-of-cluster", "shop.keytab"));
     let cluster =
         cluster::start(&workplace.path("cluster"), 2, Patience::Short, &environment).unwrap();
-    let on_cluster = |sql: &str| {
-        let sql = [
-            "sql",
-            "--quiet",
-            "--no-progress",
-            "--format",
-            "csv",
-            "-e",
-            sql,
-        ];
-        done(&[&sql[..], &["--cluster", &cluster.url]].concat())
-    };
-    on_cluster("INSERT OVERWRITE copies SELECT user_id, country FROM users");
+    let url = cluster.url.clone();
+    workplace.settings.push(("EMPORIA_CLIENT__CLUSTER", url));
+    workplace.writes("INSERT OVERWRITE copies SELECT user_id, country FROM users");
     let rows = |table: &str| {
-        on_cluster(&format!(
+        workplace.csv(&format!(
             "SELECT user_id, country FROM {table} ORDER BY user_id"
         ))
     };
@@ -100,17 +80,5 @@ fn an_hdfs_with_kerberos_takes_those_with_a_ticket() {
     assert!(
         names.any(|bytes| bytes == b"shop"),
         "tickets of another user"
-    );
-
-    let without_key = process("no-tickets", "no.keytab");
-    let without_key: Vec<_> = without_key.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    workplace.refused(
-        &["sql", "--no-progress", "-e", "SELECT count(*) FROM users"],
-        &without_key,
-        1,
-        &[
-            "No Kerberos credentials",
-            "hint: check the Kerberos ticket (`klist`) or keytab",
-        ],
     );
 }

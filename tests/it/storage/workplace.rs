@@ -25,8 +25,45 @@ pub(super) struct Workplace {
     pub(super) services: Services,
     /// Distinguishes tables of this test from all others on the servers.
     pub(super) id: String,
+    /// Variables of all programs of this test, which replace or add to the servers' addresses.
+    pub(super) settings: Vec<(&'static str, String)>,
     folder: TempDir,
     _turn: Turn,
+}
+
+/// Servers that run for one test only.
+pub(super) struct OwnServers {
+    services: Services,
+    names: &'static [&'static str],
+}
+
+impl OwnServers {
+    /// Starts the service or group `what`, which is `names`.
+    #[track_caller]
+    pub(super) fn start(workplace: &Workplace, what: &str, names: &'static [&'static str]) -> Self {
+        let servers = Self {
+            services: workplace.services.clone(),
+            names,
+        };
+        workplace.control(&["up", what]);
+        servers
+    }
+}
+
+impl Drop for OwnServers {
+    fn drop(&mut self) {
+        for name in self.names {
+            let _ = control(&self.services, &["kill", name]);
+        }
+    }
+}
+
+/// Runs the control script of the servers.
+fn control(services: &Services, args: &[&str]) -> std::io::Result<Output> {
+    Command::new(emporia_e2e::workspace().join("tests/services/services"))
+        .args(args)
+        .env("EMPORIA_SERVICES_DIR", &services.folder)
+        .output()
 }
 
 impl Workplace {
@@ -50,6 +87,7 @@ impl Workplace {
         Self {
             services,
             id: format!("{}_{number}", std::process::id()),
+            settings: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
             _turn: turn(&super::SERVERS),
         }
@@ -79,6 +117,7 @@ impl Workplace {
             .stdin(Stdio::null())
             .env_remove("EMPORIA_CONFIG")
             .envs(self.services.environment())
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .envs(extra.iter().copied());
         command
     }
@@ -96,10 +135,10 @@ impl Workplace {
         printed(&output)
     }
 
-    /// The rows of a query as CSV lines, without the header.
+    /// The header and the rows of a query as CSV.
     #[track_caller]
-    pub(super) fn rows(&self, sql: &str) -> Vec<String> {
-        let text = self.ok(&[
+    pub(super) fn csv(&self, sql: &str) -> String {
+        self.ok(&[
             "sql",
             "--quiet",
             "--no-progress",
@@ -107,8 +146,13 @@ impl Workplace {
             "csv",
             "-e",
             sql,
-        ]);
-        text.lines().skip(1).map(str::to_owned).collect()
+        ])
+    }
+
+    /// The rows of a query as CSV lines, without the header.
+    #[track_caller]
+    pub(super) fn rows(&self, sql: &str) -> Vec<String> {
+        self.csv(sql).lines().skip(1).map(str::to_owned).collect()
     }
 
     /// The only value of a query.
@@ -165,10 +209,7 @@ impl Workplace {
 
     /// As [`Self::control`], where it may fail.
     pub(super) fn try_control(&self, args: &[&str]) -> std::io::Result<Output> {
-        Command::new(emporia_e2e::workspace().join("tests/services/services"))
-            .args(args)
-            .env("EMPORIA_SERVICES_DIR", &self.services.folder)
-            .output()
+        control(&self.services, args)
     }
 
     /// Runs the control script of the servers.
