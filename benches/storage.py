@@ -30,19 +30,22 @@ SELECT count(*), max(session_id), max(user_id), max(start_ts), max(end_ts), sum(
   sum(array_length(viewed_products)), sum(array_length(cart)), max(conversion_status), max(referrer)
 FROM sessions
 """
-# The rows that are written, and the table that they go to: what happybase writes too.
+# The rows that are written, and the tables that they go to, with the cells that happybase writes too.
 NUMBERS = """
 [tables.numbers]
 connector = "csv"
 location = "{folder}"
 columns = ["k string", "n int64", "label string"]
-
-[tables.target]
-connector = "hbase"
-location = "hbase:{target}"
-columns = ["k string", "n int64", "label string"]
-options = {{ key = "k", family = "r", presence = "r:_" }}
 """
+TARGET = """
+[tables.{name}]
+connector = "hbase"
+location = "hbase:{name}_{tag}"
+columns = ["k string", "n int64", "label string"]
+options = {{ key = "k", family = "r", presence = "r:_", "write.split_keys" = "{cuts}" }}
+"""
+# Two for each region server.
+REGIONS = 6
 JOB = """-- name: results
 -- description: Rows to write
 -- input: numbers
@@ -279,32 +282,52 @@ class Bench:
 
     def write(self):
         rows = self.args.results
-        catalogs = {n: self.numbers(n) for n in [rows // 10, rows]}
-        insert = "INSERT INTO target SELECT k, n, label FROM numbers"
-        # In turns, and the best of them: the servers compile their code while they work. Both
-        # write to a table that is there.
+        folders = {n: self.numbers(n) for n in [rows // 10, rows]}
         job = self.folder / "results.sql"
         job.write_text(JOB)
-        inserts, publishes, peers = [], [], []
+        inserts, publishes, peers, peers_in_cut = [], [], [], []
+        # In turns, and the best of them: the servers compile their code while they work. All but the
+        # published results write to a table that is there.
         for turn in range(WRITE_TURNS):
-            peers.append(self.happybase_write(f"peer_{self.tag}_{turn}", rows))
-            for n_rows, catalog in catalogs.items():
-                self.retarget(catalog, f"results_{self.tag}_{n_rows}_{turn}")
-                self.emporia.sql(catalog, f"{insert} LIMIT 0")
-                write = lambda: measured(lambda: self.emporia.sql(catalog, insert))
+            peers.append(self.happybase_write(self.plain_table(turn), rows))
+            for n_rows, folder in folders.items():
+                catalog = self.catalog(folder, n_rows, turn)
+                for name in ["target", "peer"]:
+                    self.insert(catalog, name, " LIMIT 0")
+                write = lambda: measured(lambda: self.insert(catalog, "target"))
                 run = self.watched("write to HBase", n_rows, write)
             inserts.append(run)
-            table = f"hbase:published_{self.tag}_{turn}"
-            flags = ["--quiet", "--catalog", catalog, "--output", table]
+            flags = ["--quiet", "--catalog", catalog, "--output", "published"]
             publishes.append(measured(lambda: self.emporia.timed("submit", job, *flags)[0]))
-        peer = min(peers)
-        line("write to HBase, INSERT INTO", rows, min(inserts), "happybase batch(1000)", peer, 3)
-        line("the same as a published result", rows, min(publishes), "happybase batch(1000)", peer, 3)
+            peers_in_cut.append(self.happybase_write(f"peer_{self.suffix(rows, turn)}", rows))
+            self.drop_tables()
+        for name, of in [("its own table", peers), ("a table of as many regions", peers_in_cut)]:
+            peer = f"happybase batch(1000), {name}"
+            line("write to HBase, INSERT INTO", rows, min(inserts), peer, min(of), 3)
+            line("the same as a published result", rows, min(publishes), peer, min(of), 3)
+
+    def insert(self, catalog, name, limit=""):
+        return self.emporia.sql(catalog, f"INSERT INTO {name} SELECT k, n, label FROM numbers{limit}")
+
+    def plain_table(self, turn):
+        """A table as happybase makes it."""
+        table = f"peer_{self.tag}_{turn}"
+        self.happybase().create_table(table, {"r": dict()})
+        return table
+
+    def happybase(self):
+        host, port = self.gateways[0].rsplit(":", 1)
+        return happybase.Connection(host, port=int(port), timeout=600_000)
+
+    def drop_tables(self):
+        """Leaves nothing that the servers would write or merge while the next turn is timed."""
+        connection = self.happybase()
+        for table in connection.tables():
+            if f"_{self.tag}_" in table.decode():
+                connection.delete_table(table, disable=True)
 
     def happybase_write(self, table, rows):
-        host, port = self.gateways[0].rsplit(":", 1)
-        connection = happybase.Connection(host, port=int(port), timeout=600_000)
-        connection.create_table(table, {"r": dict()})
+        connection = self.happybase()
 
         def write():
             start = time.monotonic()
@@ -319,15 +342,23 @@ class Bench:
         return measured(write)
 
     def numbers(self, n_rows):
-        """The catalog of a table of numbers in text files."""
+        """The folder of a table of numbers in text files."""
         folder = self.folder / f"numbers-{n_rows}"
         folder.mkdir()
         write_numbers(folder, n_rows)
-        return self.folder / f"numbers-{n_rows}.toml"
+        return folder
 
-    def retarget(self, catalog, target):
-        folder = self.folder / catalog.stem
-        catalog.write_text(NUMBERS.format(folder=folder, target=target))
+    def suffix(self, n_rows, turn):
+        return f"{self.tag}_{n_rows}_{turn}"
+
+    def catalog(self, folder, n_rows, turn):
+        """The catalog of the numbers, and of three tables of HBase for them."""
+        cuts = ",".join("k%09d" % (n_rows * i // REGIONS) for i in range(1, REGIONS))
+        tag = self.suffix(n_rows, turn)
+        targets = [TARGET.format(name=name, tag=tag, cuts=cuts) for name in ["target", "peer", "published"]]
+        catalog = self.folder / f"{folder.name}-{turn}.toml"
+        catalog.write_text(NUMBERS.format(folder=folder) + "".join(targets))
+        return catalog
 
     def documents(self):
         self.generate("orders/", self.args.documents * 4, "transactions")
@@ -339,9 +370,11 @@ class Bench:
             flags += ["--option", f"stored.{column}=text"]
         seconds, entry = self.emporia.timed("load", "transactions", *flags)
         stored = self.folder / "documents.toml"
-        stored.write_text(entry)
         client = pymongo.MongoClient(service("EMPORIA_TEST_MONGODB_URI"))
         collection = client[database]["transactions"]
+        # One piece for each executor; FerretDB cannot sample, so it is told where to cut.
+        middle = collection.find({}, {"_id": 1}).sort("_id", 1).skip(self.args.documents // 2).limit(1)
+        stored.write_text(f"{entry}split_at = \"{next(middle)['_id']}\"\n")
         query = "SELECT count(ts), max(status), max(session_id) FROM transactions"
         ours = best(3, lambda: self.emporia.sql(stored, query))
         n = collection.count_documents({})

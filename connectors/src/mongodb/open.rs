@@ -6,7 +6,7 @@ use datafusion::catalog::TableProvider;
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, Result, nearest};
 use futures::TryStreamExt;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::error::Result as DriverResult;
 use mongodb::{Collection, Database};
 
@@ -17,7 +17,7 @@ use super::namespace::Namespace;
 use super::options::CollectionOptions;
 use super::sample::Sample;
 use super::server::Server;
-use super::splits::Split;
+use super::splits::{self, Split};
 use super::table::{CollectionTable, Recipe};
 use crate::stores::Stores;
 
@@ -81,23 +81,23 @@ async fn recipe(table: &TableDef, stores: &Stores) -> Result<Recipe> {
         columns.iter_mut().for_each(Column::relax);
     }
 
-    let (splits, estimated_rows) = match &found {
+    let limits = options.limits(&columns)?;
+    let reading = match &found {
         Some(found) => {
-            let planned = plan_splits(&database, &collection, &options, *found).await;
+            let planned = plan_reading(&database, &collection, &options, limits, *found).await;
             attempt.check(planned)?
         }
-        None => (vec![Split::Whole], 0),
+        None => Reading::default(),
     };
     Ok(Recipe {
         namespace,
         columns,
         malformed: options.malformed,
-        // Another field has no index that begins with it and ends with `_id`.
-        is_ordered: options.split_by == "_id" && found.is_none_or(|f| f.is_plain),
+        is_ordered: reading.is_ordered,
         split_by: options.split_by,
-        splits,
+        splits: reading.splits,
         has_collation: found.is_some_and(|f| f.has_collation),
-        estimated_rows: usize::try_from(estimated_rows).ok(),
+        estimated_rows: usize::try_from(reading.n_documents).ok(),
         unreadable,
     })
 }
@@ -207,21 +207,48 @@ async fn random(
     }
 }
 
-/// The splits and the number of documents.
-async fn plan_splits(
+/// How a collection is read.
+struct Reading {
+    splits: Vec<Split>,
+    /// Whether the documents of a split come in the order of `_id`.
+    is_ordered: bool,
+    n_documents: u64,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            splits: vec![Split::Whole],
+            is_ordered: false,
+            n_documents: 0,
+        }
+    }
+}
+
+async fn plan_reading(
     database: &Database,
     collection: &Collection<Document>,
     options: &CollectionOptions,
+    limits: Vec<Bson>,
     found: Found,
-) -> DriverResult<(Vec<Split>, u64)> {
-    let n_documents = collection.estimated_document_count().await?;
+) -> DriverResult<Reading> {
+    let server = Server::of(database).await?;
+    let n_documents = server.estimated_documents(database, collection).await?;
+    // Another field has no index that begins with it and ends with `_id`.
+    let is_ordered = options.split_by == "_id" && found.is_plain && server.reads_in_order();
     // A view may show an `_id` twice, and it has no index of its own.
     let is_divisible = found.is_plain && !found.has_collation;
-    if !is_divisible {
-        return Ok((vec![Split::Whole], n_documents));
-    }
-    let server = Server::of(database).await?;
-    let n_splits = number_of_splits(n_documents, options.splits, server);
-    let splits = cut(collection, &options.split_by, n_documents, n_splits).await?;
-    Ok((splits, n_documents))
+    let splits = if !limits.is_empty() {
+        splits::at(limits)
+    } else if is_divisible {
+        let n_splits = number_of_splits(n_documents, options.splits, server);
+        cut(collection, &options.split_by, n_documents, n_splits).await?
+    } else {
+        vec![Split::Whole]
+    };
+    Ok(Reading {
+        splits,
+        is_ordered,
+        n_documents,
+    })
 }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use emporia_core::error::{Error, Result, nearest};
+use mongodb::bson::Bson;
 
 use super::indexes::IndexSpec;
-use super::mapping::{Malformed, Stored};
+use super::mapping::{Column, Malformed, Stored, ValueType};
 
 /// The options that are plain words; `column.NAME` and `stored.NAME` come on top.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "indexes",
     "key",
     "malformed",
     "mixed",
     "sample",
+    "split_at",
     "split_by",
     "splits",
     "stored",
@@ -50,6 +52,8 @@ pub(super) struct CollectionOptions {
     pub(super) splits: Option<usize>,
     /// Path of the field by whose ranges the collection is split.
     pub(super) split_by: String,
+    /// First values of all splits but one, ascending, where they are not sampled.
+    pub(super) split_at: Vec<String>,
 }
 
 impl Default for CollectionOptions {
@@ -65,6 +69,7 @@ impl Default for CollectionOptions {
             sample: DEFAULT_SAMPLE,
             splits: None,
             split_by: "_id".to_owned(),
+            split_at: Vec::new(),
         }
     }
 }
@@ -104,13 +109,45 @@ impl CollectionOptions {
                     })?;
                 }
                 "sample" => parsed.sample = number(key, value)?,
+                "split_at" => parsed.split_at = value.split(',').map(|v| v.trim().to_owned()).collect(),
                 "split_by" => parsed.split_by = path(key, value)?,
                 "splits" => parsed.splits = Some(number(key, value)? as usize),
                 "stored" => parsed.stored = one_of(key, value, &Stored::NAMES[..3], Stored::parse)?,
                 _ => return Err(unknown(key)),
             }
         }
+        if parsed.splits.is_some() && !parsed.split_at.is_empty() {
+            return Err(Error::invalid(
+                "the options `splits` and `split_at` exclude each other",
+            ));
+        }
         Ok(parsed)
+    }
+
+    /// The values of `split_at`, of the type that the column at the path `split_by` has.
+    ///
+    /// # Errors
+    /// `InvalidInput` where they are not of that type or not ascending.
+    pub(super) fn limits(&self, columns: &[Column]) -> Result<Vec<Bson>> {
+        let wrong = |what: &str| Err(Error::invalid(format!("option `split_at` must be {what}")));
+        let is_ascending = |values: &[i64]| values.is_sorted_by(|a, b| a < b);
+        let column = columns.iter().find(|c| c.path == self.split_by);
+        match column.map_or(&ValueType::Text, |c| &c.value) {
+            ValueType::Text if self.split_at.is_sorted_by(|a, b| a < b) => {
+                Ok(self.split_at.iter().map(Bson::from).collect())
+            }
+            ValueType::Text => wrong("ascending texts, separated by commas"),
+            ValueType::Int32 | ValueType::Int64 => {
+                let values = self.split_at.iter().map(|v| v.parse::<i64>());
+                match values.collect::<std::result::Result<Vec<_>, _>>() {
+                    Ok(values) if is_ascending(&values) => {
+                        Ok(values.into_iter().map(Bson::Int64).collect())
+                    }
+                    _ => wrong("ascending integers, separated by commas"),
+                }
+            }
+            _ => wrong("left out: only texts and integers can be named"),
+        }
     }
 
     /// Where the values of the column are: as the options say; the value of a lone key column is
@@ -212,6 +249,8 @@ fn names(key: &str, value: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
+
     use super::*;
 
     fn parse(options: &[(&str, &str)]) -> Result<CollectionOptions> {
@@ -240,6 +279,35 @@ mod tests {
         assert_eq!(options.malformed, Malformed::Null);
         assert_eq!((options.sample, options.splits), (50, Some(4)));
         assert_eq!(options.indexes.len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn limits_have_the_type_of_their_column() -> Result<()> {
+        let column = |data_type: DataType| {
+            let field = Field::new("k", data_type, false);
+            Column::new(&field, "_id", Stored::Any)
+        };
+        let limits = |text: &str, data_type: DataType| {
+            let options = parse(&[("split_at", text)])?;
+            options.limits(&[column(data_type)?])
+        };
+        let texts = [Bson::from("10"), Bson::from("9")];
+        assert_eq!(limits("10, 9", DataType::Utf8)?, texts);
+        let numbers = [Bson::Int64(9), Bson::Int64(10)];
+        assert_eq!(limits("9,10", DataType::Int64)?, numbers);
+        assert_eq!(parse(&[("split_at", "a,b")])?.limits(&[])?.len(), 2);
+        for (text, data_type) in [
+            ("10,9", DataType::Int64),
+            ("9,10", DataType::Utf8),
+            ("9,9", DataType::Int32),
+            ("a", DataType::Int32),
+            ("a,", DataType::Utf8),
+            ("2025-01-01", DataType::Date32),
+        ] {
+            assert!(limits(text, data_type).is_err(), "{text}");
+        }
+        assert!(parse(&[("split_at", "a"), ("splits", "2")]).is_err());
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! What kind of server speaks MongoDB's protocol, where that makes a difference.
 
-use mongodb::Database;
-use mongodb::bson::doc;
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Result;
+use mongodb::{Collection, Database};
 
 /// The kinds of servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,31 @@ impl Server {
         } else {
             Self::MongoDb
         })
+    }
+
+    /// About how many documents the collection has, without reading them.
+    pub(super) async fn estimated_documents(
+        self,
+        database: &Database,
+        collection: &Collection<Document>,
+    ) -> Result<u64> {
+        if self == Self::MongoDb {
+            return collection.estimated_document_count().await;
+        }
+        // FerretDB's `count`, which the driver's estimate is, decodes every document.
+        let stats = doc! { "collStats": collection.name() };
+        let stats = database.run_command(stats).await?;
+        Ok(match stats.get("count") {
+            Some(Bson::Int32(n)) => u64::try_from(*n).unwrap_or_default(),
+            Some(Bson::Int64(n)) => u64::try_from(*n).unwrap_or_default(),
+            _ => 0,
+        })
+    }
+
+    /// Whether documents come in the order of `_id` from an index. FerretDB 1 holds all that a
+    /// request selects in memory to sort it.
+    pub(super) fn reads_in_order(self) -> bool {
+        self == Self::MongoDb
     }
 
     /// Whether a range of `_id` is read without reading the rest of the collection.
