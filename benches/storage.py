@@ -61,7 +61,7 @@ def arguments():
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     parser.add_argument("--sessions", type=int, default=2_000_000)
     parser.add_argument("--results", type=int, default=1_000_000)
-    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--documents", type=int, default=400_000)
     parser.add_argument("--only", default="write,scan,documents,parquet")
     return parser.parse_args()
 

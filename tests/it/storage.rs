@@ -12,6 +12,7 @@ mod inserts;
 mod jobs;
 mod kerberos;
 mod load;
+mod mongodb_faults;
 mod partitions;
 mod predicates;
 mod secrets;

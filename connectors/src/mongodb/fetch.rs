@@ -1,8 +1,9 @@
 //! Reads one split from the server, and goes on where it stopped when the server fails.
 //!
-//! The documents come in the order of `_id`. When a cursor is lost (the server restarted, the
-//! connection broke, or the server forgot the cursor because the consumer took its time), a new one
-//! continues after the last `_id` that was handed on: no document is lost, none comes twice.
+//! The documents come in the order of `_id` where the server has an index for it. When a cursor is lost
+//! (the server restarted, the connection broke, or the server forgot the cursor because the consumer took
+//! its time), a new one continues after the last `_id` that was handed on: no document is lost, none comes
+//! twice. Without an order the fault is the task's, which is tried again from its beginning.
 
 use std::time::Duration;
 

@@ -109,7 +109,9 @@ impl CollectionOptions {
                     })?;
                 }
                 "sample" => parsed.sample = number(key, value)?,
-                "split_at" => parsed.split_at = value.split(',').map(|v| v.trim().to_owned()).collect(),
+                "split_at" => {
+                    parsed.split_at = value.split(',').map(|v| v.trim().to_owned()).collect()
+                }
                 "split_by" => parsed.split_by = path(key, value)?,
                 "splits" => parsed.splits = Some(number(key, value)? as usize),
                 "stored" => parsed.stored = one_of(key, value, &Stored::NAMES[..3], Stored::parse)?,

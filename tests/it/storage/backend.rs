@@ -99,6 +99,10 @@ impl Desk {
                 table
                     .options
                     .insert("stored.price".to_owned(), "text".to_owned());
+                // And it cannot sample.
+                table
+                    .options
+                    .insert("split_at".to_owned(), "k2,k5".to_owned());
             }
             Backend::Local | Backend::Hdfs => {}
         }
