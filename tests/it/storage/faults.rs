@@ -203,9 +203,13 @@ fn n_runs() -> u32 {
     asked_for.ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
-/// Whether faults are to be tried at all.
+/// Whether faults are to be tried at all; says so where they are not.
 pub(super) fn are_wanted() -> bool {
-    n_runs() > 0
+    let are_wanted = n_runs() > 0;
+    if !are_wanted {
+        eprintln!("skipped: EMPORIA_FAULT_RUNS is 0");
+    }
+    are_wanted
 }
 
 fn start_cluster(scene: &Scene, folder: &Path) -> Cluster {
@@ -267,8 +271,7 @@ impl<'a> Blow<'a> {
 
 #[test]
 fn faults_leave_the_right_rows_or_the_old_result() {
-    if n_runs() == 0 {
-        eprintln!("skipped: EMPORIA_FAULT_RUNS is 0");
+    if !are_wanted() {
         return;
     }
     let Some(scene) = Scene::open() else { return };

@@ -20,6 +20,9 @@ const QUERY: &str = "SELECT status, count(*) AS n, sum(total) AS total, min(ts) 
 
 #[test]
 fn a_server_may_die_while_a_query_reads() {
+    if !super::faults::are_wanted() {
+        return;
+    }
     let Some(workplace) = Workplace::alone() else {
         return;
     };
