@@ -301,7 +301,7 @@ class Bench:
             publishes.append(measured(lambda: self.emporia.timed("submit", job, *flags)[0]))
             peers_in_cut.append(self.happybase_write(f"peer_{self.suffix(rows, turn)}", rows))
             self.drop_tables()
-        for name, of in [("its own table", peers), ("a table of as many regions", peers_in_cut)]:
+        for name, of in [("as many regions", peers_in_cut), ("one region", peers)]:
             peer = f"happybase batch(1000), {name}"
             line("write to HBase, INSERT INTO", rows, min(inserts), peer, min(of), 3)
             line("the same as a published result", rows, min(publishes), peer, min(of), 3)

@@ -1,6 +1,7 @@
 //! Options of a collection's table.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use emporia_core::error::{Error, Result, nearest};
 use mongodb::bson::Bson;
@@ -110,7 +111,7 @@ impl CollectionOptions {
                 }
                 "sample" => parsed.sample = number(key, value)?,
                 "split_at" => {
-                    parsed.split_at = value.split(',').map(|v| v.trim().to_owned()).collect()
+                    parsed.split_at = value.split(',').map(|v| v.trim().to_owned()).collect();
                 }
                 "split_by" => parsed.split_by = path(key, value)?,
                 "splits" => parsed.splits = Some(number(key, value)? as usize),
@@ -131,25 +132,24 @@ impl CollectionOptions {
     /// # Errors
     /// `InvalidInput` where they are not of that type or not ascending.
     pub(super) fn limits(&self, columns: &[Column]) -> Result<Vec<Bson>> {
-        let wrong = |what: &str| Err(Error::invalid(format!("option `split_at` must be {what}")));
-        let is_ascending = |values: &[i64]| values.is_sorted_by(|a, b| a < b);
-        let column = columns.iter().find(|c| c.path == self.split_by);
-        match column.map_or(&ValueType::Text, |c| &c.value) {
-            ValueType::Text if self.split_at.is_sorted_by(|a, b| a < b) => {
-                Ok(self.split_at.iter().map(Bson::from).collect())
-            }
-            ValueType::Text => wrong("ascending texts, separated by commas"),
-            ValueType::Int32 | ValueType::Int64 => {
-                let values = self.split_at.iter().map(|v| v.parse::<i64>());
-                match values.collect::<std::result::Result<Vec<_>, _>>() {
-                    Ok(values) if is_ascending(&values) => {
-                        Ok(values.into_iter().map(Bson::Int64).collect())
-                    }
-                    _ => wrong("ascending integers, separated by commas"),
-                }
-            }
-            _ => wrong("left out: only texts and integers can be named"),
+        if self.split_at.is_empty() {
+            return Ok(Vec::new());
         }
+        let column = columns.iter().find(|c| c.path == self.split_by);
+        let is_id = column.is_some_and(|c| c.stored == Stored::ObjectId);
+        let (limits, form) = match column.map_or(&ValueType::Text, |c| &c.value) {
+            ValueType::Text if is_id => (ascending(&self.split_at, Bson::ObjectId), "object ids"),
+            ValueType::Text => (ascending(&self.split_at, Bson::String), "texts"),
+            ValueType::Int32 | ValueType::Int64 => {
+                (ascending(&self.split_at, Bson::Int64), "integers")
+            }
+            _ => (None, "texts, integers or object ids, as the column is,"),
+        };
+        limits.ok_or_else(|| {
+            Error::invalid(format!(
+                "option `split_at` must be ascending {form} separated by commas"
+            ))
+        })
     }
 
     /// Where the values of the column are: as the options say; the value of a lone key column is
@@ -189,6 +189,16 @@ impl CollectionOptions {
         }
         Ok(())
     }
+}
+
+/// The values, where they can be parsed and each is greater than the one before.
+fn ascending<T: FromStr + PartialOrd>(values: &[String], bson: fn(T) -> Bson) -> Option<Vec<Bson>> {
+    let values: Vec<T> = values
+        .iter()
+        .map(|v| v.parse().ok())
+        .collect::<Option<_>>()?;
+    let is_ascending = values.is_sorted_by(|a, b| a < b);
+    is_ascending.then(|| values.into_iter().map(bson).collect())
 }
 
 fn unknown(key: &str) -> Error {
@@ -299,6 +309,19 @@ mod tests {
         let numbers = [Bson::Int64(9), Bson::Int64(10)];
         assert_eq!(limits("9,10", DataType::Int64)?, numbers);
         assert_eq!(parse(&[("split_at", "a,b")])?.limits(&[])?.len(), 2);
+        assert!(parse(&[])?.limits(&[column(DataType::Date32)?])?.is_empty());
+        let id = "65a000000000000000000001";
+        let object_id = Column::new(
+            &Field::new("k", DataType::Utf8, false),
+            "_id",
+            Stored::ObjectId,
+        )?;
+        let parsed = parse(&[("split_at", id)])?.limits(std::slice::from_ref(&object_id))?;
+        assert_eq!(
+            parsed,
+            [Bson::ObjectId(id.parse().map_err(|_| unknown(id))?)]
+        );
+        assert!(parse(&[("split_at", "a")])?.limits(&[object_id]).is_err());
         for (text, data_type) in [
             ("10,9", DataType::Int64),
             ("9,10", DataType::Utf8),
