@@ -176,9 +176,7 @@ fn a_job_that_reads_or_writes_a_store_can_be_stopped() {
     let Some(workplace) = Workplace::alone() else {
         return;
     };
-    workplace.ok(&[
-        "generate", "--quiet", "--scale", "0.01", "--tables", "users", "--out", ".",
-    ]);
+    workplace.generate("0.01", "users", ".");
     workplace.catalog(&CATALOG.replace("HDFS", &workplace.services.hdfs));
     let environment = workplace.services.environment();
     let cluster =

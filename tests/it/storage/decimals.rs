@@ -20,16 +20,7 @@ fn decimals_go_to_mongodb_and_back() {
     let uri = workplace.services.mongodb_decimal_uri.clone();
     workplace.settings = vec![("EMPORIA_STORES__MONGODB_URI", uri.clone())];
     let _server = OwnServers::start(&workplace, "mongo-java", &["mongo-java"]);
-    workplace.ok(&[
-        "generate",
-        "--quiet",
-        "--scale",
-        "0.01",
-        "--tables",
-        "transactions",
-        "--out",
-        ".",
-    ]);
+    workplace.generate("0.01", "transactions", ".");
     let database = format!("decimals_{}", workplace.id);
     let target = format!("mongodb:{database}.transactions");
     let load = ["load", "transactions", "--no-progress", "--to", &target];

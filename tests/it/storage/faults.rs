@@ -69,16 +69,7 @@ struct Scene {
 impl Scene {
     fn open() -> Option<Self> {
         let workplace = Workplace::alone()?;
-        workplace.ok(&[
-            "generate",
-            "--quiet",
-            "--scale",
-            SCALE,
-            "--tables",
-            "sessions,users",
-            "--out",
-            ".",
-        ]);
+        workplace.generate(SCALE, "sessions,users", ".");
         let source = format!("fault_sessions_{}", workplace.id);
         let result = format!("fault_result_{}", workplace.id);
         let target = format!("hbase:{source}");

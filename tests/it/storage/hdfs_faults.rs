@@ -193,7 +193,7 @@ impl Scene {
     }
 }
 
-fn has_ended(job: &mut Child) -> bool {
+pub(super) fn has_ended(job: &mut Child) -> bool {
     job.try_wait().unwrap().is_some()
 }
 

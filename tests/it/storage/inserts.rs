@@ -43,9 +43,7 @@ const STORES: [&str; 3] = ["in_hbase", "in_mongodb", "in_parquet"];
 
 fn filled() -> Option<Workplace> {
     let workplace = Workplace::open()?;
-    workplace.ok(&[
-        "generate", "--quiet", "--scale", "0.01", "--tables", "users", "--out", ".",
-    ]);
+    workplace.generate("0.01", "users", ".");
     workplace.catalog(&CATALOG.replace("HDFS", &workplace.services.hdfs));
     workplace.write("copy.sql", JOB);
     assert_eq!(

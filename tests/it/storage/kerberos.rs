@@ -40,9 +40,7 @@ fn an_hdfs_with_kerberos_takes_those_with_a_ticket() {
     };
     workplace.settings = process("tickets", "shop.keytab");
     let data = format!("{}/shop/data", place.hdfs);
-    workplace.ok(&[
-        "generate", "--quiet", "--scale", "0.01", "--tables", "users", "--out", &data,
-    ]);
+    workplace.generate("0.01", "users", &data);
     workplace.catalog(&format!(
         "[tables.users]\nconnector = \"parquet\"\nlocation = \"{data}/users/\"\n"
     ));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use emporia_e2e::programs::wait_until;
 
+use super::hdfs_faults::has_ended;
 use super::workplace::{Workplace, printed, said};
 use crate::faults::cluster::{self, Patience};
 
@@ -23,19 +24,10 @@ fn a_server_may_die_while_a_query_reads() {
     if !super::faults::are_wanted() {
         return;
     }
-    let Some(workplace) = Workplace::alone() else {
+    let Some(mut workplace) = Workplace::alone() else {
         return;
     };
-    workplace.ok(&[
-        "generate",
-        "--quiet",
-        "--scale",
-        SCALE,
-        "--tables",
-        "transactions",
-        "--out",
-        ".",
-    ]);
+    workplace.generate(SCALE, "transactions", ".");
     let target = format!("mongodb:faults_{}.transactions", workplace.id);
     let load = ["load", "transactions", "--no-progress", "--to", &target];
     // FerretDB, which stands in for MongoDB, has no decimals.
@@ -51,36 +43,36 @@ fn a_server_may_die_while_a_query_reads() {
     let environment = workplace.services.environment();
     let cluster =
         cluster::start(&workplace.path("cluster"), 2, Patience::Short, &environment).unwrap();
+    let url = cluster.url.clone();
+    workplace.settings = vec![("EMPORIA_CLIENT__CLUSTER", url)];
     let query = QUERY.replace("TABLE", "stored");
-    let args = [
-        "sql",
-        "--quiet",
-        "--no-progress",
-        "--format",
-        "csv",
-        "--cluster",
-        &cluster.url,
-        "-e",
-        &query,
-    ];
     let start = Instant::now();
-    assert_eq!(workplace.ok(&args), expected);
+    assert_eq!(workplace.csv(&query), expected);
     let undisturbed = start.elapsed();
 
     for _ in 0..TRIES {
         let start = Instant::now();
-        let mut command = workplace.command(&args, &[]);
-        let mut job = command
+        let args = [
+            "sql",
+            "--quiet",
+            "--no-progress",
+            "--format",
+            "csv",
+            "-e",
+            &query,
+        ];
+        let mut job = workplace
+            .command(&args, &[])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let has_begun = wait_until(Duration::from_secs(20), || {
-            cluster.n_active_queries().unwrap() > 0
+            cluster.n_active_queries().unwrap() > 0 || has_ended(&mut job)
         });
         assert!(has_begun, "the query does not begin");
         std::thread::sleep(undisturbed * 4 / 10);
-        let is_over = job.try_wait().unwrap().is_some();
+        let is_over = has_ended(&mut job);
         workplace.control(&["kill", "ferretdb"]);
         workplace.control(&["start", "ferretdb"]);
         let output = job.wait_with_output().unwrap();

@@ -138,9 +138,7 @@ fn secrets_are_found_nowhere() {
     let right = workplace.services.mongodb_auth_uri.clone();
     let (user, server) = right.rsplit_once('@').unwrap();
     let (_, password) = user.rsplit_once(':').unwrap();
-    workplace.ok(&[
-        "generate", "--quiet", "--scale", "0.01", "--tables", "users", "--out", ".",
-    ]);
+    workplace.generate("0.01", "users", ".");
     workplace.catalog(&CATALOG.replace("HDFS", &workplace.services.hdfs));
     workplace.write("countries.sql", JOB);
     workplace.write("password", &format!("{password}\n"));

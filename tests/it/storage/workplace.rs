@@ -135,6 +135,14 @@ impl Workplace {
         printed(&output)
     }
 
+    /// Generates tables, named with commas between them, below `out` and into the catalog there.
+    #[track_caller]
+    pub(super) fn generate(&self, scale: &str, tables: &str, out: &str) {
+        self.ok(&[
+            "generate", "--quiet", "--scale", scale, "--tables", tables, "--out", out,
+        ]);
+    }
+
     /// The header and the rows of a query as CSV.
     #[track_caller]
     pub(super) fn csv(&self, sql: &str) -> String {
