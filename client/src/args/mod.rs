@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use emporia_datasets::import::MaxRejects;
 
 pub use global::GlobalArgs;
 use values::{duration, name_value, scale};
@@ -279,6 +280,10 @@ pub struct LoadArgs {
     /// the first one.
     #[arg(long, value_name = "URI", requires = "from")]
     pub rejected: Option<String>,
+    /// With --rejected: largest share of lines that may be no session, e.g. 0.05 or 5%; beyond it
+    /// nothing is loaded.
+    #[arg(long, value_name = "SHARE", default_value = "5%")]
+    pub max_rejects: MaxRejects,
     /// Columns that identify a row; those of the data contract without it.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub key: Vec<String>,
@@ -290,10 +295,13 @@ pub struct LoadArgs {
 /// `emporia import`.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum ImportCommand {
-    /// Online Retail (UCI 352) or Online Retail II (UCI 502), as CSV files.
+    /// Online Retail (UCI 352) or Online Retail II (UCI 502), as CSV.
     OnlineRetail {
-        /// Folder with the CSV files.
+        /// A file, or the folder of the files: .csv, .tsv or .txt, plain or with .gz.
         dir: PathBuf,
+        /// Order of day and month in dates such as 12/1/2010; without it, the dates tell.
+        #[arg(long, value_enum)]
+        dates: Option<DateOrder>,
         /// Where to.
         #[command(flatten)]
         to: ImportTarget,
@@ -317,6 +325,18 @@ pub struct ImportTarget {
     /// Replace tables that are there.
     #[arg(long)]
     pub overwrite: bool,
+    /// Largest share of rows that may be unreadable, e.g. 0.05 or 5%; beyond it nothing is written.
+    #[arg(long, value_name = "SHARE", default_value = "5%")]
+    pub max_rejects: MaxRejects,
+}
+
+/// Order of day and month in a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DateOrder {
+    /// As in the United States.
+    MonthFirst,
+    /// As nearly everywhere else.
+    DayFirst,
 }
 
 /// `emporia demo`.

@@ -131,6 +131,7 @@ fn data_commands_need_a_place() {
     let to = ImportTarget {
         out: "data".into(),
         overwrite: false,
+        max_rejects: MaxRejects::default(),
     };
     let expected = ImportCommand::Cdnow {
         file: "master.txt".into(),

@@ -8,7 +8,7 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use emporia_connectors::files::Location;
 use emporia_connectors::hdfs::StoreRegistry;
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_datasets::import::ImportOptions;
+use emporia_datasets::import::{DayOrder, ImportOptions};
 use emporia_datasets::{
     Format, GenerateOptions, Progress, Summary, import_cdnow, import_online_retail, open_local,
 };
@@ -19,7 +19,7 @@ use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
 use url::Url;
 
-use crate::args::{DataFormat, GenerateArgs, ImportCommand, ImportTarget};
+use crate::args::{DataFormat, DateOrder, GenerateArgs, ImportCommand, ImportTarget};
 use crate::console::{Console, ProgressMode, count, grouped, size};
 use crate::interrupt::guarded;
 use crate::output::FileTarget;
@@ -102,6 +102,18 @@ async fn run_import(
     let options = ImportOptions {
         out: to.out.clone(),
         overwrite: to.overwrite,
+        max_rejects: to.max_rejects,
+        dates: match command {
+            ImportCommand::OnlineRetail {
+                dates: Some(DateOrder::DayFirst),
+                ..
+            } => DayOrder::DayFirst,
+            ImportCommand::OnlineRetail {
+                dates: Some(DateOrder::MonthFirst),
+                ..
+            } => DayOrder::MonthFirst,
+            _ => DayOrder::Auto,
+        },
         ..ImportOptions::default()
     };
     let (store, base) = open_folder(&to.out, stores)?;

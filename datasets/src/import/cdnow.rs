@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use emporia_core::{Error, ErrorKind, Result, contract};
+use emporia_core::{Error, Result, contract};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::rejects::{self, Reject};
-use super::{ImportOptions, Table, parse, write_tables};
-use crate::columns::{batch_of, cents, int32, nulls, text, times};
+use super::{ImportOptions, Table, parse, text, write_tables};
+use crate::columns::{batch_of, cents, int32, nulls, text as texts, times};
 use crate::progress::{Progress, Summary};
 
 /// Fields of a row of the full file: customer, day, CDs, dollars. The sample of a tenth has the
@@ -36,8 +36,8 @@ const SAMPLE_FIELDS: usize = 5;
 /// the full file. Writes below `base` of `store`; see the module for the tables.
 ///
 /// # Errors
-/// `NotFound` when there is no such file, `InvalidInput` when it is not of this layout,
-/// `AlreadyExists` when a table is there already and may not be overwritten, and the errors of the
+/// `NotFound` when there is no such file, `InvalidInput` when it is not of this layout, `Failed` when
+/// no row or too few of them can be read, `AlreadyExists` when a table is there already and may not be overwritten, and the errors of the
 /// store.
 pub async fn import_cdnow(
     file: impl Into<PathBuf>,
@@ -47,7 +47,13 @@ pub async fn import_cdnow(
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let file = file.into();
-    let orders = tokio::task::spawn_blocking(move || read(&file))
+    let limit = options.max_rejects;
+    let read = move || {
+        let orders = read(&file)?;
+        limit.check(&orders.rejects, orders.rows.len(), &file)?;
+        Ok(orders)
+    };
+    let orders = tokio::task::spawn_blocking(read)
         .await
         .map_err(|e| Error::internal("the reader of CDNOW died").with_source(e))
         .flatten()?;
@@ -68,7 +74,9 @@ pub async fn import_cdnow(
             |orders: &Orders, schema, rows| rejects::batch(&orders.rejects, schema, rows),
         )?,
     ];
-    write_tables(orders, tables, options, store, base, progress).await
+    let notes = rejects::note(&orders.rejects).into_iter().collect();
+    let summary = write_tables(orders, tables, options, store, base, progress).await?;
+    Ok(Summary { notes, ..summary })
 }
 
 #[derive(Debug, Default)]
@@ -104,35 +112,27 @@ impl Row {
 }
 
 fn read(file: &FilePath) -> Result<Orders> {
-    let bytes = std::fs::read(file).map_err(|e| {
-        let kind = match e.kind() {
-            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            _ => ErrorKind::NotFound,
-        };
-        Error::new(kind, format!("cannot read CDNOW file `{}`", file.display())).with_source(e)
-    })?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let text = String::from_utf8_lossy(&bytes);
-    let is_blank_or_header = |line: &str| {
-        // Only the header begins with a letter.
-        line.trim_start()
-            .bytes()
-            .next()
-            .is_none_or(|byte| byte.is_ascii_alphabetic())
+    let source = text::read(file, "CDNOW file")?;
+    let text = String::from_utf8_lossy(&source.bytes);
+    let name = source.name;
+    // A header begins with a letter and rows begin with the number of a customer.
+    let is_header = |line: &str| {
+        let line = line.trim_start_matches([' ', '"']);
+        line.starts_with(|c: char| c.is_ascii_alphabetic())
     };
     let mut lines = (1..)
         .zip(text.lines())
-        .filter(|(_, line)| !is_blank_or_header(line))
+        .filter(|(_, line)| !line.trim().is_empty())
+        .enumerate()
+        .filter(|(n, (_, line))| !(*n == 0 && is_header(line)))
+        .map(|(_, line)| line)
         .peekable();
-    let width = match lines
-        .peek()
-        .map(|(_, line)| line.split_whitespace().count())
-    {
+    let width = match lines.peek().map(|(_, line)| fields(line).count()) {
         Some(width @ (MASTER_FIELDS | SAMPLE_FIELDS)) => width,
-        width => {
-            let width = width.unwrap_or(0);
+        None => 0,
+        Some(width) => {
             return Err(Error::invalid(format!(
-                "`{}` is no CDNOW file: its first row has {width} fields",
+                "`{}` is not a CDNOW file: its first row has {width} fields",
                 file.display()
             ))
             .with_hint("rows have customer, [number in the sample,] yyyymmdd, CDs and dollars"));
@@ -155,7 +155,7 @@ fn read(file: &FilePath) -> Result<Orders> {
                 table: "transactions",
                 rule,
                 raw: line.to_owned(),
-                source: name.clone().into_owned(),
+                source: name.clone(),
                 line: line_no,
             }),
         }
@@ -164,9 +164,17 @@ fn read(file: &FilePath) -> Result<Orders> {
     Ok(orders)
 }
 
+/// The fields of a line: the original files separate them by blanks, copies by commas or tabs.
+fn fields(line: &str) -> impl Iterator<Item = &str> {
+    let parts = line.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+    parts
+        .map(|field| field.trim_matches('"'))
+        .filter(|field| !field.is_empty())
+}
+
 /// The row of a line, or the rule that it breaks.
 fn typed(line: &str, width: usize, number: u64) -> Result<Row, &'static str> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
+    let fields: Vec<&str> = fields(line).collect();
     if fields.len() != width {
         return Err("field_count");
     }
@@ -181,7 +189,7 @@ fn typed(line: &str, width: usize, number: u64) -> Result<Row, &'static str> {
     Ok(Row {
         number,
         customer: customer.to_owned(),
-        second: parse::compact_date(day).ok_or("date_unparsable")?,
+        second: parse::day(day).ok_or("date_unparsable")?,
         quantity,
         cents: parse::decimal(dollars, 2).ok_or("dollars_unparsable")?,
     })
@@ -193,7 +201,7 @@ fn users(orders: &Orders, schema: &SchemaRef, rows: Range<usize>) -> Result<Reco
     batch_of(
         schema,
         vec![
-            text(users.iter().map(|user| &user.0)),
+            texts(users.iter().map(|user| &user.0)),
             times(users.iter().map(|user| user.1.0)),
             times(users.iter().map(|user| user.1.1)),
             unknown(),
@@ -210,16 +218,16 @@ fn transactions(orders: &Orders, schema: &SchemaRef, rows: Range<usize>) -> Resu
     batch_of(
         schema,
         vec![
-            text(rows.iter().map(Row::id)),
+            texts(rows.iter().map(Row::id)),
             unknown(),
-            text(rows.iter().map(|row| &row.customer)),
+            texts(rows.iter().map(|row| &row.customer)),
             times(rows.iter().map(|row| row.second)),
             totals()?,
             cents(rows.iter().map(|_| 0))?,
             totals()?,
             unknown(),
-            text(rows.iter().map(|_| "completed")),
-            text(rows.iter().map(|_| "USD")),
+            texts(rows.iter().map(|_| "completed")),
+            texts(rows.iter().map(|_| "USD")),
         ],
     )
 }
@@ -233,9 +241,9 @@ fn transaction_items(
     batch_of(
         schema,
         vec![
-            text(rows.iter().map(Row::id)),
+            texts(rows.iter().map(Row::id)),
             int32(rows.iter().map(|_| 1)),
-            text(rows.iter().map(|_| "cd")),
+            texts(rows.iter().map(|_| "cd")),
             nulls(schema.field(3).data_type(), rows.len()),
             int32(rows.iter().map(|row| row.quantity)),
             cents(rows.iter().map(Row::unit_price))?,

@@ -1,14 +1,17 @@
 //! Imports of public data sets as tables of the data contract.
 //!
 //! An import reads local files, keeps what it cannot read in the table `rejects`, and writes the
-//! same layout as the generator: `<table>/part-00000.<format>` and the catalog `emporia.toml`.
+//! same layout as the generator: `<table>/part-00000.<format>` and the catalog `emporia.toml`. If no
+//! row can be read, or too many cannot, it fails and writes nothing.
 
 mod cdnow;
+mod dates;
 mod online_retail;
 mod parse;
 mod rejects;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +24,9 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 pub use cdnow::import_cdnow;
+pub use dates::DayOrder;
 pub use online_retail::import_online_retail;
+pub use rejects::MaxRejects;
 
 use crate::generate::CATALOG_FILE;
 use crate::output::{Encoder, FileSink, Folder, Format, definition};
@@ -31,7 +36,7 @@ use crate::progress::{Progress, Summary, TableSummary};
 const ROWS_PER_BATCH: usize = 16_384;
 
 /// How an import is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImportOptions {
     /// The folder as the user called it; it is only named in messages.
     pub out: String,
@@ -39,6 +44,10 @@ pub struct ImportOptions {
     pub format: Format,
     /// Replaces tables that are in the folder already, instead of failing.
     pub overwrite: bool,
+    /// Largest share of rows that may be rejected; beyond it nothing is written.
+    pub max_rejects: MaxRejects,
+    /// Order of day and month in dates such as `12/1/2010`.
+    pub dates: DayOrder,
 }
 
 /// A table of an import: its rows are made from data of type `D`.
@@ -113,6 +122,7 @@ async fn write_tables<D: Send + Sync + 'static>(
         out,
         format,
         overwrite,
+        ..
     } = options;
     let folder = Folder {
         store,

@@ -1,6 +1,6 @@
 //! Values of text as exact numbers and times.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::NaiveDate;
 
 /// A decimal number as a whole number of units of `10^-scale`; `None` for what is no plain decimal
 /// number or has more places than that.
@@ -19,18 +19,14 @@ pub(super) fn decimal(text: &str, scale: usize) -> Option<i64> {
     Some(if is_negative { -units } else { units })
 }
 
-/// A time `2010-12-01 08:26:00` in seconds since 1970, UTC.
-pub(super) fn timestamp(text: &str) -> Option<i64> {
-    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok()?;
-    Some(time.and_utc().timestamp())
-}
-
-/// Midnight of a day `19970101` in seconds since 1970, UTC.
-pub(super) fn compact_date(text: &str) -> Option<i64> {
-    if text.len() != 8 {
-        return None;
-    }
-    let day = NaiveDate::parse_from_str(text, "%Y%m%d").ok()?;
+/// Midnight of a day `19970101` or `1997-01-01` in seconds since 1970, UTC.
+pub(super) fn day(text: &str) -> Option<i64> {
+    let form = match text.len() {
+        8 => "%Y%m%d",
+        10 => "%Y-%m-%d",
+        _ => return None,
+    };
+    let day = NaiveDate::parse_from_str(text, form).ok()?;
     Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp())
 }
 
@@ -64,11 +60,10 @@ mod tests {
     }
 
     #[test]
-    fn times_and_keys_are_strict() {
-        assert_eq!(timestamp("2010-12-01 08:26:00"), Some(1_291_191_960));
-        assert_eq!(timestamp("2010-13-01 08:26:00"), None);
-        assert_eq!(compact_date("19970101"), Some(852_076_800));
-        assert_eq!(compact_date("19970230"), None);
+    fn days_and_keys_are_strict() {
+        assert_eq!(day("19970101"), Some(852_076_800));
+        assert_eq!(day("1997-01-01"), Some(852_076_800));
+        assert_eq!(day("19970230"), None);
         assert_eq!(integer_id("17850.0"), Some("17850"));
         assert_eq!(integer_id("17850"), Some("17850"));
         assert_eq!(integer_id("17850.5"), None);

@@ -26,9 +26,23 @@ fn real_data(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Options under which any number of rows but all may be rejected.
+fn lenient() -> ImportOptions {
+    ImportOptions {
+        max_rejects: "100%".parse().unwrap(),
+        ..ImportOptions::default()
+    }
+}
+
 async fn retail(dir: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
+    retail_with(dir, lenient()).await
+}
+
+async fn retail_with(
+    dir: &FilePath,
+    options: ImportOptions,
+) -> TestResult<(Arc<InMemory>, Summary)> {
     let store = Arc::new(InMemory::new());
-    let options = ImportOptions::default();
     let base = Path::from("data");
     let summary =
         import_online_retail(dir, options, Arc::clone(&store) as _, base, &NoProgress).await?;
@@ -37,7 +51,7 @@ async fn retail(dir: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
 
 async fn cdnow(file: &FilePath) -> TestResult<(Arc<InMemory>, Summary)> {
     let store = Arc::new(InMemory::new());
-    let options = ImportOptions::default();
+    let options = lenient();
     let base = Path::from("data");
     let summary = import_cdnow(file, options, Arc::clone(&store) as _, base, &NoProgress).await?;
     Ok((store, summary))
@@ -207,7 +221,12 @@ async fn odd_invoices_and_bad_lines_are_accounted_for() -> TestResult {
         "1,B,\"a, b\",x,2011-01-02 09:00:00,3.00,7.0,France"
     );
     assert_eq!(rejects.numbers("position")?, [4, 5]);
-    assert_eq!(summary.notes.len(), 2);
+    assert_eq!(summary.notes.len(), 3, "{:?}", summary.notes);
+    let rejected = &summary.notes[2];
+    assert!(
+        rejected.contains("`b.csv` line 4 (quantity_unparsable)"),
+        "{rejected}"
+    );
 
     std::fs::write(dir.path().join("c.csv"), "InvoiceNo,StockCode\n")?;
     let refused = retail(dir.path())
@@ -243,7 +262,7 @@ async fn cdnow_rows_keep_their_cents_in_every_format() -> TestResult {
         let store = Arc::new(InMemory::new());
         let options = ImportOptions {
             format,
-            ..ImportOptions::default()
+            ..lenient()
         };
         let base = Path::from("data");
         import_cdnow(&*file, options, Arc::clone(&store) as _, base, &NoProgress).await?;
@@ -277,5 +296,162 @@ async fn cdnow_rows_keep_their_cents_in_every_format() -> TestResult {
     let options = ImportOptions::default();
     let refused = import_cdnow(missing, options, store, Path::default(), &NoProgress).await;
     assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+    Ok(())
+}
+
+/// A folder with files of these names and bytes.
+fn folder(files: &[(&str, &[u8])]) -> TestResult<tempfile::TempDir> {
+    let dir = tempfile::tempdir()?;
+    for (name, bytes) in files {
+        std::fs::write(dir.path().join(name), bytes)?;
+    }
+    Ok(dir)
+}
+
+/// The message and the hint of a refused import.
+async fn refusal(dir: &FilePath, options: ImportOptions) -> (ErrorKind, String) {
+    let store = Arc::new(InMemory::new());
+    let base = Path::from("data");
+    let result =
+        import_online_retail(dir, options, Arc::clone(&store) as _, base, &NoProgress).await;
+    let error = result.expect_err("a refusal");
+    assert!(
+        files(&store, "data").await.unwrap().is_empty(),
+        "nothing is written"
+    );
+    let text = format!("{error}; {}", error.hint().unwrap_or_default());
+    (error.kind(), text)
+}
+
+#[tokio::test]
+async fn copies_of_online_retail_are_read_however_they_were_exported() -> TestResult {
+    // Three files of one folder: Online Retail II from a European Excel, a copy with an index column
+    // in Latin-1, and UTF-16 with tabs.
+    let second = "\u{feff}Invoice;StockCode;Description;Quantity;InvoiceDate;Price;Customer ID;Country\r\n\
+                  489434;85048;\"BALL; \"\"RED\"\"\";12;13.12.2009 7:45;6,95;13085;United Kingdom\r\n";
+    let indexed =
+        b",InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n\
+                    0,536365,A,CAF\xc9 \xa31,6.0,1/12/2010 8:26,2.55,17850.0,EIRE\n\
+                    1,536366,A,LAMP,1,2/12/10 08:28,1.85,NaN,EIRE\n";
+    let tabs = "InvoiceNo\tStockCode\tDescription\tQuantity\tInvoiceDate\tUnitPrice\tCustomerID\tCountry\n\
+                536367\tB\tTR\u{c8}S\t2\t2010-12-03 09:00:00\t0.5\t\tFrance\n";
+    let tabs: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(tabs.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    let dir = folder(&[
+        ("a.csv", second.as_bytes()),
+        ("b.txt", indexed),
+        ("c.tsv", &tabs),
+        ("_notes.md", b"left out"),
+    ])?;
+    let (store, summary) = retail_with(dir.path(), ImportOptions::default()).await?;
+    let lines = table(&store, "online_retail").await?;
+    assert_eq!(
+        lines.text("description"),
+        ["BALL; \"RED\"", "CAFÉ £1", "LAMP", "TRÈS"]
+    );
+    assert_eq!(lines.numbers("unit_price")?, [6_950, 2_550, 1_850, 500]);
+    assert_eq!(lines.text("customer_id"), ["13085", "17850", "", ""]);
+    let seconds = |text: &str| -> i64 {
+        let time: chrono::DateTime<chrono::Utc> = text.parse().unwrap();
+        time.timestamp_micros()
+    };
+    assert_eq!(
+        lines.numbers("invoice_ts")?,
+        [
+            seconds("2009-12-13T07:45:00Z"),
+            seconds("2010-12-01T08:26:00Z"),
+            seconds("2010-12-02T08:28:00Z"),
+            seconds("2010-12-03T09:00:00Z"),
+        ]
+    );
+    assert_eq!(summary.notes.len(), 1, "{:?}", summary.notes);
+    assert!(
+        summary.notes[0].contains("1 of 3 files"),
+        "{:?}",
+        summary.notes
+    );
+    // A single file is taken by whatever name.
+    let (store, _) = retail(&dir.path().join("b.txt")).await?;
+    assert_eq!(table(&store, "online_retail").await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn dates_from_excel_in_the_united_states_are_read() -> TestResult {
+    let text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n\
+                1,A,x,1,12/1/2010 8:26,1.00,7,France\n\
+                2,A,x,1,12/13/2010 8:26,1.00,7,France\n";
+    let dir = folder(&[("data.csv", text.as_bytes())])?;
+    let (store, summary) = retail(dir.path()).await?;
+    let times = table(&store, "transactions").await?.numbers("ts")?;
+    assert_eq!(times, [1_291_191_960_000_000, 1_292_228_760_000_000]);
+    assert_eq!(summary.notes, Vec::<String>::new());
+
+    // Dates of both orders have no common reading.
+    let mixed = text.replace("12/1/2010", "31/1/2010");
+    let dir = folder(&[("data.csv", mixed.as_bytes())])?;
+    let (kind, text) = refusal(dir.path(), ImportOptions::default()).await;
+    assert_eq!(kind, ErrorKind::InvalidInput);
+    assert!(
+        text.contains("`31/1/2010 8:26` has the day first"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_import_of_nothing_or_of_too_little_fails() -> TestResult {
+    let header =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    let good = "1,A,x,1,2010-12-01 08:26:00,1.00,7,France\n";
+    let bad = "1,A,x,one,2010-12-01 08:26:00,1.00,7,France\n";
+    let file = |good_lines: usize, bad_lines: usize| {
+        [header, &bad.repeat(bad_lines), &good.repeat(good_lines)].concat()
+    };
+    for (good_lines, bad_lines, expected) in [
+        (0, 0, "has no rows to import"),
+        (0, 2, "none of the 2 rows"),
+        (18, 1, "1 of the 19 rows"),
+    ] {
+        let dir = folder(&[("data.csv", file(good_lines, bad_lines).as_bytes())])?;
+        let (kind, text) = refusal(dir.path(), ImportOptions::default()).await;
+        assert_eq!(kind, ErrorKind::Failed, "{text}");
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(
+            bad_lines > 0,
+            text.contains("`data.csv` line 2 (quantity_unparsable)"),
+            "{text}"
+        );
+    }
+    // One in twenty is not more than 5 %.
+    let dir = folder(&[("data.csv", file(19, 1).as_bytes())])?;
+    let (store, _) = retail_with(dir.path(), ImportOptions::default()).await?;
+    assert_eq!(table(&store, "rejects").await?.len(), 1);
+    // A file that is no part of the data is named.
+    let dir = folder(&[
+        ("data.csv", file(1, 0).as_bytes()),
+        ("Online Retail.xlsx", b"PK"),
+    ])?;
+    let (kind, text) = refusal(dir.path(), ImportOptions::default()).await;
+    assert_eq!(kind, ErrorKind::InvalidInput);
+    assert!(text.contains("Online Retail.xlsx"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn copies_of_cdnow_are_read_and_only_the_first_line_is_a_header() -> TestResult {
+    let dir = folder(&[(
+        "cdnow.csv",
+        b"masterid,sampleid,date,cds,sales\n4,1,1997-01-01,2,29.33\n4,1,19970118,2,29.73\noops\n",
+    )])?;
+    let (store, _) = cdnow(&dir.path().join("cdnow.csv")).await?;
+    let orders = table(&store, "transactions").await?;
+    assert_eq!(orders.numbers("total")?, [2_933, 2_973]);
+    assert_eq!(orders.text("user_id"), ["4", "4"]);
+    let rejects = table(&store, "rejects").await?;
+    assert_eq!(rejects.text("rule_id"), ["field_count"]);
+    assert_eq!(rejects.numbers("position")?, [4]);
     Ok(())
 }

@@ -14,6 +14,7 @@
 //! several customers belongs to the first of them, and the others are users all the same. How many
 //! of them there are is among the notes of the summary.
 
+mod files;
 mod read;
 mod rows;
 mod shop;
@@ -26,21 +27,22 @@ use emporia_core::{Error, Result, contract};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::{ImportOptions, Table, write_tables};
+use super::{ImportOptions, Table, rejects, write_tables};
 use crate::progress::{Progress, Summary};
 use shop::Shop;
 
 /// Places of money.
 const SCALE: i8 = 3;
 
-/// Imports the day files `*.csv` and `*.csv.gz` of a local folder, in the order of their names.
+/// Imports a local file of invoice lines, or all files of a folder in the order of their names.
 ///
 /// Writes below `base` of `store`; see the module for the tables.
 ///
 /// # Errors
-/// `NotFound` when the folder has no such file, `InvalidInput` when a file lacks a column,
-/// `Corrupt` when a file cannot be unpacked, `AlreadyExists` when a table is there already and may
-/// not be overwritten, and the errors of the store.
+/// `NotFound` when there is no such file, `InvalidInput` when a file lacks a column or the dates
+/// contradict each other, `Corrupt` when a file cannot be unpacked, `Failed` when no line or too few
+/// of them can be read, `AlreadyExists` when a table is there already and may not be overwritten,
+/// and the errors of the store. Nothing is written then.
 pub async fn import_online_retail(
     dir: impl Into<PathBuf>,
     options: ImportOptions,
@@ -49,11 +51,19 @@ pub async fn import_online_retail(
     progress: &dyn Progress,
 ) -> Result<Summary> {
     let dir = dir.into();
-    let shop = tokio::task::spawn_blocking(move || Ok(Shop::new(read::lines(&dir)?)))
+    let (order, limit) = (options.dates, options.max_rejects);
+    let read = move || {
+        let source = read::lines(&dir, order)?;
+        limit.check(&source.rejects, source.lines.len(), &dir)?;
+        Ok(Shop::new(source))
+    };
+    let shop = tokio::task::spawn_blocking(read)
         .await
         .map_err(|e| Error::internal("the reader of online retail died").with_source(e))
         .flatten()?;
-    let notes = shop.notes();
+    let mut notes = shop.source.notes.clone();
+    notes.extend(shop.notes());
+    notes.extend(rejects::note(&shop.source.rejects));
     let tables = tables(&shop)?;
     let summary = write_tables(shop, tables, options, store, base, progress).await?;
     Ok(Summary { notes, ..summary })

@@ -1,0 +1,59 @@
+//! The files of an import: one that is named, or all of a folder.
+
+use std::path::{Path, PathBuf};
+
+use emporia_core::{Error, ErrorKind, Result};
+
+/// Endings of files with invoice lines; each may be followed by `.gz`.
+const ENDINGS: [&str; 3] = [".csv", ".tsv", ".txt"];
+
+/// The file at `path`, or the files of the folder in the order of their names. Names that begin with
+/// a point or an underscore are left out.
+///
+/// # Errors
+/// `NotFound` or `PermissionDenied` if there is nothing to read, `InvalidInput` for a file of the
+/// folder that is not known to be part of the data.
+pub(super) fn source_files(path: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |e: std::io::Error| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::NotFound,
+        };
+        Error::new(kind, format!("cannot read `{}`", path.display()))
+            .with_hint("name a file with the invoice lines, or the folder of such files")
+            .with_source(e)
+    };
+    if std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(['.', '_']) || path.is_dir() {
+            continue;
+        }
+        let lower = name.to_ascii_lowercase();
+        let plain = lower.strip_suffix(".gz").unwrap_or(&lower);
+        if !ENDINGS.iter().any(|ending| plain.ends_with(ending)) {
+            return Err(Error::invalid(format!(
+                "`{}` is not a file of invoice lines",
+                path.display()
+            ))
+            .with_hint(
+                "files end in .csv, .tsv or .txt, plain or with .gz; move others out of the \
+                 folder, or begin their names with _",
+            ));
+        }
+        paths.push(path);
+    }
+    if paths.is_empty() {
+        return Err(Error::not_found(format!(
+            "folder `{}` has no files of invoice lines",
+            path.display()
+        ))
+        .with_hint("files end in .csv, .tsv or .txt, plain or with .gz"));
+    }
+    paths.sort();
+    Ok(paths)
+}
