@@ -6,14 +6,19 @@ mod target;
 
 use std::time::Instant;
 
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::lit;
 use datafusion::prelude::DataFrame;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{Catalog, absolute_uri};
-use emporia_core::error::Result;
+use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::OutputSpec;
-use emporia_engine::Session;
+use emporia_core::text::grouped;
 use emporia_engine::job::JobRun;
 use emporia_engine::publish::{Destination, Mode, Report, publish};
+use emporia_engine::{Session, query_error};
 
 use super::submit::say_published;
 use crate::args::LoadArgs;
@@ -40,6 +45,9 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
             None => None,
         };
         let rows = rows(session, args, nests).await?;
+        if let Some(rejects) = &rejects {
+            check_rejects(session, args, rejects, rows.clone()).await?;
+        }
         let table = match declared {
             Some(table) => table,
             None => target::definition(args, rows.schema().inner())?,
@@ -57,6 +65,13 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
         drop(progress);
         for report in rejects.iter().chain([&report]) {
             say_published(context.console, report, start);
+        }
+        if report.tables.iter().all(|table| table.rows == 0) {
+            let source = args.from.as_ref().unwrap_or(&args.table);
+            return Err(Error::new(
+                ErrorKind::Failed,
+                format!("`{source}` has no rows to load"),
+            ));
         }
         print_entry(args, table)
     };
@@ -81,6 +96,43 @@ async fn write_rejected(session: &Session, folder: &str) -> Result<Report> {
         &destination,
     )
     .await
+}
+
+/// Fails if too many lines are no session; the rejected lines are written by then.
+async fn check_rejects(
+    session: &Session,
+    args: &LoadArgs,
+    rejects: &Report,
+    rows: DataFrame,
+) -> Result<()> {
+    let rejected = rejects.tables.iter().map(|table| table.rows).sum::<u64>();
+    if rejected == 0 {
+        return Ok(());
+    }
+    let counted = rows
+        .aggregate(Vec::new(), vec![count(lit(1)).alias("n")])
+        .map_err(query_error)?;
+    let taken = session.collect(counted).await?.first().map_or(0, |batch| {
+        let n = batch.column(0).as_primitive_opt::<Int64Type>();
+        n.filter(|n| !n.is_empty()).map_or(0, |n| n.value(0))
+    });
+    let taken = u64::try_from(taken).unwrap_or(0);
+    if taken > 0 && !args.max_rejects.is_exceeded(rejected, taken) {
+        return Ok(());
+    }
+    let folder = args.rejected.as_deref().unwrap_or_default();
+    Err(Error::new(
+        ErrorKind::Failed,
+        format!(
+            "{} of {} lines are no session, which is more than {:.1} %",
+            grouped(rejected),
+            grouped(rejected + taken),
+            args.max_rejects.percent()
+        ),
+    )
+    .with_hint(format!(
+        "nothing was loaded; the lines are in `{folder}`; --max-rejects allows more"
+    )))
 }
 
 async fn rows(session: &Session, args: &LoadArgs, nests: bool) -> Result<DataFrame> {
