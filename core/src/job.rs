@@ -66,6 +66,9 @@ pub enum ParamKind {
     Date,
     /// `YYYY-MM-DDTHH:MM:SSZ`, `YYYY-MM-DD HH:MM:SS` (UTC) or a date (midnight UTC).
     Timestamp,
+    /// The last instant that counts, as [`ParamKind::Timestamp`]; a date is its last microsecond, so
+    /// that the whole day counts.
+    LastInstant,
     /// Comma-separated texts.
     List,
     /// One of the listed texts.
@@ -81,7 +84,7 @@ impl fmt::Display for ParamKind {
             Self::Text => f.write_str("text"),
             Self::Bool => f.write_str("bool"),
             Self::Date => f.write_str("date"),
-            Self::Timestamp => f.write_str("timestamp"),
+            Self::Timestamp | Self::LastInstant => f.write_str("timestamp"),
             Self::List => f.write_str("list"),
             Self::Choice(values) => f.write_str(&values.join("|")),
         }
@@ -146,6 +149,11 @@ impl ParamKind {
                 parse_timestamp(text)
                     .ok_or_else(|| wrong("a timestamp of the form YYYY-MM-DDTHH:MM:SSZ"))?,
             ),
+            Self::LastInstant => {
+                ParamValue::Timestamp(parse_last_instant(text).ok_or_else(|| {
+                    wrong("a date or a timestamp of the form YYYY-MM-DDTHH:MM:SSZ")
+                })?)
+            }
             Self::List => ParamValue::List(
                 text.split(',')
                     .map(str::trim)
@@ -184,6 +192,13 @@ fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
     }
     let date: NaiveDate = text.parse().ok()?;
     Some(date.and_hms_opt(0, 0, 0)?.and_utc())
+}
+
+fn parse_last_instant(text: &str) -> Option<DateTime<Utc>> {
+    match text.parse::<NaiveDate>() {
+        Ok(date) => Some(date.and_hms_micro_opt(23, 59, 59, 999_999)?.and_utc()),
+        Err(_) => parse_timestamp(text),
+    }
 }
 
 /// The bound parameters of one run: every declared parameter has a value.
@@ -235,6 +250,33 @@ impl Params {
             values.insert(param.name.clone(), value);
         }
         Ok(Self(values))
+    }
+
+    /// What the bounds of time leave out, for the user: a date as the end that is not part of a range
+    /// is easily taken for its last day. The doc of such a parameter ends with `(exclusive)`.
+    pub fn notes(&self, spec: &JobSpec) -> Vec<String> {
+        let ends = spec
+            .params
+            .iter()
+            .filter(|p| p.doc.ends_with("(exclusive)"));
+        let notes = ends.filter_map(|param| {
+            let end = match self.get(&param.name) {
+                ParamValue::Date(date) => date.to_string(),
+                ParamValue::Timestamp(time) => {
+                    let text = time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+                    match text.strip_suffix(" 00:00:00 UTC") {
+                        Some(date) => date.to_owned(),
+                        None => text,
+                    }
+                }
+                _ => return None,
+            };
+            Some(format!(
+                "`{}` is exclusive: {end} and later are left out",
+                param.name
+            ))
+        });
+        notes.collect()
     }
 
     /// Every bound value by name.

@@ -62,6 +62,11 @@ pub(crate) fn until(column: &str, time: Option<DateTime<Utc>>) -> Option<Expr> {
     time.map(|time| in_utc(ident(column)).lt_eq(instant(time)))
 }
 
+/// The condition that `column` is after the instant.
+pub(crate) fn after(column: &str, time: Option<DateTime<Utc>>) -> Option<Expr> {
+    time.map(|time| in_utc(ident(column)).gt(instant(time)))
+}
+
 /// The condition that `column` is not before the instant.
 pub(crate) fn from(column: &str, time: Option<DateTime<Utc>>) -> Option<Expr> {
     time.map(|time| in_utc(ident(column)).gt_eq(instant(time)))

@@ -4,7 +4,7 @@
 //! (ISO 8601, weeks begin on Monday); of a month `12 * year + month - 1`. Years are always part of
 //! the number: a month alone would merge the Januaries of all years.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::functions::datetime::expr_fn::date_part;
 use datafusion::logical_expr::{Expr, cast, lit};
@@ -81,11 +81,33 @@ impl Period {
         }
     }
 
-    /// The number of the last period that had ended at the instant.
+    /// The number of the last period of which every instant up to this one was observed.
     pub(crate) fn last_complete(self, instant: DateTime<Utc>) -> i64 {
-        // The period that the instant is in has not ended, also where it has just begun.
-        self.number_of(instant.date_naive()) - 1
+        // The period of the first instant that was not observed is not complete.
+        self.number_of(next_instant(instant).date_naive()) - 1
     }
+}
+
+/// The instant after `instant`, in the resolution of time columns.
+pub(crate) fn next_instant(instant: DateTime<Utc>) -> DateTime<Utc> {
+    instant
+        .checked_add_signed(TimeDelta::microseconds(1))
+        .unwrap_or(instant)
+}
+
+/// The hour from which on a last order speaks for its whole day.
+const LAST_HOUR: u32 = 23;
+
+/// The last instant that data covers whose last order is at `last`: the end of its day if the orders
+/// have no time of day, or if it came in the last hour; else its own time. `sales_by_day` has the
+/// same rule.
+pub(crate) fn covered_until(last: DateTime<Utc>, has_times: bool) -> DateTime<Utc> {
+    if has_times && last.hour() < LAST_HOUR {
+        return last;
+    }
+    last.date_naive()
+        .and_hms_micro_opt(23, 59, 59, 999_999)
+        .map_or(last, |end| end.and_utc())
 }
 
 /// Days from 1970-01-01 to the UTC day of a time, as `Int64`.
@@ -168,10 +190,22 @@ mod tests {
             month.start(month.last_complete(noon)),
             Some(date("1998-05-01"))
         );
-        let after = "1998-07-01T00:00:00Z".parse().expect("a time");
-        assert_eq!(
-            month.start(month.last_complete(after)),
-            Some(date("1998-06-01"))
-        );
+        for last in ["1998-07-01T00:00:00Z", "1998-06-30T23:59:59.999999Z"] {
+            assert_eq!(
+                month.start(month.last_complete(last.parse().expect("a time"))),
+                Some(date("1998-06-01"))
+            );
+        }
+    }
+
+    #[test]
+    fn data_with_day_resolution_covers_its_last_day() {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        let end = time("1998-06-30T23:59:59.999999Z");
+        assert_eq!(covered_until(time("1998-06-30T00:00:00Z"), false), end);
+        assert_eq!(covered_until(time("1998-06-30T23:00:00Z"), true), end);
+        for last in ["1998-06-30T00:00:00Z", "1998-06-30T22:59:59Z"] {
+            assert_eq!(covered_until(time(last), true), time(last));
+        }
     }
 }

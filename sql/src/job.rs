@@ -74,7 +74,10 @@ impl Job for SqlJob {
         let name = outputs
             .first()
             .map_or(self.header.spec.name.as_str(), |o| o.name.as_str());
-        Ok(JobRun::table(name, frame))
+        Ok(JobRun {
+            notes: params.notes(&self.header.spec),
+            ..JobRun::table(name, frame)
+        })
     }
 }
 

@@ -183,3 +183,44 @@ fn kinds_are_shown_as_in_the_documentation() {
     ];
     assert_eq!(shown, expected);
 }
+
+#[test]
+fn a_date_as_the_last_instant_is_its_whole_day() {
+    let last = |text: &str| match ParamKind::LastInstant.parse(text) {
+        Ok(ParamValue::Timestamp(time)) => time.to_rfc3339(),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(last("2011-12-09"), "2011-12-09T23:59:59.999999+00:00");
+    assert_eq!(last("2011-12-09T12:00:00Z"), "2011-12-09T12:00:00+00:00");
+    assert!(
+        last("2011-12").contains("a date or a timestamp"),
+        "{}",
+        last("2011-12")
+    );
+}
+
+#[test]
+fn what_an_exclusive_end_leaves_out_is_said() {
+    let end = |kind| ParamSpec {
+        doc: "last instant (exclusive)".into(),
+        ..param("to", kind, Some("null"))
+    };
+    let notes = |kind: ParamKind, text: &str| {
+        let spec = JobSpec {
+            params: vec![end(kind)],
+            ..spec()
+        };
+        let given = [("to".to_owned(), text.to_owned())];
+        Params::bind(&spec, &given)
+            .map(|params| params.notes(&spec))
+            .unwrap_or_default()
+    };
+    let expected = ["`to` is exclusive: 2011-12-09 and later are left out"];
+    assert_eq!(notes(ParamKind::Timestamp, "2011-12-09"), expected);
+    assert_eq!(notes(ParamKind::Date, "2011-12-09"), expected);
+    assert_eq!(
+        notes(ParamKind::Timestamp, "2011-12-09T12:00:00Z"),
+        ["`to` is exclusive: 2011-12-09 12:00:00 UTC and later are left out"]
+    );
+    assert!(notes(ParamKind::Timestamp, "null").is_empty());
+}

@@ -7,14 +7,14 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
-use datafusion::logical_expr::{cast, lit};
+use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::Params;
 use emporia_engine::session::Session;
 
 use super::{Anchor, Settings};
-use crate::period::{in_utc, micros};
+use crate::period::{covered_until, in_utc, micros};
 use crate::tables::{planning, select_columns};
 use crate::{money, orders, rows};
 
@@ -50,8 +50,8 @@ pub(super) struct Cells {
     pub before_anchor: Activity,
     /// Orders whose user has no anchor.
     pub without_anchor: Activity,
-    /// Time of the last order that counts.
-    pub last_order: Option<DateTime<Utc>>,
+    /// Last instant that the orders cover, see [`covered_until`]; `None` without any order.
+    pub covered_until: Option<DateTime<Utc>>,
     /// Scale of the money column.
     pub scale: i8,
 }
@@ -77,7 +77,7 @@ pub(super) async fn collect(
         activity: BTreeMap::new(),
         before_anchor: Activity::default(),
         without_anchor: Activity::default(),
-        last_order: None,
+        covered_until: None,
         scale,
     };
     let activity = activity(orders, anchors, settings).map_err(planning("the cohort cells"))?;
@@ -187,6 +187,7 @@ fn activity(
                 count(lit(1)).alias("user_orders"),
                 sum(ident("revenue")).alias("user_revenue"),
                 max(ident("ts")).alias("user_last"),
+                max(has_time_of_day(ident("ts"))).alias("user_timed"),
                 min(ident("currency")).alias("user_min_currency"),
                 max(ident("currency")).alias("user_max_currency"),
             ],
@@ -198,6 +199,7 @@ fn activity(
                 sum(ident("user_orders")).alias("orders"),
                 sum(ident("user_revenue")).alias("revenue"),
                 max(ident("user_last")).alias("last_order"),
+                max(ident("user_timed")).alias("timed"),
                 min(ident("user_min_currency")).alias("min_currency"),
                 max(ident("user_max_currency")).alias("max_currency"),
             ],
@@ -209,6 +211,7 @@ fn activity(
             ident("orders"),
             ident("revenue"),
             cast(ident("last_order"), DataType::Int64).alias("last_order"),
+            ident("timed"),
             ident("min_currency"),
             ident("max_currency"),
         ])
@@ -222,6 +225,7 @@ impl Cells {
         let orders = rows::integers(batches, "orders")?;
         let revenue = rows::whole_decimals(batches, "revenue")?;
         let last = rows::integers(batches, "last_order")?;
+        let timed = rows::integers(batches, "timed")?;
         let currencies = rows::texts(batches, "min_currency")?
             .into_iter()
             .chain(rows::texts(batches, "max_currency")?);
@@ -244,12 +248,20 @@ impl Cells {
             }
         }
         if let Some(last) = last.into_iter().flatten().max() {
-            self.last_order = Some(DateTime::from_timestamp_micros(last).ok_or_else(|| {
+            let last = DateTime::from_timestamp_micros(last).ok_or_else(|| {
                 Error::invalid(format!(
                     "the time {last} µs of an order is beyond the calendar"
                 ))
-            })?);
+            })?;
+            let has_times = timed.into_iter().flatten().any(|timed| timed != 0);
+            self.covered_until = Some(covered_until(last, has_times));
         }
         Ok(())
     }
+}
+
+/// 1 for a time that is not midnight, 0 for one that is.
+fn has_time_of_day(time: Expr) -> Expr {
+    let of_day = micros(time) % lit(DAY_MICROS);
+    cast(of_day.not_eq(lit(0_i64)), DataType::Int64)
 }

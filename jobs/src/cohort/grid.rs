@@ -12,7 +12,7 @@ use emporia_core::error::{Error, Result};
 use super::cells::{Activity, Cells};
 use super::{Anchor, Settings};
 use crate::money;
-use crate::period::day_of;
+use crate::period::{day_of, next_instant};
 
 /// Most rows of a result. Daily cohorts of five years have 1.7 million cells; a chart of them
 /// tells nothing, and neither does a table.
@@ -46,7 +46,7 @@ pub(super) struct Row {
 
 impl Grid {
     pub(super) fn new(cells: &Cells, settings: &Settings) -> Result<Self> {
-        let as_of = settings.as_of.or(cells.last_order);
+        let as_of = settings.as_of.or(cells.covered_until);
         let mut grid = Self {
             rows: Vec::new(),
             as_of,
@@ -214,6 +214,6 @@ fn last_complete_index(cohort: i64, as_of: DateTime<Utc>, settings: &Settings) -
     }
     // The last customer of the cohort may have begun at the end of the cohort's period.
     let end = start(cohort + 1, settings)?;
-    let days = day_of(as_of.date_naive()) - day_of(end);
+    let days = day_of(next_instant(as_of).date_naive()) - day_of(end);
     Ok(days.div_euclid(settings.period.rolling_days()) - 1)
 }

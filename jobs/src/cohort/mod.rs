@@ -80,9 +80,10 @@ impl Cohort {
                 orders::currency_param(),
                 param(
                     "as_of",
-                    ParamKind::Timestamp,
+                    ParamKind::LastInstant,
                     "null",
-                    "last instant that is observed; null: that of the last order",
+                    "last instant that is observed, a date with its whole day; null: that of the last \
+                     order, or the end of its day",
                 ),
                 param("users", ParamKind::Text, "users", "table of users"),
                 param(

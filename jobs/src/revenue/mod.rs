@@ -67,13 +67,13 @@ impl RevenueByCategory {
                     "from",
                     ParamKind::Timestamp,
                     "null",
-                    "first instant of the orders; null: any",
+                    "first instant of the orders; null: any (inclusive)",
                 ),
                 param(
                     "to",
                     ParamKind::Timestamp,
                     "null",
-                    "instant before which orders were made; null: any",
+                    "instant before which orders were made; null: any (exclusive)",
                 ),
             ],
             inputs: names(&[
@@ -100,7 +100,9 @@ impl Job for RevenueByCategory {
     }
 
     async fn run(&self, session: &Session, params: &Params) -> Result<JobRun> {
-        run(session, params).await
+        let mut run = run(session, params).await?;
+        run.notes.extend(params.notes(&self.spec));
+        Ok(run)
     }
 }
 
