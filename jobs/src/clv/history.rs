@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate::expr_fn::{count, first_value, max, min, sum};
-use datafusion::logical_expr::{cast, lit};
+use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::Result;
 use emporia_core::job::Params;
@@ -14,7 +14,7 @@ use emporia_core::text::grouped;
 use emporia_engine::session::Session;
 
 use super::Settings;
-use crate::period::{date_of, day_number, day_of};
+use crate::period::{date_of, day_number, day_of, next_instant};
 use crate::tables::{function, has_column, planning, select_columns};
 use crate::{money, orders, rows};
 
@@ -25,6 +25,8 @@ const MAX_HALVINGS: u32 = 20;
 pub(super) struct History {
     /// `transaction_id, user_id, day, subtotal, discount, amount, currency`; money in units.
     pub orders: DataFrame,
+    /// The orders that would count if they were not after the calibration, in the same columns.
+    pub later: Option<DataFrame>,
     pub scale: i8,
 }
 
@@ -74,29 +76,39 @@ impl History {
             "currency",
         ];
         let table = select_columns(table, name, &columns)?;
-        let conditions = [
-            Some(ident("user_id").is_not_null()),
-            orders::qualifying(params),
+        let counted = |bounds: [Option<Expr>; 2]| {
+            let conditions = [
+                Some(ident("user_id").is_not_null()),
+                orders::qualifying(params),
+            ];
+            let conditions = conditions.into_iter().chain(bounds);
+            let table = table.clone();
+            let table = match orders::all_of(conditions) {
+                Some(condition) => table.filter(condition),
+                None => Ok(table),
+            };
+            table.and_then(|table| {
+                table.select(vec![
+                    ident("transaction_id"),
+                    ident("user_id"),
+                    day_number(ident("ts")).alias("day"),
+                    ident("subtotal"),
+                    ident("discount"),
+                    money::wide_units(money::units(ident("total"), scale)).alias("amount"),
+                    ident("currency"),
+                ])
+            })
+        };
+        let orders = counted([
             orders::from("ts", settings.start),
             orders::until("ts", settings.end),
-        ];
-        let table = match orders::all_of(conditions) {
-            Some(condition) => table.filter(condition),
-            None => Ok(table),
-        };
-        let orders = table.and_then(|table| {
-            table.select(vec![
-                ident("transaction_id"),
-                ident("user_id"),
-                day_number(ident("ts")).alias("day"),
-                ident("subtotal"),
-                ident("discount"),
-                money::wide_units(money::units(ident("total"), scale)).alias("amount"),
-                ident("currency"),
-            ])
-        });
+        ]);
+        let later = orders::after("ts", settings.end).map(|later| counted([Some(later), None]));
         Ok(Self {
             orders: orders.map_err(planning("the orders of customers"))?,
+            later: later
+                .transpose()
+                .map_err(planning("the orders after the calibration"))?,
             scale,
         })
     }
@@ -235,6 +247,15 @@ impl History {
 impl Observed {
     pub(super) fn notes(&self, settings: &Settings) -> Vec<String> {
         let mut notes = Vec::new();
+        if let Some(end) = settings.end
+            && next_instant(end).date_naive() == end.date_naive()
+        {
+            notes.push(format!(
+                "the last day is observed until {} only, and is a whole day of age and recency all \
+                 the same",
+                end.format("%H:%M:%S UTC")
+            ));
+        }
         if let Some(last) = date_of(self.last_day).filter(|_| !self.customers.is_empty()) {
             notes.push(format!(
                 "{} customers observed until {last}, time in units of a {}",

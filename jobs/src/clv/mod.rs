@@ -6,6 +6,8 @@
 //! on the cluster.
 
 mod history;
+mod holdout;
+mod horizon;
 mod margin;
 mod model;
 mod rfm;
@@ -24,8 +26,9 @@ use emporia_models::clv::TimeUnit;
 use crate::literal_table::literal_table;
 use crate::orders;
 use crate::params::{choice, names, output, param};
+use horizon::HorizonUnit;
 
-/// Longest horizon, in months.
+/// Longest horizon, in its unit.
 const MAX_HORIZON: i64 = 1200;
 
 /// Customer lifetime value.
@@ -39,8 +42,9 @@ struct Settings {
     unit: TimeUnit,
     start: Option<DateTime<Utc>>,
     end: Option<DateTime<Utc>>,
-    /// Months to look ahead.
+    /// How far to look ahead, in `horizon_unit`.
     horizon: u32,
+    horizon_unit: HorizonUnit,
     /// Per month.
     discount_rate: f64,
     with_margin: bool,
@@ -75,11 +79,18 @@ impl Clv {
                 ),
                 param(
                     "calibration_end",
-                    ParamKind::Timestamp,
+                    ParamKind::LastInstant,
                     "null",
-                    "last instant that is observed; null: the day of the last order",
+                    "last instant that is observed, a date with its whole day; null: the day of the \
+                     last order",
                 ),
-                param("horizon", ParamKind::Int, "12", "months of the prediction"),
+                param("horizon", ParamKind::Int, "12", "length of the prediction"),
+                choice(
+                    "horizon_unit",
+                    &["month", "week", "day"],
+                    "month",
+                    "unit of the horizon",
+                ),
                 param(
                     "discount_rate",
                     ParamKind::Float,
@@ -110,6 +121,7 @@ impl Clv {
             outputs: vec![
                 output("clv", &["user_id"]),
                 output("clv_model", &["model", "parameter"]),
+                output("clv_holdout", &["frequency"]),
             ],
             docs: include_str!("../../docs/clv.md").into(),
         };
@@ -135,6 +147,8 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
     let models = model::Models::fit(&observed, &settings);
     let cuts = rfm::Cuts::of(&observed);
     let mut notes = observed.notes(&settings);
+    let holdout = holdout::Holdout::find(session, &history, &observed).await?;
+    notes.extend(holdout.as_ref().and_then(|holdout| holdout.note(&observed)));
     notes.extend(models.notes());
     let with_margin = settings.with_margin && margin::has_tables(session);
     if settings.with_margin && !with_margin {
@@ -154,6 +168,7 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
         cuts: &cuts,
     };
     let clv = scores.plan(session, &history, margins)?;
+    let holdout = holdout::plan(session, &history, &scores, holdout.as_ref())?;
     let model = literal_table(session.context(), &models.to_batch(&settings)?)?;
     Ok(JobRun {
         outputs: vec![
@@ -164,6 +179,10 @@ async fn run(session: &Session, params: &Params) -> Result<JobRun> {
             Output::Table {
                 name: "clv_model".into(),
                 frame: model,
+            },
+            Output::Table {
+                name: "clv_holdout".into(),
+                frame: holdout,
             },
         ],
         notes,
@@ -180,9 +199,7 @@ impl Settings {
         let horizon = horizon
             .and_then(|months| u32::try_from(months).ok())
             .ok_or_else(|| {
-                Error::invalid(format!(
-                    "parameter `horizon` must be 1 to {MAX_HORIZON} months"
-                ))
+                Error::invalid(format!("parameter `horizon` must be 1 to {MAX_HORIZON}"))
             })?;
         let discount_rate = params
             .float("discount_rate")
@@ -197,6 +214,7 @@ impl Settings {
             start: params.timestamp("calibration_start"),
             end: params.timestamp("calibration_end"),
             horizon,
+            horizon_unit: HorizonUnit::of_name(params.text("horizon_unit")),
             discount_rate: discount_rate.ok_or_else(|| {
                 Error::invalid("parameter `discount_rate` must be from 0 to below 1")
                     .with_hint("one percent per month is 0.01")

@@ -37,16 +37,19 @@ impl Scores<'_> {
     ) -> Result<DataFrame> {
         let orders = orders_with_margin.unwrap_or_else(|| history.orders.clone());
         let predictions = self.predictions(session)?;
-        history
-            .per_customer(orders)
-            .and_then(|customers| {
-                self.with_scores(customers)
-                    .map_err(planning("the scores of customers"))
-            })
-            .and_then(|customers| {
-                self.finish(customers, predictions)
-                    .map_err(planning("the values of customers"))
-            })
+        let customers = history.per_customer(orders)?;
+        let customers = self
+            .with_scores(customers)
+            .map_err(planning("the scores of customers"))?;
+        self.finish(customers, predictions)
+            .map_err(planning("the values of customers"))
+    }
+
+    /// One row per customer with frequency, recency and age in units of time, and the scores.
+    pub(super) fn customers(&self, history: &History) -> Result<DataFrame> {
+        let customers = history.per_customer(history.orders.clone())?;
+        self.with_scores(customers)
+            .map_err(planning("the scores of customers"))
     }
 
     /// Adds frequency, recency and age in units of time, and the three scores.
@@ -80,39 +83,49 @@ impl Scores<'_> {
         ])
     }
 
+    /// The expected value of a purchase, over the columns of [`Self::with_scores`].
+    pub(super) fn value(&self, session: &Session) -> Result<Expr> {
+        let Ok(fit) = &self.models.spend else {
+            return Ok(lit(ScalarValue::Float64(None)));
+        };
+        let constants = [fit.parameters.p, fit.parameters.q, fit.parameters.v];
+        let columns = vec![double("frequency"), ident("mean_value")];
+        call(session, "gg_expected_value", &constants, columns)
+    }
+
+    /// The expected purchases within a time in units of the model.
+    pub(super) fn purchases_within(&self, session: &Session, time: f64) -> Result<Expr> {
+        let Ok(fit) = &self.models.purchases else {
+            return Ok(lit(ScalarValue::Float64(None)));
+        };
+        let model = fit.parameters;
+        let constants = [model.r, model.alpha, model.a, model.b, time];
+        call(session, "bgnbd_expected_purchases", &constants, history())
+    }
+
     /// The predictions as expressions over the columns of [`Self::with_scores`]: probability to be
     /// active, expected purchases, expected value and discounted value. Null without a model.
     fn predictions(&self, session: &Session) -> Result<[Expr; 4]> {
         let null = || lit(ScalarValue::Float64(None));
-        let double = |name: &str| cast(ident(name), DataType::Float64);
-        let history = || vec![double("frequency"), double("recency"), double("age")];
-        let call = |name: &str, constants: &[f64], columns: Vec<Expr>| -> Result<Expr> {
-            let constants = constants.iter().map(|c| lit(*c));
-            Ok(function(session, name)?.call(constants.chain(columns).collect()))
-        };
-        let value = match &self.models.spend {
-            Ok(fit) => {
-                let constants = [fit.parameters.p, fit.parameters.q, fit.parameters.v];
-                let columns = vec![double("frequency"), ident("mean_value")];
-                call("gg_expected_value", &constants, columns)?
-            }
-            Err(_) => null(),
-        };
+        let value = self.value(session)?;
         let Ok(fit) = &self.models.purchases else {
             return Ok([null(), null(), value, null()]);
         };
         let model = fit.parameters;
         let model = [model.r, model.alpha, model.a, model.b];
-        let month = self.settings.unit.per_month();
-        let horizon = f64::from(self.settings.horizon);
-        let purchases = [&model[..], &[horizon * month]].concat();
-        let discounting = [&model[..], &[horizon, month, self.settings.discount_rate]].concat();
+        let steps = f64::from(self.settings.horizon);
+        let step = self.settings.step();
+        let discounting = [
+            &model[..],
+            &[steps, step, self.settings.discount_per_step()],
+        ]
+        .concat();
         let clv_columns = [vec![value.clone()], history()].concat();
         Ok([
-            call("bgnbd_p_alive", &model, history())?,
-            call("bgnbd_expected_purchases", &purchases, history())?,
+            call(session, "bgnbd_p_alive", &model, history())?,
+            self.purchases_within(session, steps * step)?,
             value,
-            call("clv_discounted", &discounting, clv_columns)?,
+            call(session, "clv_discounted", &discounting, clv_columns)?,
         ])
     }
 
@@ -142,12 +155,28 @@ impl Scores<'_> {
             rfm::segment()?.alias("segment"),
             alive.alias("p_alive"),
             purchases.alias("expected_purchases"),
-            lit(horizon).alias("horizon_months"),
+            lit(horizon).alias("horizon"),
+            lit(self.settings.horizon_unit.name()).alias("horizon_unit"),
             value.alias("expected_value"),
             money::from_double(clv, CLV_SCALE).alias("clv"),
             currency.alias("currency"),
         ])
     }
+}
+
+/// A function of the models, its constants before its columns.
+fn call(session: &Session, name: &str, constants: &[f64], columns: Vec<Expr>) -> Result<Expr> {
+    let constants = constants.iter().map(|c| lit(*c));
+    Ok(function(session, name)?.call(constants.chain(columns).collect()))
+}
+
+/// The purchase history of a customer as the models take it.
+fn history() -> Vec<Expr> {
+    vec![double("frequency"), double("recency"), double("age")]
+}
+
+fn double(name: &str) -> Expr {
+    cast(ident(name), DataType::Float64)
 }
 
 /// `total / n` in whole units, rounded half away from zero; `n` is positive.

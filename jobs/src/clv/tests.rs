@@ -207,3 +207,82 @@ async fn a_sample_is_taken_of_too_many_customers() {
     );
     assert_eq!(frame(&run, "clv").count().await.expect("a count"), 200);
 }
+
+#[tokio::test]
+async fn a_date_ends_the_calibration_with_its_whole_day() {
+    let session = session();
+    contract_table(&session, "transactions", TRANSACTIONS);
+    let columns = ["user_id", "orders", "revenue", "recency", "age"];
+    // The orders of the last day are at 08:00 and 20:00.
+    let day = [("calibration_end", "2024-01-15"), ("time_unit", "day")];
+    let run = clv(&session, &day).await;
+    assert_eq!(
+        lines(frame(&run, "clv"), &columns).await,
+        ["u1 3 40.00 14.0 14.0", "u2 1 5.00 0.0 7.0"]
+    );
+    let left_out = "2 orders after 2024-01-15, up to 2024-02-05, are left out";
+    assert!(
+        run.notes.iter().any(|n| n.starts_with(left_out)),
+        "{:?}",
+        run.notes
+    );
+    let noon = [
+        ("calibration_end", "2024-01-15T12:00:00Z"),
+        ("time_unit", "day"),
+    ];
+    let run = clv(&session, &noon).await;
+    assert_eq!(
+        lines(frame(&run, "clv"), &columns).await,
+        ["u1 2 30.00 14.0 14.0", "u2 1 5.00 0.0 7.0"]
+    );
+    let partial = "the last day is observed until 12:00:00 UTC only";
+    assert!(
+        run.notes.iter().any(|n| n.starts_with(partial)),
+        "{:?}",
+        run.notes
+    );
+}
+
+#[tokio::test]
+async fn the_holdout_has_what_happened_after_the_calibration() {
+    let session = session();
+    contract_table(&session, "transactions", TRANSACTIONS);
+    let run = clv(
+        &session,
+        &[("calibration_end", "2024-01-20"), ("time_unit", "day")],
+    )
+    .await;
+    let columns = [
+        "frequency",
+        "customers",
+        "holdout_days",
+        "actual_purchases",
+        "actual_revenue",
+    ];
+    // u1 bought twice before and once after; u2 never came back; u3 is new.
+    assert_eq!(
+        lines(frame(&run, "clv_holdout"), &columns).await,
+        ["0 1 16 0 0.00", "1 1 16 1 30.00"]
+    );
+    // Without an end, nothing is held out.
+    let run = clv(&session, &[]).await;
+    assert!(lines(frame(&run, "clv_holdout"), &columns).await.is_empty());
+}
+
+#[test]
+fn horizons_in_days_weeks_and_months_are_of_one_kind() {
+    let settings = |unit: &str, horizon: &str| {
+        let given = [
+            ("horizon_unit", unit),
+            ("horizon", horizon),
+            ("time_unit", "day"),
+        ];
+        Settings::of(&params(Clv::new().spec(), &given)).expect("settings")
+    };
+    let month = settings("month", "12");
+    let day = settings("day", "360");
+    assert_eq!((month.step(), day.step()), (30.0, 1.0));
+    assert_eq!(settings("week", "4").step(), 7.0);
+    let compounded = (1.0 + day.discount_per_step()).powi(30) - 1.0;
+    assert!((compounded - month.discount_per_step()).abs() < 1e-12);
+}
