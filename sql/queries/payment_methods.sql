@@ -33,6 +33,6 @@ SELECT
     revenue,
     CAST(revenue AS DOUBLE)
         / nullif(CAST(sum(revenue) OVER (PARTITION BY currency) AS DOUBLE), 0) AS revenue_share,
-    revenue / orders AS avg_order_value
+    CAST(CAST(revenue AS DECIMAL(38, 8)) / orders AS DECIMAL(38, 6)) AS avg_order_value
 FROM totals
 ORDER BY currency, revenue DESC, payment_method

@@ -56,7 +56,7 @@ SELECT
     s.units,
     s.orders,
     s.revenue,
-    CASE WHEN s.units > 0 THEN s.revenue / s.units END AS avg_price,
+    CASE WHEN s.units > 0 THEN CAST(CAST(s.revenue AS DECIMAL(38, 8)) / s.units AS DECIMAL(38, 6)) END AS avg_price,
     s.min_price,
     s.max_price
 FROM sold AS s

@@ -69,6 +69,6 @@ SELECT
     orders_without_amount,
     revenue,
     CAST(revenue AS DOUBLE) / nullif(CAST(sum(revenue) OVER () AS DOUBLE), 0) AS revenue_share,
-    revenue / nullif(orders - orders_without_amount, 0) AS avg_order_value
+    CAST(CAST(revenue AS DECIMAL(38, 8)) / nullif(orders - orders_without_amount, 0) AS DECIMAL(38, 6)) AS avg_order_value
 FROM totals
 ORDER BY age_from NULLS LAST

@@ -12,7 +12,8 @@
 -- docs: zeros, so `revenue_ma7`, the mean of the day and the six days before it, is a mean of seven
 -- docs: calendar days; it is null for the first six days.
 -- docs: `is_partial` marks the first day when its first order came after 01:00 and the last day when
--- docs: its last order came before 23:00 UTC: the data may not cover the whole day.
+-- docs: its last order came before 23:00 UTC: the data may not cover the whole day. If all orders are
+-- docs: at midnight, the data has no time of day, and no day is partial.
 -- docs: Guest orders count as orders and revenue, but not as buyers.
 -- docs: Avoids: cancelled orders in the sum, gaps in the line, currencies added together.
 
@@ -36,7 +37,8 @@ by_user AS (
         count(CASE WHEN is_sale THEN 1 END) AS orders,
         sum(CASE WHEN is_sale THEN total END) AS revenue,
         min(ts) AS first_ts,
-        max(ts) AS last_ts
+        max(ts) AS last_ts,
+        max(CASE WHEN ts > day THEN 1 ELSE 0 END) AS timed
     FROM orders
     GROUP BY currency, day, user_id
 ),
@@ -48,7 +50,8 @@ by_day AS (
         count(CASE WHEN orders > 0 THEN user_id END) AS buyers,
         coalesce(sum(revenue), 0) AS revenue,
         min(first_ts) AS first_ts,
-        max(last_ts) AS last_ts
+        max(last_ts) AS last_ts,
+        max(timed) AS timed
     FROM by_user
     GROUP BY currency, day
 ),
@@ -61,6 +64,7 @@ bounds AS (
         revenue,
         min(first_ts) OVER () AS first_ts,
         max(last_ts) OVER () AS last_ts,
+        max(timed) OVER () AS timed,
         min(day) OVER () AS first_day,
         max(day) OVER () AS last_day,
         lag(day) OVER (PARTITION BY currency ORDER BY day) AS previous_day,
@@ -82,6 +86,7 @@ filled AS (
         revenue,
         first_ts,
         last_ts,
+        timed,
         first_day,
         last_day
     FROM bounds
@@ -94,7 +99,7 @@ days AS (
         CASE WHEN day = sale_day THEN buyers ELSE 0 END AS buyers,
         coalesce(CASE WHEN day = sale_day THEN revenue END, 0) AS revenue,
         (day = first_day AND date_part('hour', first_ts) > 0)
-            OR (day = last_day AND date_part('hour', last_ts) < 23) AS is_partial
+            OR (day = last_day AND date_part('hour', last_ts) < 23 AND timed > 0) AS is_partial
     FROM filled
 )
 SELECT
@@ -105,7 +110,10 @@ SELECT
     revenue,
     CASE
         WHEN count(*) OVER (PARTITION BY currency ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) = 7
-        THEN avg(revenue) OVER (PARTITION BY currency ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
+        THEN CAST(
+            CAST(sum(revenue) OVER (PARTITION BY currency ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) AS DECIMAL(38, 8))
+            / 7 AS DECIMAL(38, 6)
+        )
     END AS revenue_ma7,
     is_partial
 FROM days

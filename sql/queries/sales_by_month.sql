@@ -117,7 +117,7 @@ SELECT
     orders,
     buyers,
     revenue,
-    CASE WHEN orders > 0 THEN revenue / orders END AS avg_order_value,
+    CASE WHEN orders > 0 THEN CAST(CAST(revenue AS DECIMAL(38, 8)) / orders AS DECIMAL(38, 6)) END AS avg_order_value,
     CASE
         WHEN previous_revenue > 0 AND NOT is_partial AND NOT previous_is_partial
         THEN CAST(revenue - previous_revenue AS DOUBLE) / CAST(previous_revenue AS DOUBLE)

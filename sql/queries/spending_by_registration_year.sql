@@ -50,8 +50,8 @@ SELECT
     coalesce(s.buyers, 0) AS buyers,
     coalesce(s.orders, 0) AS orders,
     coalesce(s.revenue, 0) AS revenue,
-    s.revenue / s.orders AS avg_order_value,
-    coalesce(s.revenue, 0) / y.customers AS revenue_per_customer
+    CAST(CAST(s.revenue AS DECIMAL(38, 8)) / s.orders AS DECIMAL(38, 6)) AS avg_order_value,
+    CAST(CAST(coalesce(s.revenue, 0) AS DECIMAL(38, 8)) / y.customers AS DECIMAL(38, 6)) AS revenue_per_customer
 FROM years AS y
 LEFT JOIN spending AS s ON y.registration_year = s.registration_year
 ORDER BY y.registration_year, currency

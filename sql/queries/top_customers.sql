@@ -63,7 +63,7 @@ SELECT
     orders,
     revenue,
     CASE WHEN all_revenue > 0 THEN CAST(revenue AS DOUBLE) / CAST(all_revenue AS DOUBLE) END AS revenue_share,
-    revenue / orders AS avg_order_value,
+    CAST(CAST(revenue AS DECIMAL(38, 8)) / orders AS DECIMAL(38, 6)) AS avg_order_value,
     first_order_ts,
     last_order_ts,
     count(*) OVER (PARTITION BY currency, rank) > 1 AS is_tied

@@ -47,6 +47,18 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../queries/product_affinity.sql"),
     ),
     (
+        "product_rules.sql",
+        include_str!("../queries/product_rules.sql"),
+    ),
+    (
+        "repeat_rate.sql",
+        include_str!("../queries/repeat_rate.sql"),
+    ),
+    (
+        "revenue_by_country.sql",
+        include_str!("../queries/revenue_by_country.sql"),
+    ),
+    (
         "revenue_by_product.sql",
         include_str!("../queries/revenue_by_product.sql"),
     ),

@@ -2,6 +2,7 @@
 //!
 //! Tests named `d<n>_...` each guard against one defect of the projects that Emporia replaces.
 
+mod baskets;
 mod data;
 mod funnels;
 mod orders;

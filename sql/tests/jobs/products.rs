@@ -53,7 +53,7 @@ async fn d13_revenue_is_at_the_price_of_the_sale() -> TestResult {
     assert_eq!(
         rows,
         [
-            "USD|A|Anvil|3|2|65.00|21.666666|20.00|25.00",
+            "USD|A|Anvil|3|2|65.00|21.666667|20.00|25.00",
             "USD|B|Bell|2|2|55.10|27.550000|25.05|30.05",
             "USD|C|Clock|1|1|30.05|30.050000|30.05|30.05",
             "USD|Z|-|1|1|25.01|25.010000|25.01|25.01",
