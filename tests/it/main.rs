@@ -11,6 +11,8 @@ mod golden_cdnow;
 #[cfg(test)]
 mod golden_online_retail;
 #[cfg(test)]
+mod job_order;
+#[cfg(test)]
 mod partition_restriction;
 #[cfg(test)]
 mod publishing;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, col, ident, lit};
 use emporia_core::error::{Error, Result};
@@ -157,6 +158,24 @@ pub(crate) fn tables(run: JobRun) -> Result<Vec<(String, DataFrame)>> {
         }
     }
     Ok(tables)
+}
+
+/// The rows of a job's output in one order: the job's own, or that of the key. The rows of a plan
+/// without tables come from the job itself, which assembled them in order.
+pub(super) fn in_order(frame: DataFrame, key: &[String]) -> Result<DataFrame> {
+    let plan = frame.logical_plan();
+    let has_order = matches!(plan, LogicalPlan::Sort(_) | LogicalPlan::Limit(_));
+    let reads_tables = plan
+        .exists(|node| Ok(matches!(node, LogicalPlan::TableScan(_))))
+        .map_err(query_error)?;
+    let has_key = key
+        .iter()
+        .all(|name| plan.schema().field_with_unqualified_name(name).is_ok());
+    if has_order || !reads_tables || key.is_empty() || !has_key {
+        return Ok(frame);
+    }
+    let by_key = key.iter().map(|name| ident(name).sort(true, false));
+    frame.sort(by_key.collect()).map_err(query_error)
 }
 
 /// A column name that keeps its case.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use datafusion::prelude::DataFrame;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{Catalog, TABLE_SCHEMES, TableDef, absolute_uri};
 use emporia_core::error::{Error, Result, nearest};
@@ -10,7 +11,7 @@ use emporia_engine::Session;
 use emporia_engine::job::JobRun;
 use emporia_engine::publish::{self as engine, Mode, Report};
 
-use super::rows::{Printer, tables, write_file};
+use super::rows::{Printer, in_order, tables, write_file};
 use crate::args::{Format, SubmitArgs};
 use crate::console::{Console, count, size};
 use crate::interrupt::guarded;
@@ -104,10 +105,12 @@ async fn deliver(
             if args.all_outputs {
                 run.settle(session).await?;
             }
-            print(session, run, &printer, args.all_outputs, progress).await
+            let n_printed = if args.all_outputs { usize::MAX } else { 1 };
+            let tables = ordered_tables(run, specs)?.into_iter().take(n_printed);
+            print(session, tables.collect(), &printer, progress).await
         }
         Destination::File(target) => {
-            let Some((_, frame)) = tables(run)?.into_iter().next() else {
+            let Some((_, frame)) = ordered_tables(run, specs)?.into_iter().next() else {
                 return Err(Error::internal("the job has no output"));
             };
             let (rows, bytes) = write_file(session, frame, target, &display).await?;
@@ -128,18 +131,27 @@ async fn deliver(
     }
 }
 
+/// The tables of a run, each in one order wherever it is computed.
+fn ordered_tables(run: JobRun, specs: &[OutputSpec]) -> Result<Vec<(String, DataFrame)>> {
+    let key_of = |name: &str| specs.iter().find(|s| s.name == name).map(|s| &s.key[..]);
+    let tables = tables(run)?.into_iter().map(|(name, frame)| {
+        let frame = in_order(frame, key_of(&name).unwrap_or_default())?;
+        Ok((name, frame))
+    });
+    tables.collect()
+}
+
+/// Prints the tables, with their names if there are several.
 async fn print(
     session: &Session,
-    run: JobRun,
+    tables: Vec<(String, DataFrame)>,
     printer: &Printer,
-    are_all_printed: bool,
     progress: Progress,
 ) -> Result<()> {
-    let tables = tables(run)?;
-    let n_printed = if are_all_printed { tables.len() } else { 1 };
+    let has_names = tables.len() > 1;
     let mut progress = Some(progress);
-    for (name, frame) in tables.into_iter().take(n_printed) {
-        if are_all_printed {
+    for (name, frame) in tables {
+        if has_names {
             printer.console.say(format!("-- {name}"));
         }
         printer.print(session, frame, progress.take()).await?;
