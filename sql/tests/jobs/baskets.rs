@@ -92,7 +92,8 @@ async fn rules_of_four_products_are_ranked_without_ties() -> TestResult {
     // 6 pairs, 4 triples and 1 set of four.
     assert_eq!(rows.len(), 6 * 2 + 4 * 3 + 4);
     assert!(rows.contains(&"A + B + D|C".to_owned()), "{rows:?}");
-    assert!(rows.is_sorted(), "{rows:?}");
+    let pairs: Vec<_> = rows.iter().filter_map(|row| row.split_once('|')).collect();
+    assert!(pairs.is_sorted(), "{pairs:?}");
     let first = [("top", "3"), ("max_items", "4"), ("rank_by", "orders")];
     assert_eq!(
         run(&context, "product_rules", &first, &columns).await?,
@@ -156,8 +157,8 @@ async fn revenue_of_a_country_keeps_currencies_and_guests_apart() -> TestResult 
         rows,
         [
             "EUR|unknown|1|1|7.00|1.0000|7.000000",
-            "USD|SE|1|2|40.01|0.6155|20.005000",
-            "USD|NO|1|2|20.00|0.3077|10.000000",
+            "USD|SE|1|2|40.01|0.6154|20.005000",
+            "USD|NO|1|2|20.00|0.3076|10.000000",
             "USD|unknown|0|1|5.00|0.0769|5.000000",
         ]
     );

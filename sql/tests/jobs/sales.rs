@@ -130,7 +130,7 @@ async fn the_moving_mean_is_of_seven_calendar_days() -> TestResult {
     assert_eq!(rows[0], "2024-02-26|7.00|-|false");
     assert_eq!(rows[5], "2024-03-02|0.00|-|false");
     assert_eq!(rows[6], "2024-03-03|0.00|1.000000|false");
-    assert_eq!(rows[7], "2024-03-04|14.01|2.001428|false");
+    assert_eq!(rows[7], "2024-03-04|14.01|2.001429|false");
     Ok(())
 }
 
