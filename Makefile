@@ -14,6 +14,7 @@ demo: ## generate a small shop, run every job on a local cluster, show and write
 
 test: build ## run all tests, against real servers (the programs are built first: tests run them)
 	tests/services/with cargo test --release --workspace
+	$(MAKE) --no-print-directory test-rows
 
 test-faults: build ## break HBase and the cluster ten times in each way, and print what came of it
 	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --release --workspace --test it -- --nocapture storage::faults storage::hdfs_faults storage::mongodb_faults
@@ -53,3 +54,21 @@ clean-demo: ## remove what the demo wrote
 .PHONY: test-helm
 test-helm: ## check the Helm chart, with a real API server (needs Go and Python 3.11)
 	tests/helm/run
+
+# Where cargo puts the programs.
+programs = $(or $(CARGO_TARGET_DIR),target)/release
+peers = $(or $(EMPORIA_PEERS_DIR),$(HOME)/.cache/emporia/peers)
+
+.PHONY: test-rows conformance differential tpc
+test-rows: build ## the small comparisons with DuckDB that are part of the tests
+	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 10 --queries 25 --no-shrink
+	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale 0.01 --data $(peers)/data
+
+conformance: build ## run DataFusion's own test files on one process and on a cluster (45 minutes)
+	$(programs)/conformance
+
+differential: build ## compare 10,000 random queries with DuckDB (installs it in a venv)
+	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 100 --queries 50
+
+tpc: build ## compare TPC-H and TPC-DS with DuckDB at SCALE (default 1)
+	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale $(or $(SCALE),1) --data $(peers)/data

@@ -2,6 +2,7 @@
 //! built programs.
 
 pub mod cluster;
+pub mod conformance;
 pub mod golden;
 pub mod programs;
 pub mod sandbox;

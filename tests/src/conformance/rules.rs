@@ -1,0 +1,156 @@
+//! Which records are left out, and why: they test the inside of DataFusion, or need what its crate
+//! does not ship.
+
+use std::path::Path;
+
+use sqllogictest::Condition;
+
+use super::expected::Expected;
+use super::source::CRATE;
+use super::statement::Statement;
+
+/// The engine's name in the conditions of records.
+const ENGINE: &str = "DataFusion";
+
+const PLANS: &str = "texts of plans (EXPLAIN)";
+const SETTINGS: &str = "settings of DataFusion (SET, RESET, SHOW)";
+const LISTINGS: &str = "listings of DataFusion's catalog (information_schema, SHOW)";
+const DATA: &str = "test data that the crate does not ship";
+const REMOTE: &str = "stores on the network";
+const FORMATS: &str = "files in Avro and Arrow format, and other formats of DataFusion's programs";
+const PROGRAM: &str = "tables and functions of DataFusion's test program";
+const SPARK: &str = "the functions of datafusion-spark, which Emporia does not have";
+const HASHES: &str = "results of which only a hash is stated";
+const INTERNALS: &str = "DataFusion's own memory limits, statistics and metadata";
+/// For records that need a table which is not there.
+pub(super) const NEEDS_MISSING: &str = "needs a table of a record that is left out";
+/// For a limit that may keep any rows.
+pub(super) const OPEN_LIMIT: &str = "a limit without an order, which may keep any rows";
+
+/// Files that are left out whole.
+const FILES: [(&str, &str); 24] = [
+    ("spark/", SPARK),
+    ("avro", FORMATS),
+    ("arrow_files", FORMATS),
+    ("encrypted_parquet", FORMATS),
+    ("explain", PLANS),
+    ("information_schema", LISTINGS),
+    ("metadata", PROGRAM),
+    ("arrow_field", PROGRAM),
+    ("async_udf", PROGRAM),
+    ("union_function", PROGRAM),
+    ("range_partitioning", PROGRAM),
+    ("dictionary_struct", PROGRAM),
+    ("cast_extension_type_metadata", PROGRAM),
+    ("parquet_metadata_functions", PROGRAM),
+    ("dynamic_file", PROGRAM),
+    ("table_functions", PROGRAM),
+    ("create_function", PROGRAM),
+    ("set_variable", SETTINGS),
+    ("options", SETTINGS),
+    ("statistics_registry", INTERNALS),
+    ("parquet_cdc", INTERNALS),
+    ("parquet_max_row_group_bytes", INTERNALS),
+    ("aggregate_memory_spill", INTERNALS),
+    ("tpch/", DATA),
+];
+
+/// Words that only tables and functions of the test program have.
+const NAMES: [&str; 7] = [
+    "table_with_map",
+    "test_partition_table",
+    "table_with_many_types",
+    "strict_schema",
+    "approx_distinct_union_table",
+    "example",
+    "arrow_metadata",
+];
+
+/// Whether DataFusion runs a record with these conditions.
+pub(super) fn is_for_datafusion(conditions: &[Condition]) -> bool {
+    conditions.iter().all(|condition| match condition {
+        Condition::OnlyIf { label } => label == ENGINE,
+        Condition::SkipIf { label } => label != ENGINE,
+    })
+}
+
+/// Whether a record that is left out is run nevertheless.
+pub(super) fn has_effect(rule: &str) -> bool {
+    rule == SETTINGS
+}
+
+/// Why a statement that DataFusion refuses may succeed here.
+pub(super) fn may_succeed(_statement: &Statement) -> Option<&'static str> {
+    None
+}
+
+/// The rules of a file.
+pub(super) struct Rules {
+    whole: Option<&'static str>,
+}
+
+impl Rules {
+    pub(super) fn for_file(name: &str) -> Self {
+        let whole = FILES.iter().find(|(prefix, _)| name.starts_with(prefix));
+        Self {
+            whole: whole.map(|(_, rule)| *rule),
+        }
+    }
+
+    /// The rule by which a record is left out.
+    pub(super) fn leave_out(
+        &self,
+        statement: &Statement,
+        expected: &Expected,
+    ) -> Option<&'static str> {
+        if self.whole.is_some() {
+            return self.whole;
+        }
+        let text = statement.lower();
+        let first = statement.words().next().unwrap_or_default();
+        if first == "explain" {
+            return Some(PLANS);
+        }
+        if text.contains("information_schema")
+            || ["tables", "columns", "functions", "create"]
+                .iter()
+                .any(|what| statement.starts_with(&["show", what]))
+        {
+            return Some(LISTINGS);
+        }
+        if ["set", "reset", "show"].contains(&first) {
+            return Some(SETTINGS);
+        }
+        if ["'http://", "'https://", "'s3://", "'gs://", "'gcs://"]
+            .iter()
+            .any(|scheme| text.contains(scheme) && text.contains("location"))
+        {
+            return Some(REMOTE);
+        }
+        if ["stored as avro", "stored as arrow"]
+            .iter()
+            .any(|f| text.contains(f))
+        {
+            return Some(FORMATS);
+        }
+        if statement.words().any(|word| NAMES.contains(&word)) {
+            return Some(PROGRAM);
+        }
+        if let Expected::Rows { lines, .. } = expected
+            && lines
+                .iter()
+                .any(|line| line.contains(" values hashing to "))
+        {
+            return Some(HASHES);
+        }
+        names_missing_file(&statement.sql).then_some(DATA)
+    }
+}
+
+/// Whether a text in the statement is the path of a file of DataFusion's repository that the crate
+/// lacks.
+fn names_missing_file(sql: &str) -> bool {
+    let texts = sql.split('\'').skip(1).step_by(2);
+    let mut paths = texts.filter(|text| text.starts_with('/') && text.contains(CRATE));
+    paths.any(|path| !Path::new(path).exists())
+}
