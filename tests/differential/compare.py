@@ -33,7 +33,7 @@ class Comparison:
         self.is_shrinking, self.say = is_shrinking, say
         self.counts = collections.Counter()
         self.by_format = collections.Counter()
-        self.left_out = collections.Counter()
+        self.left_out, self.errors = collections.Counter(), collections.Counter()
         self.new, self.seen = [], set()
 
     def run(self, seed, indexes, settings):
@@ -81,8 +81,11 @@ class Comparison:
             self.say(f"   {got.error}")
         else:
             self.say(f"   right: {len(expected[1])} rows, got: {len(got.rows)} rows")
-        if self.is_shrinking:
-            self.say(shrink.shrunk(self.program, tables, query, setting, is_error=got.error is not None))
+        signature = shrink.signature(got.error)
+        self.errors[signature] += 1
+        # One example of an error is enough.
+        if self.is_shrinking and (signature is None or self.errors[signature] == 1):
+            self.say(shrink.shrunk(self.program, tables, query, setting, got.error))
 
 
 def with_rows(tables, index, peer):
