@@ -5,11 +5,15 @@ mod bad_input;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod golden_cdnow;
 #[cfg(test)]
 mod golden_online_retail;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod job_order;
 #[cfg(test)]

@@ -172,7 +172,9 @@ fn without_zeros(number: &str) -> String {
     } else {
         number
     };
-    if short == "-0" { "0" } else { short }.to_owned()
+    // A negative scale adds zeros, also to nothing.
+    let is_zero = short.chars().all(|c| "-0".contains(c));
+    if is_zero { "0" } else { short }.to_owned()
 }
 
 #[cfg(test)]
@@ -202,6 +204,7 @@ mod tests {
         assert_eq!(without_zeros("1.500"), "1.5");
         assert_eq!(without_zeros("100"), "100");
         assert_eq!(without_zeros("-0.00"), "0");
+        assert_eq!(without_zeros("0000"), "0");
     }
 
     #[test]

@@ -165,6 +165,11 @@ async fn run(session: &Session, sql: &str) -> Result<Answer, String> {
     if fields.is_empty() {
         return Ok(Answer::nothing());
     }
+    // Types change where the query is prepared to run, e.g. of the branches of a union.
+    let fields = match batches.first() {
+        Some(batch) => batch.schema().fields().clone(),
+        None => fields,
+    };
     Ok(Answer {
         types: fields.iter().map(|f| ColumnType::of(f)).collect(),
         batches,

@@ -163,7 +163,13 @@ impl FileRun {
                 (_, Expected::Failure) => Outcome::LeftOut(rules::NEEDS_MISSING),
                 (outcome, _) => outcome,
             };
-            self.remember(&statement, &outcome);
+            if statement.drops() {
+                // A part of it may be there, and the name is free from here on.
+                let _ = self.run(&statement).await;
+                self.forget(&statement);
+            } else {
+                self.remember(&statement, &outcome);
+            }
             return outcome;
         }
         let outcome = match (self.run(&statement).await, expected) {
@@ -203,18 +209,35 @@ impl FileRun {
 
     /// Keeps in mind that a table is not there, or is there again.
     fn remember(&mut self, statement: &Statement, outcome: &Outcome) {
-        let Some(table) = statement.creates() else {
-            return;
-        };
+        if let Some(path) = statement.written() {
+            self.remember_name(path, outcome);
+        }
+        match (statement.creates(), statement.table()) {
+            (Some(table), _) => self.remember_name(table, outcome),
+            // Rows that were not written are missed later.
+            (None, Some(table)) if *outcome != Outcome::Same && !statement.drops() => {
+                self.remember_name(table.table().to_lowercase(), outcome);
+            }
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, statement: &Statement) {
+        if let Some(table) = statement.table() {
+            self.failed.remove(&table.table().to_lowercase());
+        }
+    }
+
+    fn remember_name(&mut self, name: String, outcome: &Outcome) {
         let outcome = match outcome {
             Outcome::Same => {
-                self.failed.remove(&table);
+                self.failed.remove(&name);
                 return;
             }
             Outcome::LeftOut(_) => Outcome::LeftOut(rules::NEEDS_MISSING),
             _ => Outcome::Refused("needs a table that was refused".to_owned()),
         };
-        self.failed.insert(table, outcome);
+        self.failed.insert(name, outcome);
     }
 
     /// The outcome of a statement that names a table that is not there.

@@ -136,6 +136,13 @@ fn general(reason: &str) -> String {
     let line = reason.lines().next().unwrap_or_default();
     let mut text = String::new();
     let mut quote = None;
+    let line = match line
+        .strip_prefix("job ")
+        .and_then(|rest| rest.split_once(' '))
+    {
+        Some((_, rest)) => format!("job … {rest}"),
+        None => line.to_owned(),
+    };
     for c in line.chars() {
         match quote {
             Some(end) if c == end => quote = None,
@@ -179,6 +186,7 @@ mod tests {
     fn reasons_are_counted_without_names_and_numbers() {
         let text = "no column `a.b` in 12 of \"T\"\nmore";
         assert_eq!(general(text), "no column … in # of …");
+        assert_eq!(general("job 1a2b failed: x"), "job … failed: x");
     }
 
     #[test]

@@ -131,6 +131,24 @@ impl Statement {
         self.table().map(|t| t.table().to_lowercase())
     }
 
+    /// Whether it takes a table away.
+    pub(super) fn drops(&self) -> bool {
+        self.starts_with(&["drop"])
+    }
+
+    /// The folder or file that a statement of [`Kind::Copy`] writes, without the file's name where
+    /// it has an ending.
+    pub(super) fn written(&self) -> Option<String> {
+        if self.kind() != Kind::Copy {
+            return None;
+        }
+        let mut texts = self.sql.split('\'').skip(1).step_by(2);
+        let path = texts.find(|text| text.starts_with('/'))?;
+        let path = path.trim_end_matches('/');
+        let (folder, name) = path.rsplit_once('/')?;
+        Some(if name.contains('.') { folder } else { path }.to_owned())
+    }
+
     /// Whether the order of the rows is left open, as far as one can tell from the words.
     pub(super) fn has_order(&self) -> bool {
         self.lower.contains("order by")
@@ -185,6 +203,17 @@ mod tests {
             let found = statement.table().map(|t| t.table().to_owned());
             assert_eq!(found.as_deref(), table, "{sql}");
         }
+    }
+
+    #[test]
+    fn what_a_copy_writes_is_a_folder() {
+        let written = |sql| Statement::of(sql).written();
+        assert_eq!(written("COPY t TO '/a/b/c.csv'").as_deref(), Some("/a/b"));
+        assert_eq!(
+            written("COPY t TO '/a/b/' STORED AS CSV").as_deref(),
+            Some("/a/b")
+        );
+        assert_eq!(written("SELECT '/a/b/'"), None);
     }
 
     #[test]
