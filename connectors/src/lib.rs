@@ -6,6 +6,7 @@
 
 mod base64_text;
 pub mod codec;
+pub mod compression;
 pub mod delimited;
 pub mod error;
 pub mod estimated;

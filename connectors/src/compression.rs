@@ -1,0 +1,229 @@
+//! Compressed text files: told from their first bytes, because names lie, and read as a stream, so that
+//! a small file that unpacks to a huge one takes no more memory than any other.
+
+use std::sync::Arc;
+
+use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
+use bytes::Bytes;
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+/// Bytes of a file from which its compression can be told.
+pub const MAGIC_BYTES: u64 = 16;
+/// Unpacked bytes that are handed on at once.
+const CHUNK: usize = 1024 * 1024;
+
+/// Memory that an xz file may ask for; the largest setting of the usual program takes a quarter of it.
+const XZ_MEMORY: u64 = 256 * 1024 * 1024;
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, of one member or several.
+    Gzip,
+    /// Zstandard, of one frame or several.
+    Zstd,
+    /// bzip2, of one stream or several.
+    Bzip2,
+    /// xz, of one stream or several.
+    Xz,
+}
+
+impl Compression {
+    /// The compression of a file that begins with `head`, of which [`MAGIC_BYTES`] are looked at.
+    ///
+    /// # Errors
+    /// `NotImplemented` for packed files that cannot be read; they would else pass for text.
+    pub fn of(head: &[u8]) -> Result<Self> {
+        let unknown = |name: &str| {
+            Err(DataFusionError::NotImplemented(format!(
+                "files packed with {name} cannot be read; use gzip, zstd, bzip2 or xz"
+            )))
+        };
+        match head {
+            [0x1f, 0x8b, 8, ..] => Ok(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
+            // Behind the name and the level stands the mark of a block or of the end.
+            [b'B', b'Z', b'h', b'1'..=b'9', mark @ ..]
+                if mark.starts_with(b"1AY&SY") || mark.starts_with(b"\x17rE8P\x90") =>
+            {
+                Ok(Self::Bzip2)
+            }
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => unknown("zip (as Excel's .xlsx are)"),
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => unknown("7z"),
+            [0x04, 0x22, 0x4d, 0x18, ..] => unknown("lz4"),
+            [0x1f, 0x9d | 0xa0, ..] => unknown("compress"),
+            [0xff, 0x06, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => unknown("snappy"),
+            _ => Ok(Self::None),
+        }
+    }
+
+    /// Reads the first bytes of a file to tell its compression.
+    ///
+    /// # Errors
+    /// Those of the store, and of [`Compression::of`].
+    pub async fn of_file(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<Self> {
+        if size == 0 {
+            return Ok(Self::None);
+        }
+        let head = store.get_range(path, 0..size.min(MAGIC_BYTES)).await;
+        let head = head.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
+        Self::of(&head).map_err(|e| in_file(path, e))
+    }
+
+    /// The unpacked bytes of `chunks`, all members of them. Text that ends too early is an error.
+    pub fn unpack(
+        self,
+        chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> BoxStream<'static, Result<Bytes>> {
+        let packed = StreamReader::new(chunks.map_err(std::io::Error::other));
+        let reader: Box<dyn AsyncRead + Send + Unpin> = match self {
+            Self::None => return packed.into_inner().map_err(unreadable).boxed(),
+            Self::Gzip => {
+                let mut decoder = GzipDecoder::new(packed);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Self::Zstd => {
+                let mut decoder = ZstdDecoder::new(packed);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Self::Bzip2 => {
+                let mut decoder = BzDecoder::new(packed);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Self::Xz => {
+                let mut decoder = XzDecoder::with_mem_limit(packed, XZ_MEMORY);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+        };
+        ReaderStream::with_capacity(reader, CHUNK)
+            .map_err(unreadable)
+            .boxed()
+    }
+
+    /// The unpacked bytes of a file.
+    pub fn read(
+        self,
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+    ) -> BoxStream<'static, Result<Bytes>> {
+        let file = path.clone();
+        let chunks = stream::once(async move {
+            let found = store.get(&path).await;
+            let found = found.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
+            let chunks = found.into_stream();
+            Ok::<_, DataFusionError>(chunks.map_err(|e| DataFusionError::ObjectStore(Box::new(e))))
+        });
+        self.unpack(chunks.try_flatten().boxed())
+            .map_err(move |e| in_file(&file, e))
+            .boxed()
+    }
+}
+
+/// Names the file in an error about its content; errors of the store name it themselves.
+pub fn in_file(path: &Path, error: DataFusionError) -> DataFusionError {
+    match error {
+        DataFusionError::Execution(text) => {
+            DataFusionError::Execution(format!("cannot read `/{path}`: {text}"))
+        }
+        DataFusionError::NotImplemented(text) => {
+            DataFusionError::NotImplemented(format!("cannot read `/{path}`: {text}"))
+        }
+        other => other,
+    }
+}
+
+/// What a reader failed with: the error of the store below it as it was, else that of the decoder.
+fn unreadable(error: std::io::Error) -> DataFusionError {
+    match error.downcast::<DataFusionError>() {
+        Ok(inner) => inner,
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DataFusionError::Execution("the compressed file is cut off".to_owned())
+        }
+        Err(error) => {
+            DataFusionError::Execution(format!("the compressed file is damaged: {error}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+
+    use super::*;
+
+    const ALL: [(Compression, FileCompressionType); 4] = [
+        (Compression::Gzip, FileCompressionType::GZIP),
+        (Compression::Zstd, FileCompressionType::ZSTD),
+        (Compression::Bzip2, FileCompressionType::BZIP2),
+        (Compression::Xz, FileCompressionType::XZ),
+    ];
+
+    fn packed(kind: &FileCompressionType, text: &'static [u8]) -> Vec<u8> {
+        let text = stream::iter([Ok(Bytes::from_static(text))]).boxed();
+        let chunks = kind.convert_to_compress_stream(text).unwrap();
+        let chunks: Vec<Bytes> = futures::executor::block_on(chunks.try_collect()).unwrap();
+        chunks.concat()
+    }
+
+    fn unpacked(bytes: &[u8]) -> Result<Vec<u8>> {
+        let kind = Compression::of(bytes)?;
+        let chunks: Vec<_> = bytes
+            .chunks(7)
+            .map(|c| Ok(Bytes::copy_from_slice(c)))
+            .collect();
+        let chunks = kind.unpack(stream::iter(chunks).boxed());
+        let chunks: Vec<Bytes> = futures::executor::block_on(chunks.try_collect())?;
+        Ok(chunks.concat())
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_compression() {
+        for (expected, kind) in &ALL {
+            for text in [&b"id,name\n1,Ada\n"[..], b""] {
+                assert_eq!(Compression::of(&packed(kind, text)).unwrap(), *expected);
+            }
+        }
+        for text in [&b"BZh9,1\n"[..], b"", b"P", b"\x1f", b"PK,1\n"] {
+            assert_eq!(Compression::of(text).unwrap(), Compression::None);
+        }
+        let error = Compression::of(b"PK\x03\x04\x14\0")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("zip"), "{error}");
+    }
+
+    #[test]
+    fn all_members_are_read() {
+        for (_, kind) in &ALL {
+            let mut bytes = packed(kind, b"id\n1\n");
+            bytes.extend(packed(kind, b"2\n"));
+            assert_eq!(unpacked(&bytes).unwrap(), b"id\n1\n2\n", "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_is_an_error_wherever_it_ends() {
+        for (compression, kind) in &ALL {
+            let whole = packed(kind, b"id,name\n1,Ada\n2,Ben\n3,Cleo\n4,Ada\n");
+            assert!(unpacked(&whole).is_ok());
+            for n_bytes in 12..whole.len() {
+                let cut = unpacked(&whole[..n_bytes]);
+                assert!(cut.is_err(), "{compression:?} {n_bytes} of {}", whole.len());
+            }
+        }
+    }
+}
