@@ -19,7 +19,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use crate::delimited::{DelimitedOptions, DelimitedTable, TextFile};
+use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable, TextFile};
 use crate::hdfs::Fault;
 use crate::published::{PublishedOutput, ResultSet, storage_error};
 
@@ -88,7 +88,7 @@ pub async fn provider(
         return result_table(name, &location.store, &base, &output, state).await;
     }
     if table.connector == "csv" {
-        return delimited(name, table, &location, store.as_ref()).await;
+        return delimited(name, table, &location, &store).await;
     }
     let options = FileOptions::parse(name, table)?;
     if options.is_text {
@@ -180,7 +180,7 @@ async fn result_table(
                 size: f.bytes,
             })
             .collect();
-        let options = DelimitedOptions::default();
+        let options = DelimitedOptions::of_results();
         return Ok(Arc::new(DelimitedTable::new(
             store.clone(),
             files,
@@ -249,7 +249,7 @@ async fn delimited(
     name: &str,
     table: &TableDef,
     location: &Location,
-    store: &dyn ObjectStore,
+    store: &Arc<dyn ObjectStore>,
 ) -> Result<Arc<dyn TableProvider>> {
     let options = DelimitedOptions::parse(&table.options).map_err(|e| {
         Error::invalid(format!("table `{name}`: {e}")).with_hint(e.hint().unwrap_or(""))
@@ -260,9 +260,9 @@ async fn delimited(
                 .with_hint("add columns = [\"name type\", …] or contract = \"<table>\""),
         );
     };
-    let files = list(name, store, &location.path, &["csv"]).await?;
+    let files = list(name, store.as_ref(), &location.path, &["csv"]).await?;
     let table = DelimitedTable::new(location.store.clone(), files, options, schema);
-    table.check_header(store).await.map_err(|e| {
+    table.check_headers(store).await.map_err(|e| {
         Error::invalid(format!("cannot read table `{name}`"))
             .with_hint("make the declared columns match the header of the files")
             .with_source(e)
@@ -337,9 +337,11 @@ async fn lines_of_text(
     let options = DelimitedOptions {
         header: false,
         // No JSON text has this byte.
-        delimiter: 1,
+        delimiter: Some(1),
+        quote: None,
         permissive: true,
-        null: None,
+        blank_line: BlankLine::Skip,
+        ..DelimitedOptions::default()
     };
     let endings = ["json", "jsonl", "ndjson"];
     let files = list(name, store, &location.path, &endings).await?;
@@ -388,13 +390,17 @@ async fn list(
         .map_err(|e| storage_error("list", path, e))?;
     let mut files: Vec<_> = found
         .into_iter()
-        .filter(|o| is_data(&o.location) && o.size > 0)
+        .filter(|o| is_data(&o.location))
         .map(|o| TextFile {
             path: o.location.to_string(),
             size: o.size,
         })
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    // A table whose files are all empty is there, and has no rows.
+    if files.iter().any(|file| file.size > 0) {
+        files.retain(|file| file.size > 0);
+    }
     if files.is_empty() {
         let extension = extensions.join(" or ");
         return Err(Error::not_found(format!(

@@ -93,8 +93,14 @@ fn csv_is_exact_and_tells_null_from_empty() {
 }
 
 #[test]
-fn tsv_escapes_what_would_break_a_line() {
-    let name: ArrayRef = Arc::new(StringArray::from(vec![Some("a\tb\nc\\"), None]));
+fn tsv_quotes_what_would_break_a_line() {
+    let name: ArrayRef = Arc::new(StringArray::from(vec![
+        Some("a\tb\nc\\"),
+        Some("NULL"),
+        Some("a,b"),
+        Some(""),
+        None,
+    ]));
     let batch = RecordBatch::try_from_iter([("name", name)]).unwrap();
     let display = Display {
         null: "NULL".into(),
@@ -103,7 +109,7 @@ fn tsv_escapes_what_would_break_a_line() {
     };
     assert_eq!(
         text(Format::Tsv, &display, &batch).0,
-        "a\\tb\\nc\\\\\nNULL\n"
+        "\"a\tb\nc\\\"\n\"NULL\"\na,b\n\"\"\nNULL\n"
     );
 }
 

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BooleanBuilder, NullBufferBuilder, PrimitiveArray, StringArray,
+    ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, NullBufferBuilder, PrimitiveArray,
+    StringArray, new_null_array,
 };
 use datafusion::arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
@@ -25,6 +30,123 @@ pub(super) enum Column {
     Date(Numbers<Date32Type>),
     Timestamp(Numbers<TimestampMicrosecondType>),
     Decimal(Numbers<Decimal128Type>, u8, i8),
+    Bytes(BinaryBuilder),
+    /// Of types that are rare in texts.
+    Rare(Box<dyn Rare>),
+    /// As another type, which is changed when the column is finished.
+    Cast(Box<Self>, DataType),
+    /// Nothing but null.
+    Nothing(usize),
+}
+
+/// A column of a type whose reading need not be fast.
+pub(super) trait Rare: Send {
+    fn extend(
+        &mut self,
+        fields: &mut dyn Iterator<Item = Option<Field<'_>>>,
+        is_bad: &mut dyn FnMut(usize),
+    );
+    fn finish(&mut self) -> ArrayRef;
+}
+
+struct Parsed<T: ArrowPrimitiveType, P> {
+    numbers: Numbers<T>,
+    parse: P,
+}
+
+impl<T, P> Rare for Parsed<T, P>
+where
+    T: ArrowPrimitiveType,
+    P: Fn(&[u8]) -> Option<T::Native> + Send,
+{
+    fn extend(
+        &mut self,
+        fields: &mut dyn Iterator<Item = Option<Field<'_>>>,
+        is_bad: &mut dyn FnMut(usize),
+    ) {
+        self.numbers.extend(fields, is_bad, &self.parse);
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        self.numbers.finish()
+    }
+}
+
+fn rare<T: ArrowPrimitiveType>(
+    data_type: &DataType,
+    parse: impl Fn(&[u8]) -> Option<T::Native> + Send + 'static,
+) -> Column {
+    let numbers = Numbers::<T>::new(data_type);
+    Column::Rare(Box::new(Parsed { numbers, parse }))
+}
+
+/// A column of a type whose reading need not be fast, `None` for a type that text cannot have.
+fn rare_column(data_type: &DataType) -> Option<Column> {
+    use parse::{date, number, time, timestamp_in};
+    let as_other = |other: DataType| {
+        let column = Column::new(&other).ok()?;
+        Some(Column::Cast(Box::new(column), data_type.clone()))
+    };
+    let exactly = |nanos: i64, unit: i64| (nanos % unit == 0).then_some(nanos / unit);
+    Some(match data_type {
+        DataType::Int8 => rare::<Int8Type>(data_type, number),
+        DataType::Int16 => rare::<Int16Type>(data_type, number),
+        DataType::UInt8 => rare::<UInt8Type>(data_type, number),
+        DataType::UInt16 => rare::<UInt16Type>(data_type, number),
+        DataType::UInt32 => rare::<UInt32Type>(data_type, number),
+        DataType::UInt64 => rare::<UInt64Type>(data_type, number),
+        DataType::Float32 => rare::<Float32Type>(data_type, parse::short_float),
+        DataType::Date64 => rare::<Date64Type>(data_type, |text| {
+            timestamp_in(text, TimeUnit::Millisecond)
+                .or_else(|| Some(i64::from(date(text)?) * 86_400_000))
+        }),
+        DataType::Timestamp(unit, _) => {
+            let unit = *unit;
+            let parse = move |text: &[u8]| timestamp_in(text, unit);
+            match unit {
+                TimeUnit::Second => rare::<TimestampSecondType>(data_type, parse),
+                TimeUnit::Millisecond => rare::<TimestampMillisecondType>(data_type, parse),
+                TimeUnit::Microsecond => rare::<TimestampMicrosecondType>(data_type, parse),
+                TimeUnit::Nanosecond => rare::<TimestampNanosecondType>(data_type, parse),
+            }
+        }
+        DataType::Time32(TimeUnit::Second) => rare::<Time32SecondType>(data_type, move |text| {
+            i32::try_from(exactly(time(text)?, 1_000_000_000)?).ok()
+        }),
+        DataType::Time32(_) => rare::<Time32MillisecondType>(data_type, move |text| {
+            i32::try_from(exactly(time(text)?, 1_000_000)?).ok()
+        }),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            rare::<Time64MicrosecondType>(data_type, move |text| exactly(time(text)?, 1_000))
+        }
+        DataType::Time64(_) => rare::<Time64NanosecondType>(data_type, time),
+        DataType::Decimal32(precision, scale) => {
+            let (precision, scale) = (*precision, *scale);
+            rare::<Decimal32Type>(data_type, move |text| {
+                i32::try_from(parse::decimal(text, precision, scale)?).ok()
+            })
+        }
+        DataType::Decimal64(precision, scale) => {
+            let (precision, scale) = (*precision, *scale);
+            rare::<Decimal64Type>(data_type, move |text| {
+                i64::try_from(parse::decimal(text, precision, scale)?).ok()
+            })
+        }
+        DataType::Decimal256(precision, scale) if *scale >= 0 => {
+            let (precision, scale) = (*precision, *scale);
+            rare::<Decimal256Type>(data_type, move |text| {
+                parse::long_decimal(text, precision, scale)
+            })
+        }
+        DataType::LargeUtf8 | DataType::Utf8View => as_other(DataType::Utf8)?,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            as_other(DataType::Binary)?
+        }
+        DataType::Dictionary(_, values) if !values.is_nested() => {
+            as_other(values.as_ref().clone())?
+        }
+        _ => return None,
+    })
 }
 
 impl Column {
@@ -43,13 +165,17 @@ impl Column {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Self::Timestamp(Numbers::new(data_type))
             }
-            DataType::Decimal128(precision, scale) if *scale >= 0 => {
+            DataType::Decimal128(precision, scale) => {
                 Self::Decimal(Numbers::new(data_type), *precision, *scale)
             }
+            DataType::Binary => Self::Bytes(BinaryBuilder::new()),
+            DataType::Null => Self::Nothing(0),
             other => {
-                return Err(DataFusionError::NotImplemented(format!(
-                    "a csv column cannot have the type {other}"
-                )));
+                return rare_column(other).ok_or_else(|| {
+                    DataFusionError::NotImplemented(format!(
+                        "a csv column cannot have the type {other}"
+                    ))
+                });
             }
         })
     }
@@ -77,6 +203,19 @@ impl Column {
                     parse::decimal(text, precision, scale)
                 });
             }
+            Self::Bytes(bytes) => extend_bytes(bytes, fields, is_bad),
+            Self::Rare(column) => {
+                let mut is_bad = is_bad;
+                let mut fields = fields;
+                column.extend(&mut fields, &mut is_bad);
+            }
+            Self::Cast(column, _) => {
+                let mut is_bad = is_bad;
+                let fields: &mut dyn Iterator<Item = Option<Field<'a>>> = &mut { fields };
+                let is_bad: &mut dyn FnMut(usize) = &mut is_bad;
+                column.extend(fields, is_bad);
+            }
+            Self::Nothing(n_rows) => *n_rows += extend_nothing(fields, is_bad),
         }
     }
 
@@ -94,6 +233,10 @@ impl Column {
             Self::Date(numbers) => numbers.finish(),
             Self::Timestamp(numbers) => numbers.finish(),
             Self::Decimal(numbers, ..) => numbers.finish(),
+            Self::Bytes(bytes) => Arc::new(bytes.finish()),
+            Self::Rare(column) => column.finish(),
+            Self::Cast(column, data_type) => cast(&column.finish()?, data_type)?,
+            Self::Nothing(n_rows) => new_null_array(&DataType::Null, std::mem::take(n_rows)),
         })
     }
 }
@@ -113,6 +256,11 @@ impl<'a> Field<'a> {
         let from = text.get(start..)?;
         let length = end.checked_sub(start).filter(|n| *n <= from.len())?;
         Some(Self { from, length })
+    }
+
+    /// Whether it is not empty. Only texts can be empty: what has no text and another type is null.
+    fn has_text(self) -> bool {
+        self.length > 0
     }
 
     #[inline]
@@ -154,7 +302,7 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
                 None => {
                     self.values.push(T::Native::default());
                     self.nulls.append_null();
-                    if field.is_some() {
+                    if field.is_some_and(Field::has_text) {
                         is_bad(row);
                     }
                 }
@@ -178,10 +326,39 @@ fn extend_bits<'a>(
     for (row, field) in fields.enumerate() {
         let value = field.and_then(|field| parse::boolean(field.text()));
         bits.append_option(value);
-        if value.is_none() && field.is_some() {
+        if value.is_none() && field.is_some_and(Field::has_text) {
             is_bad(row);
         }
     }
+}
+
+fn extend_bytes<'a>(
+    bytes: &mut BinaryBuilder,
+    fields: impl Iterator<Item = Option<Field<'a>>>,
+    mut is_bad: impl FnMut(usize),
+) {
+    for (row, field) in fields.enumerate() {
+        let value = field.and_then(|field| parse::binary(field.text()));
+        if value.is_none() && field.is_some() {
+            is_bad(row);
+        }
+        bytes.append_option(value);
+    }
+}
+
+/// How many fields there are; any text in them is bad.
+fn extend_nothing<'a>(
+    fields: impl Iterator<Item = Option<Field<'a>>>,
+    mut is_bad: impl FnMut(usize),
+) -> usize {
+    let mut n_rows = 0;
+    for field in fields {
+        if field.is_some_and(Field::has_text) {
+            is_bad(n_rows);
+        }
+        n_rows += 1;
+    }
+    n_rows
 }
 
 /// Texts, one after another.

@@ -15,16 +15,20 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 
 use super::column::{Column, Field};
-use super::fields::{self, LineFault, Span};
+use super::dialect::Dialect;
+use super::fields::{self, Form, Span};
+use super::head::{Names, map_header};
 use super::key_filter::KeyFilter;
 use super::lines::Block;
 use super::marks::Marks;
-use super::options::{DelimitedOptions, POSITION, RAW, SOURCE};
-use super::reader::{DelimitedSource, Range, map_header};
+use super::options::{BlankLine, DelimitedOptions, Empty, POSITION, RAW, Ragged, SOURCE};
+use super::reader::{DelimitedSource, Range};
 use crate::split::SplitSource;
 
 /// Lines of a run.
 const RUN: usize = 1024;
+/// Characters of a bad record that an error shows.
+const MAX_SHOWN: usize = 120;
 
 /// What a column of the batch is made of.
 enum Target {
@@ -74,6 +78,24 @@ enum Fault {
     Field(usize),
 }
 
+/// Why a batch could not be made.
+pub(super) enum Failure {
+    /// A record is bad, and reading is not permissive.
+    Record {
+        /// Where it begins in the text of the file.
+        offset: u64,
+        /// What is wrong with it, and what stands there.
+        text: String,
+    },
+    Other(DataFusionError),
+}
+
+impl From<DataFusionError> for Failure {
+    fn from(error: DataFusionError) -> Self {
+        Self::Other(error)
+    }
+}
+
 /// How far a block is decoded.
 struct Cursor {
     block: Block,
@@ -87,18 +109,36 @@ struct Cursor {
     next_quote: usize,
 }
 
+impl Cursor {
+    /// Goes on to the line behind the one that ends at `end`, where the mark `last_mark` is.
+    #[inline]
+    fn next_line(&mut self, end: usize, last_mark: usize) {
+        self.at = end + 1;
+        self.line += 1;
+        self.mark = last_mark + 1;
+    }
+}
+
+/// The end of a line without the carriage return before its line break.
+#[inline]
+fn without_return(text: &[u8], start: usize, end: usize) -> usize {
+    match end > start && text[end - 1] == b'\r' {
+        true => end - 1,
+        false => end,
+    }
+}
+
 /// Decodes one byte range of a file.
 pub(super) struct Decoder {
     schema: SchemaRef,
     declared: SchemaRef,
     options: DelimitedOptions,
+    dialect: Dialect,
     path: String,
     targets: Vec<Target>,
     parsed: Vec<Parsed>,
     /// Number of fields of a good line.
     n_fields: usize,
-    /// Whether the first line of the file still has to be left out.
-    skips_header: bool,
     /// Position of the key field and the filter.
     key_filter: Option<(usize, KeyFilter)>,
     batch_size: usize,
@@ -122,20 +162,20 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for `range`; `header` is the first line of its file, where the options say that
-    /// files have one.
+    /// A decoder for `range`; `header` has the names of its file, if the options say that files have
+    /// them.
     ///
     /// # Errors
     /// When the header lacks a declared column, or a column has a type that text cannot have.
     pub(super) fn try_new(
         source: &DelimitedSource,
         range: &Range,
-        header: Option<&str>,
+        header: Option<&Names>,
         batch_size: usize,
     ) -> Result<Self> {
         let declared = Arc::clone(&source.declared);
         let (positions, n_fields) = match header {
-            Some(header) => map_header(header, &declared, source.options.delimiter, &range.path)?,
+            Some(names) => (map_header(names, &declared, &range.path)?, names.len()),
             None => (
                 (0..declared.fields().len()).collect(),
                 declared.fields().len(),
@@ -183,11 +223,11 @@ impl Decoder {
         Ok(Self {
             schema: source.schema(),
             options: source.options.clone(),
+            dialect: source.options.dialect(&range.path),
             path: format!("{}{}", source.store.as_str(), range.path),
             targets,
             parsed,
             n_fields,
-            skips_header: header.is_some() && range.start == 0,
             key_filter,
             batch_size,
             declared,
@@ -208,7 +248,7 @@ impl Decoder {
 
     /// Takes the next block; the one before is used up.
     pub(super) fn feed(&mut self, block: Block) {
-        self.marks.find(&block.text, self.options.delimiter);
+        self.marks.find(&block.text, self.dialect.delimiter);
         self.raw_block = None;
         self.cursor = Some(Cursor {
             // One check for the whole block; lines are checked one by one only where it fails.
@@ -217,7 +257,10 @@ impl Decoder {
             at: 0,
             line: 0,
             mark: 0,
-            next_quote: 0,
+            next_quote: match self.dialect.quote {
+                Some(_) => 0,
+                None => usize::MAX,
+            },
         });
     }
 
@@ -225,7 +268,7 @@ impl Decoder {
     ///
     /// # Errors
     /// At the first bad line, unless reading is permissive.
-    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, Failure> {
         let Some(mut cursor) = self.cursor.take() else {
             return Ok(None);
         };
@@ -234,50 +277,58 @@ impl Decoder {
             self.parse_run(&cursor)?;
             if self.n_rows == self.batch_size {
                 self.cursor = Some(cursor);
-                return self.flush();
+                return Ok(self.flush()?);
             }
         }
         Ok(None)
     }
 
-    /// Cuts the next lines, as many as a run and the batch take.
+    /// Cuts the next records, as many as a run and the batch take.
     fn cut_run(&mut self, cursor: &mut Cursor) {
         self.lines.clear();
         self.spans.clear();
         self.unescaped.clear();
         let n_wanted = RUN.min(self.batch_size - self.n_rows);
-        let text = &cursor.block.text[..];
+        let block = cursor.block.text.clone();
+        let text = &block[..];
+        let keeps_blank = self.n_fields == 1 && self.options.blank_line == BlankLine::Null;
         while self.lines.len() < n_wanted && cursor.at < text.len() {
             let start = cursor.at;
             let first_mark = cursor.mark;
-            let last_mark = self.marks.end_of_line(cursor.line);
-            let end = self.marks.place(last_mark).unwrap_or(text.len());
-            cursor.at = end + 1;
-            cursor.line += 1;
-            cursor.mark = last_mark + 1;
-            let end = if end > start && text[end - 1] == b'\r' {
-                end - 1
-            } else {
-                end
-            };
-            if start == end {
+            let mut last_mark = self.marks.end_of_line(cursor.line);
+            let mut end = self.marks.place(last_mark).unwrap_or(text.len());
+            cursor.next_line(end, last_mark);
+            let is_blank = start == without_return(text, start, end);
+            if (is_blank && !keeps_blank) || self.dialect.comment == text.get(start).copied() {
                 continue;
             }
-            if start == 0 && cursor.block.offset == 0 && std::mem::take(&mut self.skips_header) {
-                continue;
-            }
-            if cursor.next_quote <= start {
-                let quote = memchr::memchr(b'"', &text[start..]);
+            if cursor.next_quote <= start
+                && let Some(quote) = self.dialect.quote
+            {
+                let quote = memchr::memchr(quote, &text[start..]);
                 cursor.next_quote = quote.map_or(usize::MAX, |at| start + at);
             }
-            let cut = if !cursor.is_utf8 && std::str::from_utf8(&text[start..end]).is_err() {
-                Cut::Fault("encoding")
-            } else if cursor.next_quote < end {
-                self.cut_quoted(&text[start..end], start)
-            } else if last_mark - first_mark + 1 == self.n_fields {
+            let n_fields = last_mark - first_mark + 1;
+            let cut = if cursor.next_quote < end {
+                let (cut, n_bytes) = self.cut_quoted(&text[start..], start);
+                // The record may go on for more lines.
+                while end < start + n_bytes {
+                    last_mark = self.marks.end_of_line(cursor.line);
+                    end = self.marks.place(last_mark).unwrap_or(text.len());
+                    cursor.next_line(end, last_mark);
+                }
+                cut
+            } else if n_fields == self.n_fields {
                 Cut::Marks(first_mark)
+            } else if n_fields < self.n_fields && self.options.ragged == Ragged::Null {
+                self.cut_quoted(&text[start..end], start).0
             } else {
                 Cut::Fault("field_count")
+            };
+            let end = without_return(text, start, end);
+            let cut = match cursor.is_utf8 || std::str::from_utf8(&text[start..end]).is_ok() {
+                true => cut,
+                false => Cut::Fault("encoding"),
             };
             let line = Line { start, end, cut };
             if self.passes(&line, text) {
@@ -286,32 +337,41 @@ impl Decoder {
         }
     }
 
-    /// Cuts a line with quotes that begins at `start` of its block.
-    fn cut_quoted(&mut self, line: &[u8], start: usize) -> Cut {
+    /// Cuts the record that `text` begins with, which has quotes or lacks fields, and begins at `start`
+    /// of its block; also returns its length.
+    fn cut_quoted(&mut self, text: &[u8], start: usize) -> (Cut, usize) {
         let first = self.spans.len();
-        // The spans of a line with a fault stay until the run ends; nothing refers to them.
-        match fields::cut(line, self.options.delimiter, &mut self.spans) {
-            Err(LineFault::Quote) => return Cut::Fault("quote"),
-            Ok(n) if n != self.n_fields => return Cut::Fault("field_count"),
-            Ok(_) => {}
+        // The spans of a record with a fault stay until the run ends; nothing refers to them.
+        let record = fields::cut(text, &self.dialect, &mut self.spans);
+        if record.has_quote_fault {
+            return (Cut::Fault("quote"), record.end);
+        }
+        let n_missing = self.n_fields.saturating_sub(record.n_fields);
+        let is_ragged = n_missing > 0 && self.options.ragged == Ragged::Error;
+        if record.n_fields > self.n_fields || is_ragged {
+            return (Cut::Fault("field_count"), record.end);
         }
         for span in &mut self.spans[first..] {
-            if !span.has_doubled_quotes {
+            if span.form != Form::Escaped {
                 span.start += start;
                 span.end += start;
                 continue;
             }
             let from = self.unescaped.len();
-            let mut is_second = false;
-            for byte in &line[span.start..span.end] {
-                is_second = *byte == b'"' && !is_second;
-                if *byte != b'"' || is_second {
-                    self.unescaped.push(*byte);
-                }
-            }
+            fields::unescape(
+                &text[span.start..span.end],
+                &self.dialect,
+                &mut self.unescaped,
+            );
             (span.start, span.end) = (from, self.unescaped.len());
         }
-        Cut::Spans(first)
+        let missing = Span {
+            start: 0,
+            end: 0,
+            form: Form::Missing,
+        };
+        self.spans.extend(std::iter::repeat_n(missing, n_missing));
+        (Cut::Spans(first), record.end)
     }
 
     /// Whether the key filter, if there is one, takes the line.
@@ -333,11 +393,12 @@ impl Decoder {
             spans: &self.spans,
             n_fields: self.n_fields,
             null: self.options.null.as_deref().map(str::as_bytes),
+            quotes_mean_text: self.options.empty == Empty::Text,
         }
     }
 
     /// Appends the lines of the run to the batch.
-    fn parse_run(&mut self, cursor: &Cursor) -> Result<()> {
+    fn parse_run(&mut self, cursor: &Cursor) -> Result<(), Failure> {
         let fault = |line: &Line| match line.cut {
             Cut::Fault(fault) => Fault::Line(fault),
             Cut::Marks(_) | Cut::Spans(_) => Fault::None,
@@ -368,8 +429,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Fails at the first bad line, unless reading is permissive.
-    fn check(&self, cursor: &Cursor) -> Result<()> {
+    /// Fails at the first bad record, unless reading is permissive.
+    fn check(&self, cursor: &Cursor) -> Result<(), Failure> {
         if self.options.permissive {
             return Ok(());
         }
@@ -378,8 +439,10 @@ impl Decoder {
             None => Ok(()),
             Some((line, fault)) => {
                 let text = String::from_utf8_lossy(&cursor.block.text[line.start..line.end]);
-                let offset = cursor.block.offset + line.start as u64;
-                Err(self.failure(*fault, &text, offset))
+                Err(Failure::Record {
+                    offset: cursor.block.offset + line.start as u64,
+                    text: self.describe(*fault, &text),
+                })
             }
         }
     }
@@ -426,7 +489,8 @@ impl Decoder {
         parsed.map_or("", |parsed| self.declared.field(parsed.index).name())
     }
 
-    fn failure(&self, fault: Fault, line: &str, offset: u64) -> DataFusionError {
+    /// What is wrong with a record.
+    fn describe(&self, fault: Fault, record: &str) -> String {
         let what = match fault {
             Fault::Field(position) => {
                 let column = self.column_at(position);
@@ -438,15 +502,15 @@ impl Decoder {
                 format!("column `{column}` is not {expected}")
             }
             Fault::Line("field_count") => format!("it does not have {} fields", self.n_fields),
+            Fault::Line("quote") => "a quote is not closed, or text follows one that is".to_owned(),
             Fault::Line(fault) => format!("its {fault} is wrong"),
             Fault::None => String::new(),
         };
-        let shown: String = line.chars().take(120).collect();
-        DataFusionError::Execution(format!(
-            "cannot read the line at byte {offset} of `{}`: {what}: `{shown}`; \
-             set the table option permissive = \"true\" to quarantine bad lines",
-            self.path
-        ))
+        let mut shown: String = record.chars().take(MAX_SHOWN).collect();
+        if shown.len() < record.len() {
+            shown.push('…');
+        }
+        format!("{what}: `{shown}`")
     }
 
     /// The rows that are there as a batch, `None` where there are none.
@@ -504,6 +568,8 @@ struct Fields<'a> {
     spans: &'a [Span],
     n_fields: usize,
     null: Option<&'a [u8]>,
+    /// Whether a field in quotes is never null.
+    quotes_mean_text: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -525,11 +591,16 @@ impl<'a> Fields<'a> {
             }
             Cut::Spans(first) => {
                 let span = self.spans.get(first + position)?;
-                let text = match span.has_doubled_quotes {
-                    true => self.unescaped,
-                    false => self.text,
+                let text = match span.form {
+                    Form::Missing => return None,
+                    Form::Escaped => self.unescaped,
+                    Form::Plain | Form::Quoted => self.text,
                 };
-                Field::new(text, span.start, span.end)
+                let field = Field::new(text, span.start, span.end);
+                if self.quotes_mean_text && span.form != Form::Plain {
+                    return field;
+                }
+                field
             }
         };
         field.filter(|field| !field.text().is_empty() && self.null != Some(field.text()))

@@ -73,12 +73,9 @@ impl KeyFilter {
         })
     }
 
-    /// Whether a line with this text of the key passes; an empty key is null and does not.
+    /// Whether a line with this text of the key, which is not null, passes.
     #[inline]
     pub(super) fn passes(&self, key: &[u8]) -> bool {
-        if key.is_empty() {
-            return false;
-        }
         let hash = if self.is_text {
             key_hash::of_bytes(key)
         } else {

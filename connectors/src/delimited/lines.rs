@@ -1,155 +1,134 @@
-//! Blocks of whole lines out of a byte range of a file, plain or gzip.
+//! Blocks of whole records out of a range of the text of a file.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::common::Result;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
-/// Bytes that one read asks for.
-const WINDOW: u64 = 4 * 1024 * 1024;
-/// Bytes behind a range that are read with it, for the end of its last line.
+use super::dialect::{Dialect, Scanner};
+use super::text::TextOfFile;
+
+/// Bytes behind a range that are read with it, for the end of its last record.
 const SLACK: u64 = 64 * 1024;
-/// A line may not be longer than this; it bounds the memory that a binary file could take.
-pub(super) const MAX_LINE: usize = 16 * 1024 * 1024;
+/// A record may not be longer than this; it bounds the memory that a binary file could take.
+pub(super) const MAX_RECORD: usize = 16 * 1024 * 1024;
 
-/// Whole lines of a file.
+/// Whole records of a file.
 pub(super) struct Block {
-    /// Offset of the first byte in the (decompressed) file.
+    /// Offset of the first byte in the text of the file.
     pub(super) offset: u64,
-    /// The lines, each with its line break except perhaps the last line of the file.
+    /// The records, each with its line break except perhaps the last record of the file.
     pub(super) text: Buffer,
 }
 
-/// The lines that start inside `range` of the file, in blocks.
+/// Where a range begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At the beginning of a record.
+    Record,
+    /// Anywhere, in a text whose lines are records: a line that it begins in the middle of belongs to
+    /// the range before.
+    Anywhere,
+}
+
+/// The records that start inside `range` of the text, in blocks.
 ///
-/// A range that does not start at 0 leaves the line that it starts in to the range before, and
-/// every range reads its last line to the end, so that ranges which tile a file yield each line
+/// Every range reads its last record to the end, so that ranges which tile a file yield each record
 /// exactly once.
 pub(super) fn blocks(
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
+    text: &TextOfFile,
+    dialect: Dialect,
     range: Range<u64>,
+    start: Start,
 ) -> BoxStream<'static, Result<Block>> {
-    let chunks = if is_gzip(&path) {
-        gzip_chunks(store, path)
-    } else {
-        windows(store, path, size, &range)
+    if range.start >= range.end {
+        return stream::empty().boxed();
+    }
+    let (from, slack) = match start {
+        Start::Record => (range.start, 0),
+        // One byte early, to see whether the first byte begins a line.
+        Start::Anywhere => (range.start.saturating_sub(1), SLACK),
     };
-    // A range starts one byte early, to see whether its first byte begins a line.
-    let start = range.start.saturating_sub(1);
-    let state = Cutter {
-        chunks,
-        rest: Buffer::default(),
-        tail: Vec::new(),
-        offset: start,
-        skip_line: range.start > 0,
-        end: range.end,
+    let chunks = text.chunks(from, range.end.saturating_add(slack));
+    let cutter = Cutter {
+        skip_line: start == Start::Anywhere && range.start > 0,
+        path: text.path.to_string(),
+        ..Cutter::new(chunks, dialect, from, range.end)
     };
-    stream::try_unfold(state, Cutter::next).boxed()
+    stream::try_unfold(cutter, Cutter::next).boxed()
 }
 
-/// Whether the file is compressed, and so can only be read from its start.
-pub(super) fn is_gzip(path: &Path) -> bool {
-    path.extension() == Some("gz")
-}
-
-fn windows(
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
-    range: &Range<u64>,
-) -> BoxStream<'static, Result<Bytes>> {
-    let start = range.start.saturating_sub(1);
-    let stop = range.end.saturating_add(SLACK).min(size);
-    let read = move |window: Range<u64>| {
-        let store = Arc::clone(&store);
-        let path = path.clone();
-        // Spawned, so that the next window is read while this one is parsed.
-        let read = datafusion::common::runtime::SpawnedTask::spawn(async move {
-            store.get_range(&path, window).await
-        });
-        async move {
-            let read = read
-                .await
-                .map_err(|e| DataFusionError::External(Box::new(e)))?;
-            read.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))
-        }
-    };
-    let cut = |start: u64, stop: u64| {
-        let starts = (0..).map(move |n| start + n * WINDOW);
-        let starts = starts.take_while(move |at| *at < stop);
-        starts.map(move |at| at..(at + WINDOW).min(stop))
-    };
-    // What lies behind the range is read only where its last line is that long.
-    let inside = stream::iter(cut(start, stop)).map(read.clone()).buffered(2);
-    let behind = stream::iter(cut(stop, size)).map(read).buffered(1);
-    inside.chain(behind).boxed()
-}
-
-fn gzip_chunks(store: Arc<dyn ObjectStore>, path: Path) -> BoxStream<'static, Result<Bytes>> {
-    stream::once(async move {
-        let found = store
-            .get(&path)
-            .await
-            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-        let packed = found
-            .into_stream()
-            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)));
-        FileCompressionType::GZIP.convert_stream(packed.boxed())
-    })
-    .try_flatten()
-    .boxed()
-}
-
-/// Cuts chunks behind line breaks. A chunk is not copied, but for the lines that it begins and ends in
+/// Cuts chunks behind records. A chunk is not copied, but for the records that it begins and ends in
 /// the middle of.
 struct Cutter {
     chunks: BoxStream<'static, Result<Bytes>>,
-    /// The part of the last chunk that was not yielded yet.
-    rest: Buffer,
-    /// The beginning of a line that goes on in `rest` or in the next chunk.
+    scanner: Scanner,
+    chunk: Buffer,
+    /// Bytes of the chunk that were yielded or kept.
+    used: usize,
+    /// The beginning of a record that goes on in the next chunk.
     tail: Vec<u8>,
-    /// File offset of the first byte of `tail`, and of `rest` where that is empty.
+    /// Offset of the first byte of `tail`, and of the unused part of the chunk where that is empty.
     offset: u64,
     /// Whether the first line still has to be left out.
     skip_line: bool,
-    /// Lines that start at or after this offset belong to the next range.
+    /// Records that start at or after this offset belong to the next range.
     end: u64,
+    /// The file, for errors.
+    path: String,
 }
 
 impl Cutter {
+    fn new(
+        chunks: BoxStream<'static, Result<Bytes>>,
+        dialect: Dialect,
+        offset: u64,
+        end: u64,
+    ) -> Self {
+        Self {
+            chunks,
+            scanner: Scanner::new(dialect),
+            chunk: Buffer::default(),
+            used: 0,
+            tail: Vec::new(),
+            offset,
+            skip_line: false,
+            end,
+            path: String::new(),
+        }
+    }
+
     async fn next(mut self) -> Result<Option<(Block, Self)>> {
         loop {
-            if self.rest.is_empty() {
+            if self.offset >= self.end {
+                return Ok(None);
+            }
+            if self.used == self.chunk.len() {
                 match self.chunks.try_next().await? {
-                    Some(chunk) => self.rest = Buffer::from(chunk),
-                    None => return Ok(self.last_line()),
+                    Some(chunk) => {
+                        self.chunk = Buffer::from(chunk);
+                        self.used = 0;
+                        self.scanner.scan(&self.chunk);
+                    }
+                    None => return Ok(self.last_record()),
                 }
             }
             if self.skip_line {
-                let skipped = memchr::memchr(b'\n', &self.rest);
-                let n_bytes = skipped.map_or(self.rest.len(), |at| at + 1);
-                self.take(n_bytes);
+                let skipped = memchr::memchr(b'\n', &self.chunk[self.used..]);
+                let n_bytes = skipped.map_or(self.chunk.len() - self.used, |at| at + 1);
+                self.used += n_bytes;
                 self.offset += n_bytes as u64;
                 self.skip_line = skipped.is_none();
                 continue;
             }
-            if self.offset >= self.end {
-                return Ok(None);
-            }
             let text = if self.tail.is_empty() {
-                self.whole_lines()
+                self.whole_records()
             } else {
-                self.split_line()
+                self.split_record()
             };
             if let Some(text) = text {
                 return Ok(Some(self.block(text)));
@@ -158,40 +137,41 @@ impl Cutter {
         }
     }
 
-    /// Takes the first bytes of the rest.
-    fn take(&mut self, n_bytes: usize) -> Buffer {
-        let taken = self.rest.slice_with_length(0, n_bytes);
-        self.rest = self.rest.slice(n_bytes);
-        taken
-    }
-
-    /// The lines that lie in the rest as a whole and in the range; keeps the beginning of a line.
-    fn whole_lines(&mut self) -> Option<Buffer> {
-        let mut cut = memchr::memrchr(b'\n', &self.rest).map_or(0, |at| at + 1);
-        // The last line of the range is the one that holds the byte before `end`.
-        let last = usize::try_from(self.end - self.offset - 1).unwrap_or(usize::MAX);
+    /// The records that lie in the chunk as a whole and in the range; keeps the beginning of one.
+    fn whole_records(&mut self) -> Option<Buffer> {
+        let mut cut = match self.scanner.last_break(&self.chunk) {
+            Some(at) if at >= self.used => at + 1,
+            _ => self.used,
+        };
+        // The last record of the range is the one that holds the byte before `end`.
+        let last = usize::try_from(self.end - self.offset - 1)
+            .map_or(usize::MAX, |n| self.used.saturating_add(n));
         if last < cut {
-            cut = memchr::memchr(b'\n', &self.rest[last..cut]).map_or(cut, |at| last + at + 1);
+            let end = self.scanner.first_break(&self.chunk, last);
+            cut = end.map_or(cut, |at| at + 1);
         }
-        if cut > 0 {
-            return Some(self.take(cut));
+        if cut > self.used {
+            let text = self.chunk.slice_with_length(self.used, cut - self.used);
+            self.used = cut;
+            return Some(text);
         }
-        self.tail.extend_from_slice(&self.rest);
-        self.rest = Buffer::default();
+        self.tail.extend_from_slice(&self.chunk[self.used..]);
+        self.used = self.chunk.len();
         None
     }
 
-    /// The line whose beginning was kept, if it ends in the rest.
-    fn split_line(&mut self) -> Option<Buffer> {
-        let end = memchr::memchr(b'\n', &self.rest);
-        let piece = self.take(end.map_or(self.rest.len(), |at| at + 1));
-        self.tail.extend_from_slice(&piece);
+    /// The record whose beginning was kept, if it ends in the chunk.
+    fn split_record(&mut self) -> Option<Buffer> {
+        let end = self.scanner.first_break(&self.chunk, self.used);
+        let cut = end.map_or(self.chunk.len(), |at| at + 1);
+        self.tail.extend_from_slice(&self.chunk[self.used..cut]);
+        self.used = cut;
         end.map(|_| Buffer::from_vec(std::mem::take(&mut self.tail)))
     }
 
-    /// The line at the end of the file that no line break ends.
-    fn last_line(mut self) -> Option<(Block, Self)> {
-        if self.tail.is_empty() || self.skip_line || self.offset >= self.end {
+    /// The record at the end of the text that no line break ends.
+    fn last_record(mut self) -> Option<(Block, Self)> {
+        if self.tail.is_empty() || self.skip_line {
             return None;
         }
         let text = Buffer::from_vec(std::mem::take(&mut self.tail));
@@ -205,12 +185,14 @@ impl Cutter {
     }
 
     fn check_length(&self) -> Result<()> {
-        if self.tail.len() <= MAX_LINE {
+        if self.tail.len() <= MAX_RECORD {
             return Ok(());
         }
         Err(DataFusionError::Execution(format!(
-            "the line at byte {} is longer than {MAX_LINE} bytes; is this a text file?",
-            self.offset
+            "cannot read `/{}`: the record at byte {} is longer than {MAX_RECORD} bytes; is a quote not \
+             closed, or is this not a text file? With the table option multiline = \"false\" every line \
+             is a record",
+            self.path, self.offset
         )))
     }
 }
@@ -220,25 +202,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn cutter(chunks: Vec<Bytes>, range: Range<u64>) -> Cutter {
-        Cutter {
-            chunks: stream::iter(chunks.into_iter().map(Ok)).boxed(),
-            rest: Buffer::default(),
-            tail: Vec::new(),
-            offset: range.start.saturating_sub(1),
-            skip_line: range.start > 0,
-            end: range.end,
-        }
-    }
+    use crate::delimited::options::{DelimitedOptions, Records};
 
     proptest! {
         #[test]
         fn ranges_that_tile_a_text_yield_each_line_once(
-            text in "[ab\n]{0,60}",
+            text in "[ab\n\"]{0,60}",
             cuts in prop::collection::vec(0_usize..61, 0..4),
             size in 1_usize..9,
         ) {
+            let options = DelimitedOptions {
+                records: Records::Lines,
+                ..DelimitedOptions::default()
+            };
+            let dialect = options.dialect("t.csv");
             let bytes = Bytes::from(text.clone());
             let mut ends: Vec<_> = cuts.iter().map(|at| at % (text.len() + 1)).collect();
             ends.push(text.len());
@@ -248,9 +225,13 @@ mod tests {
             for end in ends {
                 let from = start.max(1) - 1;
                 let chunks = (from..text.len()).step_by(size);
-                let chunks = chunks.map(|at| bytes.slice(at..(at + size).min(text.len())));
-                let range = start as u64..end as u64;
-                let blocks = stream::try_unfold(cutter(chunks.collect(), range), Cutter::next);
+                let chunks = chunks.map(|at| Ok(bytes.slice(at..(at + size).min(text.len()))));
+                let chunks = stream::iter(chunks.collect::<Vec<_>>()).boxed();
+                let cutter = Cutter {
+                    skip_line: start > 0,
+                    ..Cutter::new(chunks, dialect, from as u64, end as u64)
+                };
+                let blocks = stream::try_unfold(cutter, Cutter::next);
                 for block in futures::executor::block_on(blocks.try_collect::<Vec<_>>()).unwrap() {
                     prop_assert_eq!(block.offset, seen.len() as u64);
                     seen.push_str(std::str::from_utf8(&block.text).unwrap());

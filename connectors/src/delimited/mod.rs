@@ -1,12 +1,16 @@
 //! Delimited text (CSV): split by byte ranges, parsed straight into typed columns, and, where the
 //! table says `permissive = "true"`, with bad fields reported instead of failing.
 //!
-//! One record is one line: a quoted field may hold the delimiter and doubled quotes but no line
-//! break, which is what makes a file splittable at any byte.
+//! A record is a line, or several where line breaks stand inside quotes; `cuts` says how such files are
+//! read by several tasks, and `dialect` what a quote means where.
 
 mod column;
+mod cuts;
 mod decoder;
+mod dialect;
+mod encoding;
 mod fields;
+mod head;
 mod key_filter;
 mod lines;
 mod marks;
@@ -16,7 +20,13 @@ mod reader;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
+mod write;
 
-pub use options::{DelimitedOptions, ERROR, META_COLUMNS, POSITION, RAW, SOURCE};
+pub use encoding::Encoding;
+pub use options::{
+    BlankLine, DelimitedOptions, ERROR, Empty, META_COLUMNS, POSITION, RAW, Ragged, Records, SOURCE,
+};
 pub use reader::{DelimitedSource, SOURCE_KIND};
 pub use table::{DelimitedTable, TextFile};
+pub use write::{Style, check_columns, encode, header};

@@ -1,9 +1,14 @@
 //! The values that the text of a field means; `None` where it means none of the type.
 
-use chrono::{Datelike, NaiveDate};
-use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
-use datafusion::arrow::datatypes::{Date32Type, Float64Type};
+use std::str::FromStr;
 
+use chrono::{Datelike, NaiveDate};
+use datafusion::arrow::compute::kernels::cast_utils::{Parser, parse_decimal, string_to_datetime};
+use datafusion::arrow::datatypes::{
+    Date32Type, Decimal256Type, Float32Type, Float64Type, Time64NanosecondType, TimeUnit, i256,
+};
+
+const SECONDS_OF_DAY: i64 = 86_400;
 /// 1970-01-01 in days of the common era.
 const EPOCH_DAY: i32 = 719_163;
 
@@ -28,14 +33,52 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// A finite number.
-pub(super) fn float(bytes: &[u8]) -> Option<f64> {
-    Float64Type::parse(text(bytes)?).filter(|v| v.is_finite())
+/// A whole number of any width.
+pub(super) fn number<T: FromStr>(bytes: &[u8]) -> Option<T> {
+    text(bytes)?.parse().ok()
 }
 
-/// Days since the epoch.
+/// A number; infinite only if the text says so in letters.
+pub(super) fn float(bytes: &[u8]) -> Option<f64> {
+    Float64Type::parse(text(bytes)?).filter(|v| v.is_finite() || is_word(bytes))
+}
+
+/// A number of single precision, as [`float`].
+pub(super) fn short_float(bytes: &[u8]) -> Option<f32> {
+    Float32Type::parse(text(bytes)?).filter(|v| v.is_finite() || is_word(bytes))
+}
+
+fn is_word(bytes: &[u8]) -> bool {
+    let is_of_word = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'+' | b'-');
+    bytes.iter().all(is_of_word)
+}
+
+/// Days since the epoch. A time of the day other than midnight would be lost, so there may be none.
 pub(super) fn date(bytes: &[u8]) -> Option<i32> {
-    Date32Type::parse(text(bytes)?)
+    let has_time = bytes.len() > 10 && !matches!(bytes[0], b'+' | b'-');
+    if !has_time {
+        return Date32Type::parse(text(bytes)?);
+    }
+    let (seconds, nanos) = instant(bytes)?;
+    let is_midnight = nanos == 0 && seconds % SECONDS_OF_DAY == 0;
+    i32::try_from(seconds / SECONDS_OF_DAY)
+        .ok()
+        .filter(|_| is_midnight)
+}
+
+/// Nanoseconds since midnight.
+pub(super) fn time(bytes: &[u8]) -> Option<i64> {
+    Time64NanosecondType::parse(text(bytes)?)
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn binary(bytes: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let (pairs, []) = bytes.as_chunks::<2>() else {
+        return None;
+    };
+    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(high)? * 16 + digit(low)?).ok();
+    pairs.iter().map(byte).collect()
 }
 
 pub(super) fn boolean(bytes: &[u8]) -> Option<bool> {
@@ -52,9 +95,42 @@ pub(super) fn timestamp(bytes: &[u8]) -> Option<i64> {
     if let Some(micros) = short_timestamp(bytes) {
         return Some(micros);
     }
-    string_to_datetime(&chrono::Utc, text(bytes)?)
+    timestamp_in(bytes, TimeUnit::Microsecond)
+}
+
+/// Units since the epoch; digits that the unit has no place for must be zero.
+pub(super) fn timestamp_in(bytes: &[u8], unit: TimeUnit) -> Option<i64> {
+    let (seconds, nanos) = instant(bytes)?;
+    let of_second: i64 = match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    };
+    let nanos_of_unit = 1_000_000_000 / of_second;
+    // Instants far before the epoch fit as a whole, but not rounded down to seconds.
+    let total = i128::from(seconds) * i128::from(of_second) + i128::from(nanos / nanos_of_unit);
+    i64::try_from(total)
         .ok()
-        .map(|t| t.timestamp_micros())
+        .filter(|_| nanos % nanos_of_unit == 0)
+}
+
+/// Seconds since the epoch, and nanoseconds of the second.
+fn instant(bytes: &[u8]) -> Option<(i64, i64)> {
+    let text = text(bytes)?;
+    if !matches!(bytes.first()?, b'+' | b'-') {
+        let instant = string_to_datetime(&chrono::Utc, text).ok()?;
+        return Some((
+            instant.timestamp(),
+            i64::from(instant.timestamp_subsec_nanos()),
+        ));
+    }
+    // Years beyond four digits have a sign, which only the parser of dates knows.
+    let (day, time) = text.split_once(['T', ' '])?;
+    let day = Date32Type::parse(day)?;
+    let instant = string_to_datetime(&chrono::Utc, &format!("1970-01-01T{time}")).ok()?;
+    let seconds = i64::from(day) * SECONDS_OF_DAY + instant.timestamp();
+    Some((seconds, i64::from(instant.timestamp_subsec_nanos())))
 }
 
 /// Microseconds since the epoch of `YYYY-MM-DD hh:mm:ss[.ffffff]`, as nearly all times are written.
@@ -131,6 +207,13 @@ pub(super) fn decimal(bytes: &[u8], precision: u8, scale: i8) -> Option<i128> {
     if let Some(value) = short_decimal(bytes, precision, scale) {
         return Some(value);
     }
+    if scale < 0 {
+        // Tens, hundreds and so on: whole numbers that end in zeros.
+        let n_zeros = usize::from(scale.unsigned_abs());
+        let (units, zeros) = bytes.split_at_checked(bytes.len().checked_sub(n_zeros)?)?;
+        let is_whole = zeros.iter().all(|byte| *byte == b'0');
+        return decimal(units, precision, 0).filter(|_| is_whole);
+    }
     let (negative, digits) = match bytes {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -169,6 +252,24 @@ pub(super) fn decimal(bytes: &[u8], precision: u8, scale: i8) -> Option<i128> {
     (value < limit).then_some(if negative { -value } else { value })
 }
 
+/// A decimal of up to 76 digits, exactly.
+pub(super) fn long_decimal(bytes: &[u8], precision: u8, scale: i8) -> Option<i256> {
+    let scale_digits = usize::try_from(scale).ok()?;
+    let text = text(bytes)?;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let has_digits = !(whole.is_empty() && fraction.is_empty());
+    let extra = fraction.get(scale_digits..).unwrap_or("");
+    // What the library would round is refused.
+    let is_exact = extra.bytes().all(|byte| byte == b'0');
+    if !(has_digits && is_exact && is_digits(whole) && is_digits(fraction)) {
+        return None;
+    }
+    let kept = text.len() - extra.len();
+    parse_decimal::<Decimal256Type>(&text[..kept], precision, scale).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +293,12 @@ mod tests {
         );
         assert_eq!(decimal(b"12345678901234567.89", 18, 2), None);
         assert_eq!(decimal(b"1/.00", 18, 2), None);
+        assert_eq!(decimal(b"1200", 5, -2), Some(12));
+        assert_eq!(decimal(b"1250", 5, -2), None);
+        assert_eq!(decimal(b"-99999.9", 6, 1), Some(-999_999));
+        assert_eq!(long_decimal(b"-12.340", 40, 2), Some(i256::from(-1234)));
+        assert_eq!(long_decimal(b"12.345", 40, 2), None);
+        assert_eq!(long_decimal(b"1e3", 40, 2), None);
         for bad in ["1.234", "", ".", "-", "1e3", "1.2.3", "abc", "1 ", "12345"] {
             assert_eq!(decimal(bad.as_bytes(), 4, 2), None, "{bad}");
         }
@@ -208,10 +315,39 @@ mod tests {
     }
 
     #[test]
+    fn a_date_has_no_time_of_the_day() {
+        assert_eq!(date(b"1969-12-31"), Some(-1));
+        assert_eq!(date(b"2024-01-01 00:00:00"), Some(19_723));
+        assert_eq!(date(b"2024-01-01 13:30:00"), None);
+        assert_eq!(date(b"+12345-01-01"), Some(3_789_391));
+    }
+
+    #[test]
+    fn numbers_are_infinite_only_in_letters() {
+        assert!(float(b"NaN").is_some_and(f64::is_nan));
+        assert_eq!(float(b"-inf"), Some(f64::NEG_INFINITY));
+        assert_eq!(float(b"1e999"), None);
+        assert_eq!(short_float(b"1e99"), None);
+        assert!(float(b"-0.0").is_some_and(|v| v == 0.0 && v.is_sign_negative()));
+    }
+
+    #[test]
+    fn bytes_are_pairs_of_digits() {
+        assert_eq!(binary(b"00fF"), Some(vec![0, 255]));
+        assert_eq!(binary(b""), Some(vec![]));
+        assert_eq!((binary(b"0"), binary(b"0g")), (None, None));
+    }
+
+    #[test]
     fn timestamps_without_offset_are_utc() {
         assert_eq!(timestamp(b"1970-01-01 00:00:01.000002"), Some(1_000_002));
         assert_eq!(timestamp(b"1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(timestamp(b"not a time"), None);
+        assert_eq!(timestamp(b"2024-01-01T00:00:00.000000001Z"), None);
+        let nanos = timestamp_in(b"1969-12-31T23:59:59.999999999", TimeUnit::Nanosecond);
+        assert_eq!(nanos, Some(-1));
+        let late = timestamp_in(b"+12345-01-01T00:00:01Z", TimeUnit::Second);
+        assert_eq!(late, Some(327_403_382_401));
         assert_eq!(
             timestamp(b"2024-02-29 23:59:58"),
             Some(1_709_251_198_000_000)

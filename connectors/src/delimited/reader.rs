@@ -4,37 +4,42 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
-use super::decoder::Decoder;
-use super::fields;
+use super::decoder::{Decoder, Failure};
+use super::head::Head;
 use super::key_filter::KeyFilter;
-use super::lines::{self, Block};
+use super::lines::{self, Block, Start};
 use super::options::DelimitedOptions;
+use super::text::TextOfFile;
 use crate::split::SplitSource;
 
 /// Tag of [`DelimitedSource`] in an encoded plan.
 pub const SOURCE_KIND: &str = "delimited";
 
-/// Bytes at the start of a file that must hold its header line.
-const MAX_HEADER: u64 = 256 * 1024;
-
 /// One byte range of a file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Range {
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) start: u64,
     pub(super) end: u64,
+}
+
+impl Range {
+    /// Whether it is the whole file, which need not be plain text then.
+    fn is_whole(&self) -> bool {
+        self.start == 0 && self.end == self.size
+    }
 }
 
 /// The recipe of a scan over delimited files.
@@ -139,18 +144,29 @@ impl SplitSource for DelimitedSource {
         let source = self.clone();
         let path = Path::parse(&range.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let batches = futures::stream::once(async move {
-            let header = match source.options.header {
-                true => Some(read_header(store.as_ref(), &path, range.size).await?),
-                false => None,
+            let head = Head::read(&store, &path, range.size, &source.options).await?;
+            let decoder = Decoder::try_new(&source, &range, head.names.as_ref(), batch_size)?;
+            let dialect = source.options.dialect(&range.path);
+            let end = match (range.is_whole(), head.text.is_plain) {
+                (true, false) => u64::MAX,
+                (_, true) => range.end,
+                (false, false) => {
+                    return exec_err!("the file `/{path}` was changed while the query ran");
+                }
             };
-            let decoder = Decoder::try_new(&source, &range, header.as_deref(), batch_size)?;
-            let end = if lines::is_gzip(&path) {
-                u64::MAX
-            } else {
-                range.end
+            // The planner cuts at records, where lines are not the records.
+            let (start, kind) =
+                match range.start <= head.start || dialect.spanning_quote().is_some() {
+                    true => (range.start.max(head.start), Start::Record),
+                    false => (range.start, Start::Anywhere),
+                };
+            let blocks = lines::blocks(&head.text, dialect, start..end, kind);
+            let file = format!("{}{}", source.store.as_str(), range.path);
+            let place = Place {
+                text: head.text,
+                file,
             };
-            let blocks = lines::blocks(store, path, range.size, range.start..end);
-            Ok::<_, DataFusionError>(decode_blocks(blocks, decoder, limit))
+            Ok::<_, DataFusionError>(decode_blocks(blocks, decoder, place, limit))
         })
         .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(
@@ -160,98 +176,62 @@ impl SplitSource for DelimitedSource {
     }
 }
 
+/// The file that is read, for errors.
+struct Place {
+    text: TextOfFile,
+    file: String,
+}
+
+impl Place {
+    /// The error for a bad record: with its line, for which the text before it is read again.
+    async fn error(&self, failure: Failure) -> DataFusionError {
+        let (offset, text) = match failure {
+            Failure::Other(error) => return error,
+            Failure::Record { offset, text } => (offset, text),
+        };
+        let line = match self.text.line_of(offset).await {
+            Ok(line) => format!("line {line}, "),
+            Err(_) => String::new(),
+        };
+        DataFusionError::Execution(format!(
+            "cannot read the record at {line}byte {offset} of `{}`: {text}; \
+             set the table option permissive = \"true\" to quarantine bad records",
+            self.file
+        ))
+    }
+}
+
 fn decode_blocks(
-    blocks: futures::stream::BoxStream<'static, Result<Block>>,
+    blocks: BoxStream<'static, Result<Block>>,
     decoder: Decoder,
+    place: Place,
     limit: Option<usize>,
 ) -> impl futures::Stream<Item = Result<RecordBatch>> + Send {
     let n_wanted = limit.unwrap_or(usize::MAX);
-    let state = (blocks, decoder, 0_usize);
-    futures::stream::try_unfold(state, move |(mut blocks, mut decoder, n_seen)| async move {
+    let state = (blocks, decoder, place, 0_usize);
+    futures::stream::try_unfold(state, move |state| async move {
+        let (mut blocks, mut decoder, place, n_seen) = state;
         if n_seen >= n_wanted {
             return Ok(None);
         }
         loop {
-            if let Some(batch) = decoder.next_batch()? {
+            let batch = match decoder.next_batch() {
+                Ok(batch) => batch,
+                Err(failure) => return Err(place.error(failure).await),
+            };
+            if let Some(batch) = batch {
                 let n_seen = n_seen + batch.num_rows();
                 // Parsing is pure CPU work; let other streams of the task run in between.
                 tokio::task::yield_now().await;
-                return Ok(Some((batch, (blocks, decoder, n_seen))));
+                return Ok(Some((batch, (blocks, decoder, place, n_seen))));
             }
             match blocks.try_next().await? {
                 Some(block) => decoder.feed(block),
                 None => {
                     let last = decoder.flush()?;
-                    return Ok(last.map(|batch| (batch, (blocks, decoder, usize::MAX))));
+                    return Ok(last.map(|batch| (batch, (blocks, decoder, place, usize::MAX))));
                 }
             }
         }
     })
-}
-
-/// The header line of a file, without its line break.
-pub(super) async fn read_header(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<String> {
-    let mut text = Vec::new();
-    if lines::is_gzip(path) {
-        let found = store
-            .get(path)
-            .await
-            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-        let packed = found
-            .into_stream()
-            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)));
-        let kind =
-            datafusion::datasource::file_format::file_compression_type::FileCompressionType::GZIP;
-        let mut chunks = kind.convert_stream(packed.boxed())?;
-        while let Some(chunk) = chunks.try_next().await? {
-            text.extend_from_slice(&chunk);
-            if text.contains(&b'\n') || text.len() as u64 > MAX_HEADER {
-                break;
-            }
-        }
-    } else {
-        let head = store
-            .get_range(path, 0..size.min(MAX_HEADER))
-            .await
-            .map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-        text.extend_from_slice(&head);
-    }
-    let end = memchr::memchr(b'\n', &text).unwrap_or(text.len());
-    let line = text[..end].strip_suffix(b"\r").unwrap_or(&text[..end]);
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    String::from_utf8(line.to_vec()).map_err(|_| {
-        DataFusionError::Execution(format!("the header of `{path}` is not UTF-8 text"))
-    })
-}
-
-/// Maps the declared columns to field positions by the names in `header`.
-///
-/// # Errors
-/// When a declared column is missing, naming the file and what it has.
-pub(super) fn map_header(
-    header: &str,
-    declared: &Schema,
-    delimiter: u8,
-    path: &str,
-) -> Result<(Vec<usize>, usize)> {
-    let names = fields::texts(header, delimiter)
-        .map_err(|_| DataFusionError::Execution(format!("the header of `{path}` is not closed")))?;
-    let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
-    let positions = declared
-        .fields()
-        .iter()
-        .map(|field| {
-            names
-                .iter()
-                .position(|n| *n == field.name().as_str())
-                .ok_or_else(|| {
-                    DataFusionError::Execution(format!(
-                        "file `/{path}` has no column `{}`; its header names {}",
-                        field.name(),
-                        names.join(", ")
-                    ))
-                })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok((positions, names.len()))
 }

@@ -11,23 +11,30 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use super::cuts;
+use super::head::{Head, map_header};
 use super::key_filter::KeyFilter;
-use super::lines::is_gzip;
 use super::options::DelimitedOptions;
-use super::reader::{DelimitedSource, Range, map_header, read_header};
+use super::reader::{DelimitedSource, Range};
 use crate::split::{SplitScanExec, deal};
 
 /// Smallest range worth a split of its own.
 const MIN_SPLIT: u64 = 8 * 1024 * 1024;
 /// Ranges per partition: enough that partitions of a few uneven files end together.
 const SPLITS_PER_PARTITION: u64 = 4;
-/// Guess for row counts when nothing is known: bytes of a plain and of a gzip line.
+/// Guess for row counts when nothing is known: bytes of a plain and of a packed line.
 const BYTES_PER_ROW: u64 = 80;
-const GZIP_BYTES_PER_ROW: u64 = 12;
+const PACKED_BYTES_PER_ROW: u64 = 12;
+/// Files that are looked at at a time while a scan is planned.
+const N_FILES: usize = 16;
+/// Files whose headers are checked before anything starts. Those of the others are checked when they
+/// are read.
+const MAX_CHECKED: usize = 512;
 
 /// A file of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,17 +81,32 @@ impl DelimitedTable {
         }
     }
 
-    /// Checks that every declared column stands in the header of the first file.
+    /// Checks that every declared column stands in the header of every file.
     ///
     /// # Errors
     /// Names the file, the column and what the header has.
-    pub async fn check_header(&self, store: &dyn ObjectStore) -> Result<()> {
-        let (true, Some(file)) = (self.options.header, self.files.first()) else {
+    pub async fn check_headers(&self, store: &Arc<dyn ObjectStore>) -> Result<()> {
+        if !self.options.header {
             return Ok(());
+        }
+        let check = |file: &TextFile| {
+            let file = file.clone();
+            async move {
+                let head = self.head(store, &file).await?;
+                match &head.names {
+                    Some(names) => map_header(names, &self.declared, &file.path).map(|_| ()),
+                    None => Ok(()),
+                }
+            }
         };
+        let files: Vec<_> = self.files.iter().take(MAX_CHECKED).map(check).collect();
+        let checks = futures::stream::iter(files).buffered(N_FILES);
+        checks.try_collect::<Vec<_>>().await.map(|_| ())
+    }
+
+    async fn head(&self, store: &Arc<dyn ObjectStore>, file: &TextFile) -> Result<Head> {
         let path = Path::parse(&file.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
-        let header = read_header(store, &path, file.size).await?;
-        map_header(&header, &self.declared, self.options.delimiter, &file.path).map(|_| ())
+        Head::read(store, &path, file.size, &self.options).await
     }
 
     /// The table as bytes, for a plan that crosses the wire.
@@ -116,41 +138,78 @@ impl DelimitedTable {
         ))
     }
 
-    fn splits(&self, n_partitions: usize) -> Result<Vec<String>> {
+    /// The ranges that tasks read.
+    async fn splits(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        n_partitions: usize,
+    ) -> Result<Vec<String>> {
         let total: u64 = self.files.iter().map(|f| f.size).sum();
         let target = (total / (n_partitions as u64 * SPLITS_PER_PARTITION).max(1)).max(MIN_SPLIT);
-        let mut splits = Vec::new();
-        for file in &self.files {
-            let whole = Path::parse(&file.path).is_ok_and(|p| is_gzip(&p));
-            let n_ranges = if whole {
-                1
-            } else {
-                file.size.div_ceil(target).max(1)
-            };
-            for n in 0..n_ranges {
-                let range = Range {
-                    path: file.path.clone(),
-                    size: file.size,
-                    start: file.size * n / n_ranges,
-                    end: file.size * (n + 1) / n_ranges,
-                };
-                let text = serde_json::to_string(&range)
-                    .map_err(|e| DataFusionError::External(Box::new(e)))?;
-                splits.push(text);
+        let ranges = |file: &TextFile| {
+            let file = file.clone();
+            let n_ranges = file.size.div_ceil(target).max(1);
+            async move {
+                let cuts = (1..n_ranges).map(|n| file.size * n / n_ranges).collect();
+                self.ranges(store, &file, cuts).await
+            }
+        };
+        let files: Vec<_> = self.files.iter().map(ranges).collect();
+        let ranges: Vec<_> = futures::stream::iter(files)
+            .buffered(N_FILES)
+            .try_collect()
+            .await?;
+        let text = |range: Range| {
+            serde_json::to_string(&range).map_err(|e| DataFusionError::External(Box::new(e)))
+        };
+        ranges.into_iter().flatten().map(text).collect()
+    }
+
+    /// The file in ranges that are cut at about `cuts`; as a whole where it cannot be cut.
+    pub(super) async fn ranges(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        file: &TextFile,
+        mut cuts: Vec<u64>,
+    ) -> Result<Vec<Range>> {
+        if !cuts.is_empty() {
+            let head = self.head(store, file).await?;
+            let dialect = self.options.dialect(&file.path);
+            if !head.text.is_plain {
+                cuts.clear();
+            } else if dialect.spanning_quote().is_some() {
+                let starts = cuts::record_starts(self.store.as_str(), &head, dialect, cuts).await?;
+                cuts = starts.to_vec();
             }
         }
-        Ok(splits)
+        cuts.push(file.size);
+        let mut ranges: Vec<Range> = Vec::with_capacity(cuts.len());
+        let mut start = 0;
+        for end in cuts {
+            // A long record leaves nothing for the ranges that begin in it. A file without bytes is
+            // one range, so that it is read and may be missed.
+            if end > start || (file.size == 0 && ranges.is_empty()) {
+                ranges.push(Range {
+                    path: file.path.clone(),
+                    size: file.size,
+                    start,
+                    end,
+                });
+                start = end;
+            }
+        }
+        Ok(ranges)
     }
 
     fn estimated_rows(&self) -> usize {
         let rows = self.files.iter().map(|file| {
-            let gzip = Path::parse(&file.path).is_ok_and(|p| is_gzip(&p));
-            file.size
-                / if gzip {
-                    GZIP_BYTES_PER_ROW
-                } else {
-                    BYTES_PER_ROW
-                }
+            let packed = [".gz", ".zst", ".bz2", ".xz"];
+            let is_packed = packed.iter().any(|ending| file.path.ends_with(ending));
+            let bytes_per_row = match is_packed {
+                true => PACKED_BYTES_PER_ROW,
+                false => BYTES_PER_ROW,
+            };
+            file.size / bytes_per_row
         });
         usize::try_from(rows.sum::<u64>()).unwrap_or(usize::MAX)
     }
@@ -201,7 +260,8 @@ impl TableProvider for DelimitedTable {
                 .iter()
                 .find_map(|f| KeyFilter::of(f, &self.declared)),
         };
-        let partitions = deal(self.splits(n_partitions)?, n_partitions);
+        let store = state.runtime_env().object_store(&self.store)?;
+        let partitions = deal(self.splits(&store, n_partitions).await?, n_partitions);
         Ok(Arc::new(SplitScanExec::try_new(
             Arc::new(source),
             &partitions,

@@ -1,5 +1,8 @@
 //! Whole scans of texts, against a reading of one line and one field at a time.
 
+mod records;
+mod types;
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -17,7 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
 use super::key_filter::KeyFilter;
-use super::options::DelimitedOptions;
+use super::options::{DelimitedOptions, Empty, Records};
 use super::reader::{DelimitedSource, Range};
 use crate::key_set::in_key_set;
 use crate::split::SplitSource;
@@ -36,6 +39,8 @@ fn source(permissive: bool, projection: &[usize]) -> TestResult<DelimitedSource>
         options: DelimitedOptions {
             permissive,
             null: Some("-".to_owned()),
+            records: Records::Lines,
+            empty: Empty::Null,
             ..DelimitedOptions::default()
         },
         declared: Arc::new(Schema::new(vec![
@@ -108,16 +113,17 @@ fn shown(rows: &RecordBatch) -> TestResult<Rows> {
 fn reference(line: &str) -> Vec<String> {
     let null = || "null".to_owned();
     let mut row = vec![null(), null(), null(), line.to_owned(), null()];
-    let fields = match super::fields::texts(line, b',') {
-        Err(_) => {
+    let dialect = DelimitedOptions::default().dialect("t.csv");
+    let fields = match super::fields::texts(line, &dialect) {
+        None => {
             row[4] = "quote".to_owned();
             return row;
         }
-        Ok(fields) if fields.len() != 3 => {
+        Some(fields) if fields.len() != 3 => {
             row[4] = "field_count".to_owned();
             return row;
         }
-        Ok(fields) => fields,
+        Some(fields) => fields.into_iter().map(|(text, _)| text).collect::<Vec<_>>(),
     };
     let is_null = |text: &str| text.is_empty() || text == "-";
     if !is_null(&fields[0]) {
@@ -206,7 +212,7 @@ async fn the_first_bad_line_fails_a_strict_scan() -> TestResult {
     let error = scan(&source(false, &[1, 2])?, text, &[], 8).await;
     let error = error.err().ok_or("it did not fail")?.to_string();
     assert!(
-        error.contains("the line at byte 22 of `memory:///t.csv`"),
+        error.contains("the record at line 3, byte 22 of `memory:///t.csv`"),
         "{error}"
     );
     assert!(

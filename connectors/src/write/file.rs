@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::json;
 use datafusion::common::Result;
@@ -21,6 +20,7 @@ use parquet::schema::types::ColumnPath;
 use tokio::io::AsyncWriteExt;
 
 use super::{FileFormat, FileSink};
+use crate::delimited::{self, Style};
 use crate::hdfs::Fault;
 
 /// Rows of a Parquet row group; bounds what a writer holds in memory.
@@ -169,18 +169,19 @@ fn repeats(texts: &ArrayRef) -> Result<bool> {
 }
 
 fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Result<Bytes> {
-    let mut text = Vec::new();
     if format == FileFormat::Csv {
-        let mut writer = csv::WriterBuilder::new()
-            .with_header(with_header)
-            .build(&mut text);
-        writer.write(rows)?;
-        drop(writer);
-    } else {
-        let mut writer = json::LineDelimitedWriter::new(&mut text);
-        writer.write(rows)?;
-        writer.finish()?;
+        let style = Style::default();
+        let mut text = match with_header {
+            true => delimited::header(&rows.schema(), &style),
+            false => String::new(),
+        };
+        delimited::encode(rows, &style, &mut text)?;
+        return Ok(text.into());
     }
+    let mut text = Vec::new();
+    let mut writer = json::LineDelimitedWriter::new(&mut text);
+    writer.write(rows)?;
+    writer.finish()?;
     Ok(text.into())
 }
 

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err, plan_err};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -15,7 +16,10 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use super::{StagedWrite, StagedWriteExec, WrittenPart};
+use super::{
+    FileFormat, FileSink, SinkSpec, StagedWrite, StagedWriteExec, WriteBranch, WrittenPart,
+};
+use crate::delimited;
 
 /// Writes its input; yields one row per written part.
 #[derive(Debug, Clone)]
@@ -39,6 +43,9 @@ impl StagedWriteNode {
             if !input.schema().fields().iter().any(|f| f.name() == name) {
                 return plan_err!("cannot write the column `{name}`: the plan has no such column");
             }
+        }
+        for branch in &write.branches {
+            check_text(branch, &input)?;
         }
         let schema = Arc::new(DFSchema::try_from(WrittenPart::schema().as_ref().clone())?);
         Ok(Self {
@@ -131,4 +138,24 @@ impl ExtensionPlanner for StagedWritePlanner {
             input,
         ))))
     }
+}
+
+/// Refuses columns that the files of a branch cannot hold, before anything is written.
+fn check_text(branch: &WriteBranch, input: &LogicalPlan) -> Result<()> {
+    let SinkSpec::Files(FileSink {
+        format: FileFormat::Csv,
+        ..
+    }) = &branch.sink
+    else {
+        return Ok(());
+    };
+    let fields = branch.columns.iter().filter_map(|(column, name)| {
+        let field = input
+            .schema()
+            .fields()
+            .iter()
+            .find(|f| f.name() == column)?;
+        Some(field.as_ref().clone().with_name(name.as_str()))
+    });
+    delimited::check_columns(&Schema::new(fields.collect::<Vec<_>>()))
 }
