@@ -19,6 +19,12 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
 use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
+use datafusion::physical_plan::work_table::WorkTableExec;
+use datafusion_proto::bytes::{
+    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+};
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use emporia_core::key_hash::KeySet;
@@ -29,8 +35,11 @@ use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::estimated::{Estimate, EstimatedExec};
 use crate::hbase::{self, HBaseSource, HBaseTable};
 use crate::key_set::{InKeySet, in_key_set};
+use crate::marked::{Mark, MarkedExec};
 use crate::mongodb::{self, CollectionSource, CollectionTable};
+use crate::sealed::{RoundsExec, SealedExec};
 use crate::split::{SplitScanExec, SplitSource};
+use crate::windows::{Nulls, WireWindow};
 use crate::write::{StagedWrite, StagedWriteExec, StagedWriteNode};
 
 /// First bytes of our messages; the last one is the version of the format.
@@ -51,6 +60,28 @@ enum Message {
         limit: Option<usize>,
     },
     Estimated(Estimate),
+    Marked(Mark),
+    Sealed {
+        #[serde(with = "base64_text")]
+        plan: Vec<u8>,
+    },
+    Recursive {
+        name: String,
+        is_distinct: bool,
+        /// An empty relation of the columns.
+        #[serde(with = "base64_text")]
+        columns: Vec<u8>,
+    },
+    Rounds,
+    Window {
+        nulls: Nulls,
+    },
+    WorkTable {
+        name: String,
+        /// An empty relation of the columns.
+        #[serde(with = "base64_text")]
+        columns: Vec<u8>,
+    },
     InKeySet {
         #[serde(with = "base64_text")]
         set: Vec<u8>,
@@ -222,11 +253,17 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     }
 
     fn try_decode_udwf(&self, name: &str, bytes: &[u8]) -> Result<Arc<WindowUDF>> {
-        self.inner.try_decode_udwf(name, bytes)
+        match decode_window(name, bytes)? {
+            Some(function) => Ok(function),
+            None => self.inner.try_decode_udwf(name, bytes),
+        }
     }
 
     fn try_encode_udwf(&self, node: &WindowUDF, buffer: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udwf(node, buffer)
+        match WireWindow::option_of(node) {
+            Some(nulls) => Message::Window { nulls }.write(buffer),
+            None => self.inner.try_encode_udwf(node, buffer),
+        }
     }
 }
 
@@ -240,6 +277,18 @@ impl EmporiaPhysicalCodec {
     /// Wraps `inner`.
     pub fn new(inner: Arc<dyn PhysicalExtensionCodec>) -> Self {
         Self { inner }
+    }
+
+    /// A schema on the wire is an empty relation, which keeps all that a schema has.
+    fn encode_columns(&self, schema: SchemaRef) -> Result<Vec<u8>> {
+        let empty = Arc::new(EmptyExec::new(schema));
+        let bytes = physical_plan_to_bytes_with_extension_codec(empty, self)?;
+        Ok(bytes.to_vec())
+    }
+
+    fn decode_columns(&self, bytes: &[u8], context: &TaskContext) -> Result<SchemaRef> {
+        let empty = physical_plan_from_bytes_with_extension_codec(bytes, context, self)?;
+        Ok(empty.schema())
     }
 }
 
@@ -266,6 +315,14 @@ fn decode_function(bytes: &[u8]) -> Result<Option<Arc<ScalarUDF>>> {
     match Message::read(bytes)? {
         Some(Message::InKeySet { set }) => Ok(Some(Arc::new(in_key_set(KeySet::from_bytes(&set))))),
         Some(other) => internal_err!("unexpected function message {other:?}"),
+        None => Ok(None),
+    }
+}
+
+fn decode_window(name: &str, bytes: &[u8]) -> Result<Option<Arc<WindowUDF>>> {
+    match Message::read(bytes)? {
+        Some(Message::Window { nulls }) => Ok(Some(Arc::new(WireWindow::decode(name, nulls)?))),
+        Some(other) => internal_err!("unexpected window message {other:?}"),
         None => Ok(None),
     }
 }
@@ -305,6 +362,31 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
             (Some(Message::Estimated(estimate)), [input]) => {
                 Ok(Arc::new(EstimatedExec::new(Arc::clone(input), estimate)))
             }
+            (Some(Message::Marked(mark)), [input]) => {
+                Ok(Arc::new(MarkedExec::new(Arc::clone(input), mark)))
+            }
+            (Some(Message::Sealed { plan }), []) => {
+                Ok(Arc::new(SealedExec::decode(&plan, context, self)?))
+            }
+            (Some(Message::Rounds), [term]) => Ok(Arc::new(RoundsExec::new(Arc::clone(term)))),
+            (
+                Some(Message::Recursive {
+                    name,
+                    is_distinct,
+                    columns,
+                }),
+                [first, next],
+            ) => Ok(Arc::new(RecursiveQueryExec::try_new(
+                name,
+                self.decode_columns(&columns, context)?,
+                Arc::clone(first),
+                Arc::clone(next),
+                is_distinct,
+            )?)),
+            (Some(Message::WorkTable { name, columns }), []) => {
+                let columns = self.decode_columns(&columns, context)?;
+                Ok(Arc::new(WorkTableExec::new(name, columns, None)?))
+            }
             (Some(other), _) => internal_err!("unexpected physical message {other:?}"),
             (None, _) => self.inner.try_decode(bytes, inputs, context, converter),
         }
@@ -330,6 +412,31 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
         }
         if let Some(estimated) = node.downcast_ref::<EstimatedExec>() {
             return Message::Estimated(estimated.estimate()).write(buffer);
+        }
+        if let Some(marked) = node.downcast_ref::<MarkedExec>() {
+            return Message::Marked(marked.mark()).write(buffer);
+        }
+        if let Some(sealed) = node.downcast_ref::<SealedExec>() {
+            let plan = sealed.encode(self)?;
+            return Message::Sealed { plan }.write(buffer);
+        }
+        if node.is::<RoundsExec>() {
+            return Message::Rounds.write(buffer);
+        }
+        if let Some(query) = node.downcast_ref::<RecursiveQueryExec>() {
+            let message = Message::Recursive {
+                name: query.name().to_owned(),
+                is_distinct: query.is_distinct(),
+                columns: self.encode_columns(ExecutionPlan::schema(query))?,
+            };
+            return message.write(buffer);
+        }
+        if let Some(table) = node.downcast_ref::<WorkTableExec>() {
+            let message = Message::WorkTable {
+                name: table.name().to_owned(),
+                columns: self.encode_columns(ExecutionPlan::schema(table))?,
+            };
+            return message.write(buffer);
         }
         self.inner.try_encode(node, buffer, converter)
     }
@@ -391,10 +498,16 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
     }
 
     fn try_decode_udwf(&self, name: &str, bytes: &[u8]) -> Result<Arc<WindowUDF>> {
-        self.inner.try_decode_udwf(name, bytes)
+        match decode_window(name, bytes)? {
+            Some(function) => Ok(function),
+            None => self.inner.try_decode_udwf(name, bytes),
+        }
     }
 
     fn try_encode_udwf(&self, node: &WindowUDF, buffer: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udwf(node, buffer)
+        match WireWindow::option_of(node) {
+            Some(nulls) => Message::Window { nulls }.write(buffer),
+            None => self.inner.try_encode_udwf(node, buffer),
+        }
     }
 }

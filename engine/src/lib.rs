@@ -7,16 +7,16 @@ mod empty;
 mod failure;
 pub mod functions;
 mod guard;
-mod hash_joins;
 pub mod insert;
 pub mod job;
-mod leaves;
 pub mod options;
+mod physical;
 pub mod publish;
 pub mod query;
 pub mod rest;
 pub mod session;
 pub mod state;
+mod true_functions;
 
 pub use emporia_connectors::stores::Stores;
 pub use failure::query_error;

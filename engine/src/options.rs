@@ -4,7 +4,8 @@
 /// them with each query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineOptions {
-    /// Whether Ballista re-plans after each stage. Off: see `docs/decisions.md`.
+    /// Whether Ballista is asked to plan again after each stage. It is not done, which a session says: see
+    /// `docs/decisions.md`.
     pub adaptive: bool,
     /// Partitions of scans and exchanges.
     pub target_partitions: usize,

@@ -27,9 +27,9 @@ use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
 
 use crate::functions;
-use crate::hash_joins;
-use crate::leaves::with_leaves_of_unions;
 use crate::options::EngineOptions;
+use crate::physical;
+use crate::true_functions::TrueFunctions;
 
 /// The codec of logical plans.
 pub fn logical_codec() -> Arc<dyn LogicalExtensionCodec> {
@@ -53,7 +53,8 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
     SessionConfig::new_with_ballista()
         .with_ballista_logical_extension_codec(logical_codec())
         .with_ballista_physical_extension_codec(physical_codec())
-        .with_ballista_adaptive_query_planner(options.adaptive)
+        // Ballista 55 hangs where a stage of an adaptive plan has no rows, and doubles branches of unions.
+        .with_ballista_adaptive_query_planner(false)
         .with_ballista_grpc_client_max_message_size(options.grpc_max_message_bytes)
         .with_target_partitions(options.target_partitions)
         .with_batch_size(options.batch_size)
@@ -73,6 +74,14 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             false,
         )
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        // The check compares what the logical and the physical planner say about NULLs, and they differ where
+        // an expression is computed once for two aggregates. Rows do not depend on it.
+        .set_bool(
+            "datafusion.execution.skip_physical_aggregate_schema_check",
+            true,
+        )
+        // Its groups of the first rows ask for memory for all rows where a query has an offset and no limit.
+        .set_bool("datafusion.optimizer.enable_topk_aggregation", false)
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(
@@ -81,11 +90,8 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
         )
         .set_u64(
             "ballista.optimizer.broadcast_join_threshold_bytes",
-            // Ballista's is the size from which on it exchanges a side; 0 is none for both.
-            match options.broadcast_threshold_bytes {
-                0 => 0,
-                most => most + 1,
-            },
+            // Ballista's is the size from which on it exchanges a side. 0 would also refuse `NOT IN`.
+            options.broadcast_threshold_bytes.saturating_add(1),
         )
         .with_extension(Arc::clone(stores))
 }
@@ -118,10 +124,11 @@ pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result
         .with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_physical_optimizer_rules(hash_joins::optimizer_rules())
+        .with_physical_optimizer_rules(physical::optimizer_rules())
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();
     functions::register(&mut state)?;
+    state.add_analyzer_rule(Arc::new(TrueFunctions::default()));
     Ok(state)
 }
 
@@ -142,6 +149,7 @@ pub fn client_state(
     let mut state = state.upgrade_for_ballista(url.to_owned())?;
     // The upgrade replaces all functions, so ours come after it.
     functions::register(&mut state)?;
+    state.add_analyzer_rule(Arc::new(TrueFunctions::default()));
     Ok(state)
 }
 
@@ -169,6 +177,7 @@ impl QueryPlanner for Planner {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let planner =
             DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
-        with_leaves_of_unions(planner.create_physical_plan(plan, state).await?)
+        let plan = physical::with_whole_work_tables(plan.clone())?;
+        physical::cuttable(planner.create_physical_plan(&plan, state).await?)
     }
 }

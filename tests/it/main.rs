@@ -26,3 +26,5 @@ mod slt;
 mod storage;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod upstream;

@@ -38,7 +38,7 @@ pub struct GlobalArgs {
     /// Size up to which one side of a join is sent to every task, e.g. 64MiB.
     #[arg(long, global = true, value_name = "SIZE", value_parser = setting("client.broadcast_threshold"), help_heading = "Settings")]
     pub broadcast_threshold: Option<String>,
-    /// Change plans while they run.
+    /// Ask for plans that are changed while they run; not done, as they are not sound.
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = setting("client.aqe"), help_heading = "Settings")]
     pub aqe: Option<String>,

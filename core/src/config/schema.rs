@@ -169,8 +169,8 @@ settings! {
     catalog: Option<PathBuf> = None;
     /// Time after which a job is cancelled; without it, never.
     timeout: Option<Duration> = None;
-    /// Whether plans are changed while they run (adaptive execution). Off, because re-planned
-    /// queries hang more often when an executor is lost.
+    /// Without effect, but a warning: asks for plans that are changed while they run (adaptive
+    /// execution). Ballista 55's hang on stages without rows and double branches of unions.
     aqe: bool = false;
     /// Partitions of scans and shuffles; `0` for the number of task slots.
     target_partitions: usize = 0;

@@ -1,20 +1,28 @@
 //! Emporia's SQL functions, the same in every process.
 
 mod array_length;
+mod average;
+mod checked;
 mod clv;
+mod grouped;
 mod hashing;
 mod logged_session;
 mod repeated;
 mod series;
+mod sum;
+mod totals;
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 
+pub(crate) use average::checked_average;
+pub(crate) use checked::{Operation, checked};
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub use repeated::repeated_hashes;
+pub(crate) use sum::checked_sum;
 
 /// Registers all functions.
 ///
@@ -25,9 +33,12 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     functions.push(array_length::array_length());
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
+    functions.extend(checked::checked_operations());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
-    state.register_udaf(Arc::new(repeated_hashes()))?;
+    for function in [repeated_hashes(), checked_sum(), checked_average()] {
+        state.register_udaf(Arc::new(function))?;
+    }
     series::register(state)
 }

@@ -5,6 +5,9 @@
 //! the one row below `SELECT 1`. But a memory table has metrics and that leaf has none, so the
 //! report of the task does not fit its stage, the scheduler drops it, and the query hangs or lacks
 //! rows. So such leaves are memory tables from the start.
+//!
+//! Joins that keep their left side in memory must not change sides any more: Ballista does that when it
+//! knows how many rows there are, and then each task of the union runs the branch again.
 
 use std::sync::Arc;
 
@@ -15,9 +18,13 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use emporia_connectors::marked::{Mark, MarkedExec};
+
+use super::over;
 
 /// The plan with memory tables for the leaves without input below its unions.
 pub(crate) fn with_leaves_of_unions(
@@ -28,6 +35,9 @@ pub(crate) fn with_leaves_of_unions(
             return Ok(Transformed::no(node));
         }
         node.transform_up(|node| {
+            if node.is::<NestedLoopJoinExec>() || node.is::<CrossJoinExec>() {
+                return pinned(node).map(Transformed::yes);
+            }
             let n_rows = if node.is::<PlaceholderRowExec>() {
                 1
             } else if node.is::<EmptyExec>() {
@@ -39,6 +49,17 @@ pub(crate) fn with_leaves_of_unions(
         })
     });
     Ok(replaced?.data)
+}
+
+/// The join with a left side of which nothing is known that would be a reason to change sides.
+fn pinned(join: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut sides: Vec<_> = join.children().into_iter().map(Arc::clone).collect();
+    if let Some(left) = sides.first_mut()
+        && !left.is::<MarkedExec>()
+    {
+        *left = Arc::new(MarkedExec::new(Arc::clone(left), Mark::Unsized));
+    }
+    over(join, sides)
 }
 
 /// A table with so many rows in each partition of `leaf`. Nothing reads their values, but they have

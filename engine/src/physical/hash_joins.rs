@@ -13,7 +13,6 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
@@ -25,20 +24,10 @@ use emporia_connectors::estimated::{Estimate, EstimatedExec};
 const MAX_BUILD_BYTES: usize = 128 * 1024 * 1024;
 /// What a value without a fixed width is counted as.
 const TEXT_BYTES: usize = 32;
-/// The rule of DataFusion after which joins are chosen and before which inputs are exchanged.
-const AFTER: &str = "join_selection";
-
-/// DataFusion's optimizer rules with [`SmallHashJoins`] among them.
-pub(crate) fn optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    let at = rules.iter().position(|rule| rule.name() == AFTER);
-    rules.insert(at.map_or(0, |at| at + 1), Arc::new(SmallHashJoins));
-    rules
-}
-
-/// Turns sort-merge joins with a small side into partitioned hash joins.
+/// Turns sort-merge joins with a small side into partitioned hash joins, and says of each hash join how it
+/// is to run.
 #[derive(Debug)]
-struct SmallHashJoins;
+pub(super) struct SmallHashJoins;
 
 impl PhysicalOptimizerRule for SmallHashJoins {
     fn optimize(
@@ -48,10 +37,14 @@ impl PhysicalOptimizerRule for SmallHashJoins {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let most_sent = config.optimizer.hash_join_single_partition_threshold;
         plan.transform_up(|node| {
-            let Some(join) = node.downcast_ref::<SortMergeJoinExec>() else {
-                return Ok(Transformed::no(node));
+            let planned = if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
+                small_hash_join(join, most_sent)?
+            } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
+                settled(join, most_sent)?
+            } else {
+                None
             };
-            Ok(match hash_join(join, most_sent)? {
+            Ok(match planned {
                 Some(join) => Transformed::yes(join),
                 None => Transformed::no(node),
             })
@@ -68,11 +61,11 @@ impl PhysicalOptimizerRule for SmallHashJoins {
     }
 }
 
-/// The hash join in place of `join`; `None` where neither side is known to be small. A build side of
-/// up to `most_sent` bytes goes to every task. Ballista decides about that again, by its own estimate,
-/// and the operators above rely on the plan: so a side is measured as Ballista does, too, and what is
-/// known better is stated in the plan.
-fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+/// The hash join in place of `join`; `None` where neither side is known to be small.
+fn small_hash_join(
+    join: &SortMergeJoinExec,
+    most_sent: usize,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let is_known = matches!(
         join.join_type(),
         JoinType::Inner
@@ -84,46 +77,75 @@ fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dy
             | JoinType::RightSemi
             | JoinType::RightAnti
     );
-    if !is_known {
+    if !is_known || (!is_small(join.left()) && !is_small(join.right())) {
         return Ok(None);
     }
-    let (left, right) = (size_of(join.left()), size_of(join.right()));
-    let small = |size: Option<Estimate>| {
-        let bytes = size?.bytes;
-        (bytes <= MAX_BUILD_BYTES).then_some(bytes)
-    };
-    let (build, swaps) = match (small(left), small(right)) {
-        (Some(left), Some(right)) if right < left => (right, true),
-        (Some(left), _) => (left, false),
-        (None, Some(right)) => (right, true),
-        (None, None) => return Ok(None),
-    };
-    // The left side is the one that is built.
-    let join_type = match swaps {
-        true => join.join_type().swap(),
-        false => join.join_type(),
-    };
-    // Ballista knows no size of no rows.
-    let is_sent = build > 0 && build <= most_sent;
-    let mode = match is_sent && comes_from_the_right(join_type) {
-        true => PartitionMode::CollectLeft,
-        false => PartitionMode::Partitioned,
-    };
-    let hash_join = HashJoinExec::try_new(
-        stated(join.left(), left, most_sent),
-        stated(join.right(), right, most_sent),
+    let join = HashJoinExec::try_new(
+        Arc::clone(join.left()),
+        Arc::clone(join.right()),
         join.on().to_vec(),
         join.filter().clone(),
         &join.join_type(),
         None,
-        mode,
+        PartitionMode::Partitioned,
         join.null_equality(),
         false,
     )?;
-    if swaps {
-        return hash_join.swap_inputs(mode).map(Some);
+    hash_join(&join, most_sent).map(Some)
+}
+
+/// A hash join of DataFusion, which plans them where there is one partition, in a mode that Ballista keeps.
+/// A side that decides about the result must not go to every task, and what Ballista changes later the
+/// operators above do not know of.
+fn settled(join: &HashJoinExec, most_sent: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if join.null_aware || *join.partition_mode() == PartitionMode::Partitioned {
+        return Ok(None);
     }
-    Ok(Some(Arc::new(hash_join)))
+    hash_join(join, most_sent).map(Some)
+}
+
+/// The join with its smaller side hashed. A build side of up to `most_sent` bytes goes to every task.
+/// Ballista decides about that again, by its own estimate, and the operators above rely on the plan: so
+/// a side is measured as Ballista does, too, and what is known better is stated in the plan.
+fn hash_join(join: &HashJoinExec, most_sent: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    let (left, right) = (size_of(join.left()), size_of(join.right()));
+    let (build, swaps) = match (small(left), small(right)) {
+        (Some(left), Some(right)) if right < left => (Some(right), true),
+        (Some(left), _) => (Some(left), false),
+        (None, Some(right)) => (Some(right), true),
+        (None, None) => (None, false),
+    };
+    // The left side is the one that is built.
+    let join_type = match swaps {
+        true => join.join_type().swap(),
+        false => *join.join_type(),
+    };
+    // Ballista knows no size of no rows.
+    let is_sent = build.is_some_and(|bytes| bytes > 0 && bytes <= most_sent);
+    let mode = match is_sent && comes_from_the_right(join_type) {
+        true => PartitionMode::CollectLeft,
+        false => PartitionMode::Partitioned,
+    };
+    let sides = vec![
+        stated(join.left(), left, most_sent),
+        stated(join.right(), right, most_sent),
+    ];
+    let join = join.builder().with_new_children(sides)?;
+    if swaps {
+        return join.build()?.swap_inputs(mode);
+    }
+    join.with_partition_mode(mode).build_exec()
+}
+
+/// The bytes of a size that a task can keep.
+fn small(size: Option<Estimate>) -> Option<usize> {
+    let bytes = size?.bytes;
+    (bytes <= MAX_BUILD_BYTES).then_some(bytes)
+}
+
+/// Whether a task can keep all rows of `plan`, as far as it is known.
+pub(super) fn is_small(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    small(size_of(plan)).is_some()
 }
 
 /// Whether every row of such a join comes from a row of its right side, so that tasks which have
@@ -131,7 +153,11 @@ fn hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Option<Arc<dy
 fn comes_from_the_right(join_type: JoinType) -> bool {
     matches!(
         join_type,
-        JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+        JoinType::Inner
+            | JoinType::Right
+            | JoinType::RightSemi
+            | JoinType::RightAnti
+            | JoinType::RightMark
     )
 }
 

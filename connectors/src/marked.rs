@@ -1,0 +1,162 @@
+//! A node that changes nothing about the rows of its input, only what planners may conclude from it.
+//!
+//! Ballista plans again after DataFusion did: it cuts the plan into stages, runs rules over each of them
+//! and decides about joins a second time. What it has to know must therefore stand in the plan itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Constraints, Result, Statistics, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a [`MarkedExec`] says about its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mark {
+    /// All rows have to be seen by one task.
+    Whole,
+    /// No column is to be taken for unique.
+    Keyless,
+    /// Its size is to be taken for unknown.
+    Unsized,
+    /// Its rows are to be taken for unordered.
+    Unordered,
+}
+
+/// Yields its input as it is.
+#[derive(Debug)]
+pub struct MarkedExec {
+    input: Arc<dyn ExecutionPlan>,
+    mark: Mark,
+    properties: Arc<PlanProperties>,
+}
+
+impl MarkedExec {
+    /// Marks `input`.
+    pub fn new(input: Arc<dyn ExecutionPlan>, mark: Mark) -> Self {
+        let given = input.properties();
+        let properties = match mark {
+            // Until the planner has put an exchange below.
+            Mark::Whole if input.output_partitioning().partition_count() != 1 => {
+                let of_one = EquivalenceProperties::new(input.schema());
+                let properties = PlanProperties::clone(given).with_eq_properties(of_one);
+                Arc::new(properties.with_partitioning(Partitioning::UnknownPartitioning(1)))
+            }
+            Mark::Keyless => {
+                let properties = PlanProperties::clone(given);
+                Arc::new(properties.with_constraints(Constraints::default()))
+            }
+            Mark::Unordered => {
+                let mut unordered = given.equivalence_properties().clone();
+                unordered.clear_orderings();
+                Arc::new(PlanProperties::clone(given).with_eq_properties(unordered))
+            }
+            Mark::Whole | Mark::Unsized => Arc::clone(given),
+        };
+        Self {
+            input,
+            mark,
+            properties,
+        }
+    }
+
+    /// What is said about the input.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+}
+
+impl DisplayAs for MarkedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MarkedExec: {:?}", self.mark)
+    }
+}
+
+impl ExecutionPlan for MarkedExec {
+    fn name(&self) -> &'static str {
+        "MarkedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![match self.mark {
+            Mark::Whole => Distribution::SinglePartition,
+            Mark::Keyless | Mark::Unsized | Mark::Unordered => {
+                Distribution::UnspecifiedDistribution
+            }
+        }]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![self.mark != Mark::Unordered]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self::new(input, self.mark))),
+            _ => internal_err!("MarkedExec has exactly one child"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let n_partitions = self.input.output_partitioning().partition_count();
+        if self.mark == Mark::Whole && n_partitions > 1 {
+            return internal_err!("one task has to see all rows, and the plan has {n_partitions}");
+        }
+        self.input.execute(partition, context)
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        match (self.mark, inputs) {
+            (Mark::Whole | Mark::Keyless | Mark::Unordered, [input]) => Ok(Arc::clone(input)),
+            _ => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is done to physical plans so that their tasks, each in a process of its own, make the same rows as
+//! one process does.
+
+mod hash_joins;
+mod keys;
+mod leaves;
+mod limits;
+mod one_task;
+mod orders;
+mod recursion;
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use emporia_connectors::sealed::seal_recursion;
+
+pub(crate) use recursion::with_whole_work_tables;
+
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// The rule of DataFusion after which joins are chosen and before which inputs are exchanged.
+const JOINS: &str = "join_selection";
+/// The rule of DataFusion that adds exchanges and sorts, and takes away what it takes for superfluous.
+const REQUIREMENTS: &str = "EnsureRequirements";
+
+/// DataFusion's optimizer rules with ours among them.
+pub(crate) fn optimizer_rules() -> Vec<Rule> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let joins: Vec<Rule> = vec![
+        Arc::new(hash_joins::SmallHashJoins),
+        Arc::new(one_task::OneTask),
+        Arc::new(keys::TrueKeys),
+    ];
+    insert_after(&mut rules, JOINS, joins);
+    insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
+    rules.push(Arc::new(keys::TrueKeys));
+    rules
+}
+
+fn insert_after(rules: &mut Vec<Rule>, name: &str, ours: Vec<Rule>) {
+    let at = rules.iter().position(|rule| rule.name() == name);
+    let at = at.map_or(rules.len(), |at| at + 1);
+    rules.splice(at..at, ours);
+}
+
+/// `node` over other inputs.
+fn over(
+    node: Arc<dyn ExecutionPlan>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    node.replace_children(inputs, recompute)
+}
+
+/// The plan in a form that can be cut into stages.
+pub(crate) fn cuttable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = limits::with_stages_for_limits(seal_recursion(plan)?)?;
+    leaves::with_leaves_of_unions(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_that_ours_follow_exist() {
+        let rules = optimizer_rules();
+        let at = |name: &str| rules.iter().position(|rule| rule.name() == name);
+        assert_eq!(at("small_hash_joins"), at(JOINS).map(|at| at + 1));
+        assert_eq!(at("true_orders"), at(REQUIREMENTS).map(|at| at + 1));
+    }
+}

@@ -1,0 +1,243 @@
+//! Puts checked functions in the place of what wraps around (see `functions/checked.rs`, `functions/sum.rs` and
+//! `functions/average.rs`), and windows that the wire keeps in the place of those that it changes
+//! (`connectors/src/windows.rs`).
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result, not_impl_err};
+use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, ScalarUDF,
+    WindowFunctionDefinition, when,
+};
+use datafusion::optimizer::AnalyzerRule;
+use emporia_connectors::windows::{Nulls, WireWindow};
+
+use crate::functions::{Operation, checked, checked_average, checked_sum};
+
+/// Analyzes a plan of which the types are known.
+#[derive(Debug)]
+pub(crate) struct TrueFunctions {
+    add: Arc<ScalarUDF>,
+    subtract: Arc<ScalarUDF>,
+    multiply: Arc<ScalarUDF>,
+    negate: Arc<ScalarUDF>,
+    sum: Arc<AggregateUDF>,
+    average: Arc<AggregateUDF>,
+}
+
+impl Default for TrueFunctions {
+    fn default() -> Self {
+        let function = |operation| Arc::new(checked(operation));
+        Self {
+            add: function(Operation::Add),
+            subtract: function(Operation::Subtract),
+            multiply: function(Operation::Multiply),
+            negate: function(Operation::Negate),
+            sum: Arc::new(checked_sum()),
+            average: Arc::new(checked_average()),
+        }
+    }
+}
+
+impl AnalyzerRule for TrueFunctions {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            // Filters of a scan were filters above it, which have been here.
+            if matches!(node, LogicalPlan::TableScan(_)) {
+                return Ok(Transformed::no(node));
+            }
+            let schema = merge_schema(&node.inputs());
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let expr = expr.transform_up(|expr| self.checked(expr, &schema))?;
+                Ok(expr.update_data(|expr| name.restore(expr)))
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "true_functions"
+    }
+}
+
+impl TrueFunctions {
+    fn checked(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|t| t.is_integer());
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(op) {
+                Some(operation) if is_integer(&left) && is_integer(&right) => {
+                    let function = match operation {
+                        Operation::Add => &self.add,
+                        Operation::Subtract => &self.subtract,
+                        Operation::Multiply => &self.multiply,
+                        Operation::Negate => &self.negate,
+                    };
+                    Ok(Transformed::yes(call(function, vec![*left, *right])))
+                }
+                _ => {
+                    let same = BinaryExpr { left, op, right };
+                    Ok(Transformed::no(Expr::BinaryExpr(same)))
+                }
+            },
+            Expr::Negative(value) if is_integer(&value) => {
+                Ok(Transformed::yes(call(&self.negate, vec![*value])))
+            }
+            Expr::AggregateFunction(mut call) => {
+                let ours = self.aggregate(&call.func);
+                let is_other = ours.is_some();
+                call.func = ours.unwrap_or(call.func);
+                let call = Expr::AggregateFunction(call);
+                Ok(Transformed::new_transformed(call, is_other))
+            }
+            Expr::WindowFunction(call) => self.window(*call),
+            other => Ok(Transformed::no(other)),
+        }
+    }
+
+    fn window(&self, mut call: WindowFunction) -> Result<Transformed<Expr>> {
+        let mut is_other = false;
+        match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(function) => {
+                let ours = self.aggregate(function);
+                if let Some(filter) = call.params.filter.take() {
+                    is_other = true;
+                    call.params.args = filtered(function.name(), call.params.args, *filter)?;
+                }
+                if let Some(ours) = ours {
+                    is_other = true;
+                    call.fun = WindowFunctionDefinition::AggregateUDF(ours);
+                }
+            }
+            WindowFunctionDefinition::WindowUDF(function) => {
+                let nulls = match call.params.null_treatment {
+                    Some(NullTreatment::IgnoreNulls) => Nulls::Ignore,
+                    Some(NullTreatment::RespectNulls) | None => Nulls::Respect,
+                };
+                if let Some(ours) = WireWindow::over(function, nulls) {
+                    is_other = true;
+                    call.fun = WindowFunctionDefinition::WindowUDF(Arc::new(ours));
+                }
+            }
+        }
+        let call = Expr::WindowFunction(Box::new(call));
+        Ok(Transformed::new_transformed(call, is_other))
+    }
+
+    /// Ours in the place of DataFusion's, which builders of expressions bring with them.
+    fn aggregate(&self, function: &Arc<AggregateUDF>) -> Option<Arc<AggregateUDF>> {
+        let ours = match function.name() {
+            "sum" => &self.sum,
+            "avg" => &self.average,
+            _ => return None,
+        };
+        (function != ours).then(|| Arc::clone(ours))
+    }
+}
+
+/// The arguments of an aggregate over a window, NULL for the rows that its `FILTER` leaves out: a physical plan
+/// forgets the filter on the wire.
+fn filtered(function: &str, mut arguments: Vec<Expr>, filter: Expr) -> Result<Vec<Expr>> {
+    const KEEP_NULLS: [&str; 4] = ["array_agg", "first_value", "last_value", "nth_value"];
+    if KEEP_NULLS.contains(&function) || arguments.is_empty() {
+        return not_impl_err!(
+            "FILTER of {function} over a window; filter the rows below it instead"
+        );
+    }
+    let value = arguments.remove(0);
+    let value = when(filter, value).end()?;
+    arguments.insert(0, value);
+    Ok(arguments)
+}
+
+fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::prelude::SessionContext;
+
+    use crate::functions;
+
+    use super::*;
+
+    fn context() -> SessionContext {
+        let mut state = SessionContext::new().state();
+        functions::register(&mut state).unwrap();
+        state.add_analyzer_rule(Arc::new(TrueFunctions::default()));
+        SessionContext::new_with_state(state)
+    }
+
+    async fn run(sql: &str) -> Result<String> {
+        let rows = context().sql(sql).await?.collect().await?;
+        Ok(pretty_format_batches(&rows)?.to_string())
+    }
+
+    const MOST: &str = "9223372036854775807";
+
+    #[tokio::test]
+    async fn what_leaves_its_type_is_an_error() {
+        let values = format!("FROM (VALUES ({MOST}), (5), (-{MOST} - 1)) t(x)");
+        for expression in [
+            "x + 1",
+            "x - 2",
+            "x * 2",
+            "-x",
+            "sum(abs(x / 2) * 2 - 2) OVER ()",
+            "sum(DISTINCT abs(x / 2))  + sum(abs(x / 2))",
+            "arrow_cast(5, 'UInt64') - arrow_cast(x % 100, 'UInt64') * 0 - arrow_cast(6, 'UInt64')",
+            "arrow_cast(x % 2 + 127, 'Int8') + arrow_cast(127, 'Int8')",
+        ] {
+            let error = run(&format!("SELECT {expression} {values}")).await;
+            assert!(error.is_err(), "{expression}: {error:?}");
+        }
+        assert!(run(&format!("SELECT {MOST} + 1")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn sums_that_fit_in_the_end_are_right() -> Result<()> {
+        let text = run(&format!(
+            "SELECT g, sum(x), sum(DISTINCT x) FROM (VALUES (1, {MOST}), (1, {MOST}), (1, -{MOST}), (2, 1), (2, 1), (3, NULL)) t(g, x) \
+             GROUP BY g ORDER BY g"
+        ))
+        .await?;
+        assert!(text.contains(&format!("| 1 | {MOST} | 0 ")), "{text}");
+        assert!(text.contains("| 2 | 2 "), "{text}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn columns_keep_their_names() -> Result<()> {
+        let frame = context()
+            .sql("SELECT a + b * 2, -a, sum(a - b) FROM (SELECT 1 AS a, 2 AS b) GROUP BY 1, 2")
+            .await?;
+        let planned = frame.schema().field_names();
+        let optimized = frame.into_optimized_plan()?;
+        assert_eq!(planned, optimized.schema().field_names());
+        let shown = optimized.display_indent().to_string();
+        assert!(
+            shown.contains('+') || shown.contains("checked") || shown.contains("Int64(5)"),
+            "{shown}"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn times_are_averaged_without_wrapping() -> Result<()> {
+        let text = run(
+            "SELECT avg(d), sum(d) OVER () IS NULL FROM (SELECT arrow_cast(200 * 365 * 86400, 'Duration(Second)') AS d, value \
+             FROM (SELECT unnest(range(3)) AS value)) GROUP BY d",
+        )
+        .await?;
+        assert!(text.contains("73000 days"), "{text}");
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Faults of DataFusion that `docs/upstream.md` lists, without what Emporia does about them. A test that fails
+//! here says that the fault is gone, and that the work-around can go, too.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use datafusion::datasource::MemTable;
+use datafusion::error::Result;
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, collect, displayable, joins::NestedLoopJoinExec,
+};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_proto::bytes::{physical_plan_from_bytes, physical_plan_to_bytes};
+
+/// A session of DataFusion over the table `t (a, b)` in two partitions.
+fn context() -> Result<SessionContext> {
+    let config = SessionConfig::new()
+        .with_target_partitions(2)
+        .set_bool("datafusion.optimizer.prefer_hash_join", false);
+    let context = SessionContext::new_with_config(config);
+    let rows = |a: Vec<Option<i64>>, b: Vec<Option<i64>>| {
+        RecordBatch::try_from_iter([
+            ("a", Arc::new(Int64Array::from(a)) as ArrayRef),
+            ("b", Arc::new(Int64Array::from(b)) as ArrayRef),
+        ])
+    };
+    let first = rows(
+        vec![Some(1), Some(2), Some(3)],
+        vec![Some(10), None, Some(30)],
+    )?;
+    let second = rows(vec![Some(4), Some(5)], vec![None, Some(10)])?;
+    let table = MemTable::try_new(first.schema(), vec![vec![first], vec![second]])?;
+    context.register_table("t", Arc::new(table))?;
+    Ok(context)
+}
+
+async fn plan(sql: &str) -> Result<Arc<dyn ExecutionPlan>> {
+    context()?.sql(sql).await?.create_physical_plan().await
+}
+
+#[tokio::test]
+async fn a_rank_is_taken_for_unique() -> Result<()> {
+    let plan = plan(
+        "WITH x AS (SELECT a, sum(b) AS v FROM t GROUP BY a) \
+         SELECT rk, a FROM (SELECT a, rank() OVER (ORDER BY v) AS rk FROM x) ORDER BY rk, a",
+    )
+    .await?;
+    let shown = displayable(plan.as_ref()).indent(false).to_string();
+    assert!(!shown.contains("rk@0 ASC NULLS LAST, a@1 ASC"), "{shown}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn sums_wrap_around() -> Result<()> {
+    let sql = "SELECT sum(a + 9223372036854775807) FROM t";
+    let rows = context()?.sql(sql).await?.collect().await?;
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_case_in_two_aggregates_is_refused() {
+    let sql = "SELECT sum(CASE WHEN a > b THEN a ELSE 0 END), max(CASE WHEN a > b THEN a ELSE 0 END) FROM t";
+    let error = plan(sql).await.unwrap_err().to_string();
+    assert!(
+        error.contains("Physical input schema should be the same"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_wire_loses_options_of_windows() -> Result<()> {
+    for window in [
+        "lag(b) IGNORE NULLS OVER (ORDER BY a)",
+        "sum(b) FILTER (WHERE a > 2) OVER (ORDER BY a)",
+    ] {
+        let plan = plan(&format!("SELECT {window} FROM t ORDER BY a")).await?;
+        let context = context()?.task_ctx();
+        let sent = physical_plan_to_bytes(Arc::clone(&plan))?;
+        let sent = physical_plan_from_bytes(&sent, &context)?;
+        let right = collect(plan, Arc::clone(&context)).await?;
+        assert_ne!(right, collect(sent, context).await?, "{window}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_left_nested_loop_join_keeps_its_partitions() -> Result<()> {
+    fn join(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+        match plan.is::<NestedLoopJoinExec>() {
+            true => Some(Arc::clone(plan)),
+            false => plan.children().into_iter().find_map(join),
+        }
+    }
+    let plan = plan("SELECT * FROM t x FULL JOIN t y ON x.a < y.b").await?;
+    let join = join(&plan).unwrap();
+    assert_eq!(join.output_partitioning().partition_count(), 2);
+    Ok(())
+}
