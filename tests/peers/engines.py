@@ -252,7 +252,7 @@ def is_close(left, right, tolerance):
             continue
         if a is None or b is None or a[0] != "f" or b[0] != "f":
             return False
-        if not math.isclose(float(a[1]), float(b[1]), rel_tol=1e-9, abs_tol=tolerance):
+        if not math.isclose(float(a[1]), float(b[1]), rel_tol=max(1e-9, tolerance / 2), abs_tol=tolerance):
             return False
     return True
 

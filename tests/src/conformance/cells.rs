@@ -23,6 +23,13 @@ impl sqllogictest::ColumnType for ColumnType {
 }
 
 impl ColumnType {
+    /// Whether columns have the types that a file states. `?` is any other type, such as a
+    /// dictionary of texts, whose values have a type too.
+    pub(super) fn all_match(stated: &[Self], types: &[Self]) -> bool {
+        let is_match = |(stated, found): (&Self, &Self)| stated == found || stated.0 == '?';
+        stated.len() == types.len() && stated.iter().zip(types).all(is_match)
+    }
+
     /// The letter of a column.
     pub(super) fn of(field: &Field) -> Self {
         Self(match field.data_type() {
@@ -197,6 +204,14 @@ mod tests {
         for (value, shown) in cases {
             assert_eq!(float(value, &value.to_string()), shown);
         }
+    }
+
+    #[test]
+    fn a_stated_type_may_be_any() {
+        let of = |text: &str| text.chars().map(ColumnType).collect::<Vec<_>>();
+        assert!(ColumnType::all_match(&of("I?"), &of("IT")));
+        assert!(!ColumnType::all_match(&of("IT"), &of("I?")));
+        assert!(!ColumnType::all_match(&of("I"), &of("IT")));
     }
 
     #[test]

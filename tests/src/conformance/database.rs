@@ -4,6 +4,7 @@
 //! memory, so there the statement runs on one process beside it, and the rows of the table are
 //! stored as Parquet files, which the cluster reads.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,6 +98,8 @@ struct Beside {
     session: Session,
     folder: TempDir,
     n_tables: usize,
+    /// Tables that are made of files which a statement declared.
+    declared: BTreeSet<TableReference>,
 }
 
 impl Database {
@@ -119,6 +122,7 @@ impl Database {
                 session: one_process().map_err(|e| e.to_string())?,
                 folder: tempfile::tempdir().map_err(|e| e.to_string())?,
                 n_tables: 0,
+                declared: BTreeSet::new(),
             }),
         };
         Ok(Self {
@@ -133,30 +137,34 @@ impl Database {
             return run(&self.session, &statement.sql).await;
         };
         match (statement.kind(), statement.table()) {
-            (Kind::Table, Some(table)) if !is_declared(&self.session, &table) => {
+            (Kind::Table, Some(table)) if !beside.declared.contains(&table) => {
                 let answer = run(&beside.session, &statement.sql).await?;
                 beside.show(&self.session, &table).await?;
                 Ok(answer)
             }
-            (Kind::Table | Kind::Copy, _) => write(&self.session, &statement.sql).await,
-            (Kind::External | Kind::Definition, _) => {
+            (Kind::Table, table) => {
+                if let Some(table) = table.filter(|_| statement.drops()) {
+                    beside.declared.remove(&table);
+                    let _ = run(&beside.session, &statement.sql).await;
+                }
+                write(&self.session, &statement.sql).await
+            }
+            (Kind::External | Kind::Definition, table) => {
                 // A later CREATE TABLE … AS may need it.
                 let _ = run(&beside.session, &statement.sql).await;
-                run(&self.session, &statement.sql).await
+                let answer = run(&self.session, &statement.sql).await?;
+                beside.declared.extend(table);
+                Ok(answer)
             }
+            // The cluster publishes a folder, which later records do not expect.
+            (Kind::Copy, _) => run(&beside.session, &statement.sql).await,
             (Kind::Query, _) => run(&self.session, &statement.sql).await,
         }
     }
 }
 
-/// Whether the table is made of files that a statement declared.
-fn is_declared(session: &Session, table: &TableReference) -> bool {
-    let definition = session.definition(table.table());
-    definition.is_some_and(|table| !table.location.contains(STORED))
-}
-
-/// Part of the names of folders of stored tables.
-const STORED: &str = "stored-table-";
+/// How an error begins that says that rows cannot be stored for a cluster.
+pub(super) const UNSTORED: &str = "the table cannot be stored as Parquet";
 
 async fn run(session: &Session, sql: &str) -> Result<Answer, String> {
     let frame = session.sql(sql).await.map_err(|e| e.to_string())?;
@@ -213,14 +221,9 @@ impl Beside {
 
     /// Writes the rows as files and returns their folder.
     async fn store(&mut self, table: &TableReference) -> Result<PathBuf, String> {
-        let unstored = |e: datafusion::error::DataFusionError| {
-            format!("the table cannot be stored as Parquet: {e}")
-        };
+        let unstored = |e: datafusion::error::DataFusionError| format!("{UNSTORED}: {e}");
         self.n_tables += 1;
-        let folder = self
-            .folder
-            .path()
-            .join(format!("{STORED}{}", self.n_tables));
+        let folder = self.folder.path().join(self.n_tables.to_string());
         std::fs::create_dir(&folder).map_err(|e| e.to_string())?;
         let context = self.session.context();
         let frame = context.table(table.clone()).await.map_err(unstored)?;

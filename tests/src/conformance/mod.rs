@@ -150,10 +150,9 @@ impl FileRun {
     async fn outcome(&mut self, sql: &str, expected: &Expected) -> Outcome {
         let statement = Statement::of(sql);
         if let Some(rule) = self.rules.leave_out(&statement, expected) {
-            self.remember(&statement, &Outcome::LeftOut(rule));
-            if rules::has_effect(rule) {
-                // What it sets may matter for the records after it.
-                let _ = self.run(&statement).await;
+            // What it sets or writes may matter for the records after it.
+            if !rules::has_effect(rule) || self.run(&statement).await.is_err() {
+                self.remember(&statement, &Outcome::LeftOut(rule));
             }
             return Outcome::LeftOut(rule);
         }
@@ -174,6 +173,9 @@ impl FileRun {
         }
         let outcome = match (self.run(&statement).await, expected) {
             (Err(_), Expected::Failure) => return Outcome::Same,
+            (Err(reason), _) if reason.starts_with(database::UNSTORED) => {
+                Outcome::LeftOut(rules::UNSTORED)
+            }
             (Err(reason), _) => Outcome::Refused(reason),
             (Ok(_), Expected::Success) => Outcome::Same,
             (Ok(answer), Expected::Failure) => match rules::may_succeed(&statement) {

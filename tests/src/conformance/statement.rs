@@ -3,7 +3,7 @@
 use datafusion::common::TableReference;
 
 /// Words before the name of the table in a statement that makes, fills or drops it.
-const NOISE: [&str; 15] = [
+const NOISE: [&str; 21] = [
     "create",
     "or",
     "replace",
@@ -19,6 +19,12 @@ const NOISE: [&str; 15] = [
     "drop",
     "if",
     "not",
+    "exists",
+    "from",
+    "update",
+    "delete",
+    "truncate",
+    "merge",
 ];
 
 /// A statement and its first words.
@@ -108,9 +114,7 @@ impl Statement {
             if word.is_empty() {
                 return None;
             }
-            if NOISE.contains(&lower.as_str()) || lower == "exists" || lower == "from" {
-                rest = rest.get(end..)?.trim_start();
-            } else if ["update", "delete", "truncate", "merge"].contains(&lower.as_str()) {
+            if NOISE.contains(&lower.as_str()) {
                 rest = rest.get(end..)?.trim_start();
             } else {
                 return Some(TableReference::from(word));
