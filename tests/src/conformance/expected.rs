@@ -65,10 +65,6 @@ impl Expected {
         if is_match(&actual, &wanted) {
             return Ok(Verdict::Same);
         }
-        let rule = by_design(&actual, &wanted).or_else(|| rules::depends_on_order(statement));
-        if let Some(rule) = rule {
-            return Ok(Verdict::Open(rule));
-        }
         let (mut left, mut right) = (actual.clone(), wanted.clone());
         left.sort();
         right.sort();
@@ -78,6 +74,10 @@ impl Expected {
                 true => Verdict::Same,
                 false => Verdict::Different(shown("other order", &actual, &wanted)),
             });
+        }
+        let rule = by_design(&actual, &wanted).or_else(|| rules::depends_on_order(statement));
+        if let Some(rule) = rule {
+            return Ok(Verdict::Open(rule));
         }
         if statement.has_limit() && left.len() == right.len() && !order::is_total(statement) {
             return Ok(Verdict::Open(rules::OPEN_LIMIT));
