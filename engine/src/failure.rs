@@ -6,6 +6,7 @@ use emporia_core::error::{Error, ErrorKind};
 use emporia_core::text::lowercase_first;
 
 use crate::debug_form;
+use crate::functions::SEVERAL_ROWS;
 
 /// Texts by which a lost connection to the scheduler shows; Ballista passes them on as plain text.
 const CONNECTION_LOST: [&str; 9] = [
@@ -58,6 +59,9 @@ const PREFIXES: [&str; 12] = [
     "Schema error: ",
 ];
 
+/// What makes one row of several.
+const ONE_ROW: &str = "add a condition, or an aggregate such as max; `LIMIT 1` takes any one";
+
 /// Classifies the failure of a query.
 pub fn query_error(error: DataFusionError) -> Error {
     let text = error.to_string();
@@ -89,7 +93,11 @@ pub fn query_error(error: DataFusionError) -> Error {
         _ if is_planning(&error) => ErrorKind::InvalidInput,
         _ => ErrorKind::Failed,
     };
-    Error::new(kind, reason(&root.message()))
+    let error = Error::new(kind, reason(&root.message()));
+    if text.contains(SEVERAL_ROWS) {
+        return error.with_hint(ONE_ROW);
+    }
+    error
 }
 
 /// Whether the error comes from a rule of the planner, which names itself in front of the cause.
@@ -119,7 +127,9 @@ fn job_failure(text: &str) -> Option<Error> {
     }
     // A store that fails while a Parquet file is read says so itself.
     let is_fault = failure.contains("Fault(");
-    let (kind, hint) = if !is_fault && PARQUET.iter().any(|form| failure.contains(form)) {
+    let (kind, hint) = if failure.contains(SEVERAL_ROWS) {
+        (ErrorKind::Failed, ONE_ROW)
+    } else if !is_fault && PARQUET.iter().any(|form| failure.contains(form)) {
         (
             ErrorKind::Corrupt,
             "check that the input files are whole; `emporia tables` shows where they are",

@@ -3,6 +3,7 @@
 
 mod ddl;
 mod debug_form;
+pub mod dialect;
 mod empty;
 mod failure;
 pub mod functions;
@@ -10,10 +11,12 @@ mod guard;
 pub mod insert;
 pub mod job;
 pub mod options;
+mod output_names;
 mod physical;
 pub mod publish;
 pub mod query;
 pub mod rest;
+mod rules;
 pub mod session;
 pub mod state;
 mod true_functions;

@@ -10,16 +10,19 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement;
 use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
 
 use crate::ddl::{self, Declared};
+use crate::dialect::parse_statement;
 use crate::empty;
 use crate::failure::query_error;
 use crate::guard::Guard;
 use crate::options::EngineOptions;
+use crate::output_names;
 use crate::query::{ActiveQueries, Attempt, Query};
 use crate::state::{client_state, planning_state, runtime, session_config};
 
@@ -203,10 +206,8 @@ impl Session {
     /// # Errors
     /// DataFusion's own, so that the caller can point at the place in the text.
     pub fn tables_in(&self, text: &str) -> Result<Vec<String>, DataFusionError> {
-        let state = self.context.state();
-        let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(text, &dialect)?;
-        let names = state.resolve_table_references(&statement)?;
+        let statement = self.parse(text)?;
+        let names = self.context.state().resolve_table_references(&statement)?;
         Ok(names.iter().map(|name| name.table().to_owned()).collect())
     }
 
@@ -216,7 +217,17 @@ impl Session {
     /// # Errors
     /// DataFusion's own, so that the caller can point at the place in the text.
     pub async fn plan(&self, text: &str) -> Result<DataFrame, DataFusionError> {
-        self.context.sql(text).await
+        let mut statement = self.parse(text)?;
+        output_names::set_apart(&mut statement);
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        let plan = output_names::restored(plan)?;
+        self.context.execute_logical_plan(plan).await
+    }
+
+    fn parse(&self, text: &str) -> Result<Statement, DataFusionError> {
+        let state = self.context.state();
+        let limit = state.config_options().sql_parser.recursion_limit.get();
+        parse_statement(text, limit)
     }
 
     /// Starts a query. It survives the loss of executors, see [`Query::next`].

@@ -29,6 +29,7 @@ use object_store::local::LocalFileSystem;
 use crate::functions;
 use crate::options::EngineOptions;
 use crate::physical;
+use crate::rules;
 use crate::true_functions::TrueFunctions;
 
 /// The codec of logical plans.
@@ -124,6 +125,8 @@ pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result
         .with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_analyzer_rules(rules::analyzer_rules())
+        .with_optimizer_rules(rules::optimizer_rules())
         .with_physical_optimizer_rules(physical::optimizer_rules())
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();
@@ -145,6 +148,8 @@ pub fn client_state(
         .with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_analyzer_rules(rules::analyzer_rules())
+        .with_optimizer_rules(rules::optimizer_rules())
         .build();
     let mut state = state.upgrade_for_ballista(url.to_owned())?;
     // The upgrade replaces all functions, so ours come after it.

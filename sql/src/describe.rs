@@ -196,6 +196,14 @@ fn schema_finding(error: &SchemaError) -> Finding {
                 ..finding
             }
         }
+        SchemaError::AmbiguousReference { field } if field.relation.is_some() => {
+            let column = field.flat_name();
+            let message = format!("`{column}` and an output column have the same name");
+            Finding {
+                hint: Some("give the output column another name".to_owned()),
+                ..Finding::new(ErrorKind::InvalidInput, message)
+            }
+        }
         SchemaError::AmbiguousReference { field } => {
             let message = format!("column `{}` is in several tables", field.name);
             let hint = Some(format!("write `<table>.{}`", field.name));

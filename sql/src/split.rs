@@ -3,10 +3,10 @@
 //! The tokens are those of the parser that runs the statements, so quotes, dollar quotes and
 //! comments mean the same here and there.
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use emporia_core::error::{Error, Result};
 use emporia_core::text::lowercase_first;
+use emporia_engine::dialect::EmporiaDialect;
 
 use crate::source::{Mark, Source};
 
@@ -70,7 +70,7 @@ pub fn split_statements(text: &str) -> Result<Vec<SqlStatement>> {
 
 /// The tokens of a text with their places.
 pub(crate) fn tokens(source: &Source<'_>) -> Result<Vec<TokenWithSpan>> {
-    Tokenizer::new(&GenericDialect {}, source.text())
+    Tokenizer::new(&EmporiaDialect, source.text())
         .tokenize_with_location()
         .map_err(|e| {
             let message = lowercase_first(&e.message);

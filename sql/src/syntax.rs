@@ -2,6 +2,7 @@
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use emporia_core::error::{Error, Result};
+use emporia_engine::dialect::EmporiaDialect;
 
 use crate::describe::describe_error;
 use crate::source::Source;
@@ -13,6 +14,7 @@ use crate::source::Source;
 pub(crate) fn parse(source: &Source<'_>) -> Result<Option<Statement>> {
     // All statements are parsed, although there is one: only so are words after its end noticed.
     let mut statements = DFParserBuilder::new(source.text())
+        .with_dialect(&EmporiaDialect)
         .build()
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|e| describe_error(*source, &e, &[]))?;

@@ -9,8 +9,10 @@ mod hashing;
 mod logged_session;
 mod repeated;
 mod series;
+mod single_row;
 mod sum;
 mod totals;
+mod unkeyed;
 
 use std::sync::Arc;
 
@@ -22,7 +24,9 @@ pub(crate) use checked::{Operation, checked};
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub use repeated::repeated_hashes;
+pub(crate) use single_row::{SEVERAL_ROWS, single_row};
 pub(crate) use sum::checked_sum;
+pub(crate) use unkeyed::unkeyed;
 
 /// Registers all functions.
 ///
@@ -40,5 +44,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in [repeated_hashes(), checked_sum(), checked_average()] {
         state.register_udaf(Arc::new(function))?;
     }
+    state.register_udf(single_row())?;
+    state.register_udf(unkeyed())?;
     series::register(state)
 }

@@ -1,0 +1,289 @@
+//! The SQL dialect: DataFusion's generic one, with the operator precedences of PostgreSQL.
+//!
+//! The parser reads the right side of `IS [NOT] DISTINCT FROM` up to the end of the whole condition,
+//! so that `a IS DISTINCT FROM b AND c` means `a IS DISTINCT FROM (b AND c)`; and it lets `||` bind
+//! as tight as `*`, and `=` tighter than `LIKE`. Each of these makes another query of the text.
+
+use std::any::TypeId;
+
+use datafusion::common::{Result, not_impl_err, plan_datafusion_err};
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// The dialect in which all SQL is read.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct EmporiaDialect;
+
+/// Any operator that has no place of its own: `||`, `->`, `@>`, `&`, `|`, `#`, `<<`.
+const OTHER_OPERATOR: u8 = 25;
+/// `BETWEEN`, `IN`, `LIKE`, `ILIKE`, `SIMILAR`, and the operators that match patterns.
+const PATTERN: u8 = 21;
+
+/// Answers as the generic dialect does; a trait has no other way to inherit.
+macro_rules! as_generic {
+    ($($name:ident),* $(,)?) => {
+        $(fn $name(&self) -> bool {
+            GenericDialect.$name()
+        })*
+    };
+}
+
+impl Dialect for EmporiaDialect {
+    // The parser asks for the type in many places.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_part(ch)
+    }
+
+    as_generic!(
+        supports_unicode_string_literal,
+        supports_partition_by_after_order_by,
+        supports_array_join_syntax,
+        supports_group_by_expr,
+        supports_group_by_with_modifier,
+        supports_left_associative_joins_without_parens,
+        supports_connect_by,
+        supports_match_recognize,
+        supports_pipe_operator,
+        supports_start_transaction_modifier,
+        supports_window_function_null_treatment_arg,
+        supports_dictionary_syntax,
+        supports_window_clause_named_window_reference,
+        supports_parenthesized_set_variables,
+        supports_select_wildcard_except,
+        support_map_literal_syntax,
+        allow_extract_custom,
+        allow_extract_single_quotes,
+        supports_extract_comma_syntax,
+        supports_create_view_comment_syntax,
+        supports_parens_around_table_factor,
+        supports_values_as_table_factor,
+        supports_create_index_with_clause,
+        supports_explain_with_utility_options,
+        supports_limit_comma,
+        supports_update_order_by,
+        supports_from_first_select,
+        supports_projection_trailing_commas,
+        supports_asc_desc_in_column_definition,
+        supports_try_convert,
+        supports_bitwise_shift_operators,
+        supports_comment_on,
+        supports_load_extension,
+        supports_named_fn_args_with_assignment_operator,
+        supports_struct_literal,
+        supports_empty_projections,
+        supports_nested_comments,
+        supports_multiline_comment_hints,
+        supports_user_host_grantee,
+        supports_string_escape_constant,
+        supports_array_typedef_with_brackets,
+        supports_match_against,
+        supports_set_names,
+        supports_comma_separated_set_assignments,
+        supports_filter_during_aggregation,
+        supports_select_wildcard_exclude,
+        supports_data_type_signed_suffix,
+        supports_interval_options,
+        supports_quote_delimited_string,
+        supports_select_wildcard_replace,
+        supports_select_wildcard_ilike,
+        supports_select_wildcard_rename,
+        supports_optimize_table,
+        supports_install,
+        supports_detach,
+        supports_prewhere,
+        supports_with_fill,
+        supports_limit_by,
+        supports_interpolate,
+        supports_settings,
+        supports_select_format,
+        supports_comment_optimizer_hint,
+        supports_constraint_keyword_without_name,
+        supports_key_column_option,
+        supports_comma_separated_trim,
+        supports_cte_without_as,
+        supports_select_item_multi_column_alias,
+        supports_xml_expressions
+    );
+
+    fn prec_value(&self, operator: Precedence) -> u8 {
+        match operator {
+            Precedence::Between | Precedence::Like => PATTERN,
+            Precedence::PgOther
+            | Precedence::Ampersand
+            | Precedence::Caret
+            | Precedence::Pipe
+            | Precedence::Colon => OTHER_OPERATOR,
+            other => GenericDialect.prec_value(other),
+        }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::StringConcat => Some(Ok(OTHER_OPERATOR)),
+            Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+            | Token::DoubleTilde
+            | Token::DoubleTildeAsterisk
+            | Token::ExclamationMarkDoubleTilde
+            | Token::ExclamationMarkDoubleTildeAsterisk => Some(Ok(PATTERN)),
+            _ => None,
+        }
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+
+        let make: fn(Box<Expr>, Box<Expr>) -> Expr = if parser.parse_keywords(&[IS, DISTINCT, FROM])
+        {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| make(Box::new(left.clone()), Box::new(right))))
+    }
+}
+
+/// Parses the only statement of a text.
+///
+/// # Errors
+/// Where the text is no SQL, is empty or holds several statements.
+pub fn parse_statement(text: &str, recursion_limit: usize) -> Result<Statement> {
+    let mut statements = DFParserBuilder::new(text)
+        .with_dialect(&EmporiaDialect)
+        .with_recursion_limit(recursion_limit)
+        .build()?
+        .parse_statements()?;
+    if statements.len() > 1 {
+        return not_impl_err!("the text holds several statements; run them one by one");
+    }
+    statements
+        .pop_front()
+        .ok_or_else(|| plan_datafusion_err!("there is no statement"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The expression with parentheses around every operation.
+    fn grouped(expr: &Expr) -> String {
+        let two = |left: &Expr, op: &str, right: &Expr| {
+            format!("({} {op} {})", grouped(left), grouped(right))
+        };
+        match expr {
+            Expr::BinaryOp { left, op, right } => two(left, &op.to_string(), right),
+            Expr::UnaryOp { op, expr } => format!("({op} {})", grouped(expr)),
+            Expr::IsDistinctFrom(left, right) => two(left, "IS DISTINCT FROM", right),
+            Expr::IsNotDistinctFrom(left, right) => two(left, "IS NOT DISTINCT FROM", right),
+            Expr::Like { expr, pattern, .. } => two(expr, "LIKE", pattern),
+            Expr::IsNull(expr) => format!("({} IS NULL)", grouped(expr)),
+            Expr::InList { expr, list, .. } => {
+                let list: Vec<_> = list.iter().map(grouped).collect();
+                format!("({} IN {})", grouped(expr), list.join(" "))
+            }
+            Expr::Between {
+                expr, low, high, ..
+            } => format!(
+                "({} BETWEEN {} AND {})",
+                grouped(expr),
+                grouped(low),
+                grouped(high)
+            ),
+            other => other.to_string(),
+        }
+    }
+
+    fn parsed(text: &str) -> String {
+        let expr = Parser::new(&EmporiaDialect)
+            .try_with_sql(text)
+            .and_then(|mut parser| parser.parse_expr());
+        match expr {
+            Ok(expr) => grouped(&expr),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn operators_bind_as_in_postgresql() {
+        for (text, meaning) in [
+            (
+                "a IS DISTINCT FROM b AND c",
+                "((a IS DISTINCT FROM b) AND c)",
+            ),
+            (
+                "a IS NOT DISTINCT FROM b OR c",
+                "((a IS NOT DISTINCT FROM b) OR c)",
+            ),
+            (
+                "a IS DISTINCT FROM b + 1 AND c",
+                "((a IS DISTINCT FROM (b + 1)) AND c)",
+            ),
+            (
+                "NOT a IS NOT DISTINCT FROM b AND c",
+                "((NOT (a IS NOT DISTINCT FROM b)) AND c)",
+            ),
+            ("a IS DISTINCT FROM b = c", "(a IS DISTINCT FROM (b = c))"),
+            ("a || b * c", "(a || (b * c))"),
+            ("a || b + c", "(a || (b + c))"),
+            ("a || b = c", "((a || b) = c)"),
+            ("a LIKE b || c", "(a LIKE (b || c))"),
+            ("a LIKE b = c", "((a LIKE b) = c)"),
+            ("a = b LIKE c", "(a = (b LIKE c))"),
+            ("a = b IN (c, d)", "(a = (b IN c d))"),
+            ("a = b BETWEEN c AND d", "(a = (b BETWEEN c AND d))"),
+            ("a BETWEEN b AND c AND d", "((a BETWEEN b AND c) AND d)"),
+            (
+                "a BETWEEN b + 1 AND c * 2 OR d",
+                "((a BETWEEN (b + 1) AND (c * 2)) OR d)",
+            ),
+            ("NOT a = b", "(NOT (a = b))"),
+            ("a = b IS NULL", "((a = b) IS NULL)"),
+            ("- a * b", "((- a) * b)"),
+            ("a -> b = c", "((a -> b) = c)"),
+            ("a @> b AND c", "((a @> b) AND c)"),
+        ] {
+            assert_eq!(parsed(text), meaning, "{text}");
+        }
+    }
+
+    #[test]
+    fn statements_are_read_as_in_the_generic_dialect() {
+        for text in [
+            "SELECT * EXCLUDE (a) FROM t",
+            "SELECT {'a': 1}",
+            "SELECT 'a' FROM t GROUP BY ROLLUP (b)",
+            "SELECT e'\\n' || U&'\\0061'",
+            "SELECT count(*) FILTER (WHERE a) FROM t",
+        ] {
+            assert!(parse_statement(text, 50).is_ok(), "{text}");
+        }
+        assert!(parse_statement("SELECT 1; SELECT 2", 50).is_err());
+        assert!(parse_statement("", 50).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! Rules of ours in DataFusion's planner: what it would plan into wrong rows, or not at all.
+//!
+//! docs/upstream.md says which fault of which project each one answers.
+
+mod equal_nulls;
+mod in_lists;
+mod keys;
+mod set_operations;
+mod subqueries;
+#[cfg(test)]
+mod upstream;
+
+use std::sync::Arc;
+
+use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+
+/// DataFusion's analyzer rules, then ours.
+pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    rules.push(Arc::new(set_operations::KeepMultiplicity));
+    rules.push(Arc::new(subqueries::Unnest));
+    rules.push(Arc::new(keys::HideKeys));
+    rules.push(Arc::new(in_lists::KeepUnknown));
+    rules
+}
+
+/// DataFusion's optimizer rules, some of them within bounds of ours.
+pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let rules = Optimizer::new().rules.into_iter();
+    rules.map(equal_nulls::bounded).collect()
+}

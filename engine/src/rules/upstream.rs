@@ -1,0 +1,90 @@
+//! The faults that the rules answer, in DataFusion as it is: once a test here fails, its rule may go.
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+/// The tables of the queries, in DataFusion without our rules.
+const TABLES: &str =
+    "WITH t AS (SELECT * FROM (VALUES (1, 10), (2, 10), (3, NULL), (4, 20)) AS v(id, k)),
+ u AS (SELECT * FROM (VALUES (1, 1), (1, 2), (2, NULL)) AS v(id, k)) ";
+
+/// How many rows the query has, or why it has none.
+async fn rows(query: &str) -> Result<i64, String> {
+    let mut config = SessionConfig::new();
+    // As Ballista sets it.
+    config
+        .options_mut()
+        .optimizer
+        .enable_physical_uncorrelated_scalar_subquery = false;
+    let context = SessionContext::new_with_config(config);
+    let text = format!("{TABLES} SELECT count(*) FROM ({query})");
+    let batches = async { context.sql(&text).await?.collect().await }.await;
+    let batches = batches.map_err(|e| e.to_string())?;
+    Ok(batches[0].column(0).as_primitive::<Int64Type>().value(0))
+}
+
+#[tokio::test]
+async fn lists_are_merged_as_if_null_were_a_value() {
+    let query = "SELECT id FROM t WHERE NOT (k IN (10) AND k IN (20))";
+    assert_eq!(rows(query).await, Ok(4), "right are 3");
+}
+
+#[tokio::test]
+async fn an_aggregate_in_exists_is_a_semi_join() {
+    let query = "SELECT id FROM t WHERE EXISTS (SELECT count(*) FROM u WHERE u.id = t.id)";
+    assert_eq!(rows(query).await, Ok(2), "right are 4");
+}
+
+#[tokio::test]
+async fn not_in_beside_or_is_two_valued() {
+    let query = "SELECT id FROM t WHERE id NOT IN (SELECT k FROM u) OR id = 1";
+    assert_eq!(rows(query).await, Ok(3), "right is 1");
+}
+
+#[tokio::test]
+async fn a_value_of_several_rows_multiplies_rows() {
+    let query = "SELECT id FROM t WHERE k > (SELECT k FROM u WHERE id = 1)";
+    assert_eq!(rows(query).await, Ok(6), "right is an error");
+}
+
+#[tokio::test]
+async fn all_copies_are_taken_or_none() {
+    let query = "SELECT k FROM t EXCEPT ALL SELECT 10";
+    assert_eq!(rows(query).await, Ok(2), "right are 3");
+}
+
+#[tokio::test]
+async fn a_key_of_a_join_is_the_key_of_its_groups() {
+    let query = "SELECT id, sum(n) FROM (SELECT a.id, t.k, count(*) AS n \
+                 FROM (SELECT id, count(*) FROM u GROUP BY id) AS a JOIN t ON t.id > a.id \
+                 GROUP BY a.id, t.k) AS b GROUP BY id, k";
+    assert_eq!(rows(query).await, Ok(2), "right are 5");
+}
+
+#[tokio::test]
+async fn a_key_outlives_unnest() {
+    let query = "SELECT id, count(*) FROM (SELECT id, unnest(l) AS e \
+                 FROM (SELECT id, array_agg(k) AS l FROM u GROUP BY id) AS a) AS b GROUP BY id, e";
+    assert_eq!(rows(query).await, Ok(2), "right are 3");
+}
+
+#[tokio::test]
+async fn null_equals_null_for_all_keys() {
+    let query = "SELECT a.id FROM t AS a JOIN t AS b ON a.id IS NOT DISTINCT FROM b.id \
+                 WHERE a.k = b.k";
+    assert_eq!(rows(query).await, Ok(4), "right are 3");
+}
+
+#[tokio::test]
+async fn is_distinct_from_takes_the_rest() {
+    let query = "SELECT id FROM t WHERE (id > 1) IS NOT DISTINCT FROM true AND k = 20";
+    assert_eq!(rows(query).await, Ok(2), "right is 1");
+}
+
+#[tokio::test]
+async fn a_qualified_sort_key_is_ambiguous() {
+    let query = "SELECT t.id * 2 AS id FROM t ORDER BY t.id";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("ambiguous"), "{said}");
+}
