@@ -199,13 +199,17 @@ fn split_top(text: &str) -> Vec<&str> {
 /// All declared tables.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
+    /// URI of the folder with the tables that statements make; without it they last as long as
+    /// their session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<String>,
     /// Definitions by table name.
     #[serde(default)]
     pub tables: BTreeMap<String, TableDef>,
 }
 
 impl Catalog {
-    /// Reads the `[tables.*]` sections of a TOML file; relative locations become absolute `file://`
+    /// Reads the warehouse and the `[tables.*]` sections of a TOML file; relative locations become absolute `file://`
     /// URIs below the file's folder.
     ///
     /// # Errors
@@ -233,6 +237,19 @@ impl Catalog {
         let file: CatalogFile =
             toml::from_str(text).map_err(|e| Error::invalid(e.to_string().trim().to_owned()))?;
         let mut catalog = Self::default();
+        if let Some(warehouse) = file.warehouse {
+            let offset = warehouse.span().start;
+            let location = warehouse.into_inner();
+            let is_table = TABLE_SCHEMES.iter().any(|s| location.starts_with(s));
+            if location.trim().is_empty() || is_table {
+                let line = 1 + text.bytes().take(offset).filter(|b| *b == b'\n').count();
+                let text = format!("line {line}: `{location}` is not a folder for tables");
+                return Err(Error::invalid(text)
+                    .with_hint("warehouse is a path or a URI such as hdfs://namenode/warehouse"));
+            }
+            let uri = absolute_uri(&location, folder);
+            catalog.warehouse = Some(uri.trim_end_matches('/').to_owned());
+        }
         for (name, table) in file.tables {
             let offset = table.span().start;
             let mut table = table.into_inner();
@@ -261,6 +278,7 @@ impl Catalog {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogFile {
+    warehouse: Option<Spanned<String>>,
     #[serde(default)]
     tables: BTreeMap<String, Spanned<TableDef>>,
     #[serde(rename = "scheduler")]
@@ -443,6 +461,25 @@ mod tests {
 
         let missing = Catalog::load(&folder.path().join("none.toml"));
         assert_eq!(missing.map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+        Ok(())
+    }
+
+    #[test]
+    fn the_warehouse_is_a_folder() -> Result<()> {
+        let parse = |text: &str| Catalog::parse(text, Some(Path::new("/srv/shop")));
+        let catalog = parse("warehouse = \"tables/\"\n[client]\naqe = true\n")?;
+        let expected = "file:///srv/shop/tables";
+        assert_eq!(catalog.warehouse.as_deref(), Some(expected));
+        assert_eq!(Catalog::parse(&catalog.to_toml()?, None)?, catalog);
+        let remote = parse("warehouse = \"hdfs://namenode/shop\"")?;
+        assert_eq!(remote.warehouse.as_deref(), Some("hdfs://namenode/shop"));
+        for wrong in ["", " ", "hbase:shop"] {
+            let complaint = complaint(parse(&format!("\nwarehouse = \"{wrong}\"")));
+            assert!(
+                complaint.starts_with(&format!("line 2: `{wrong}` is not a folder")),
+                "{complaint}"
+            );
+        }
         Ok(())
     }
 

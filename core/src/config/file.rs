@@ -8,6 +8,8 @@ use crate::error::{Error, Result, nearest};
 
 /// A top-level section that other code reads.
 const CATALOG_SECTION: &str = "tables";
+/// A top-level key that the catalog reads.
+const WAREHOUSE: &str = "warehouse";
 
 /// One `name = value` of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub(super) fn entries(path: &Path, text: &str, sections: &[&str]) -> Result<Vec<
     let mut entries = Vec::new();
     for (section, body) in document.get_ref() {
         let name = section.get_ref().as_ref();
-        if name == CATALOG_SECTION {
+        if name == CATALOG_SECTION || name == WAREHOUSE {
             continue;
         }
         let place = format!("{}:{}", path.display(), line_at(section.span().start));

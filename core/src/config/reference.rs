@@ -55,6 +55,13 @@ contract = \"transactions\"
 ";
 
 const TABLES: &str = "
+## `warehouse`
+
+A key at the top of the file, above the first section: the folder for the tables that `CREATE TABLE` makes, a
+path relative to the folder of the file or a URI such as `hdfs://namenode/warehouse`. All processes have to see
+it under this name. Each folder in it with a published result is a table, and `DROP TABLE` removes it. Without
+`warehouse` such tables last as long as the session that made them. See [sql.md](sql.md).
+
 ## `[tables.<name>]`
 
 A section per table says where it is; jobs and SQL use only its name.
