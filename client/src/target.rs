@@ -41,6 +41,7 @@ impl Connection {
             &options,
             &context.stores,
         )?;
+        session.list_warehouse().await?;
         Ok(Self {
             session,
             url,

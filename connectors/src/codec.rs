@@ -6,9 +6,10 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference, internal_err, plan_err};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -106,11 +107,62 @@ impl Message {
 
 /// Name and type of each column, for recipes.
 pub fn schema_to_names(schema: &Schema) -> Vec<(String, String)> {
-    schema
-        .fields()
-        .iter()
-        .map(|f| (f.name().clone(), f.data_type().to_string()))
-        .collect()
+    let fields = schema.fields().iter();
+    let named = fields.map(|f| (f.name().clone(), plain(f.data_type()).to_string()));
+    named.collect()
+}
+
+/// The type without the metadata of nested fields, which Arrow prints but does not read.
+fn plain(data_type: &DataType) -> DataType {
+    let field = |field: &FieldRef| {
+        let plain = plain(field.data_type());
+        Arc::new(Field::new(field.name(), plain, field.is_nullable()))
+    };
+    match data_type {
+        DataType::List(item) => DataType::List(field(item)),
+        DataType::LargeList(item) => DataType::LargeList(field(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),
+        DataType::Map(entries, is_sorted) => DataType::Map(field(entries), *is_sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Whether [`schema_from_names`] gives the type back that [`schema_to_names`] described.
+pub fn has_name(data_type: &DataType) -> bool {
+    let plain = plain(data_type);
+    DataType::from_str(&plain.to_string()).is_ok_and(|read| read == plain)
+}
+
+/// Kind of a table without rows in a message.
+const EMPTY_KIND: &str = "empty";
+
+/// The columns of a table without rows.
+#[derive(Serialize, Deserialize)]
+struct EmptyRecipe {
+    columns: Vec<(String, String)>,
+    required: Vec<String>,
+}
+
+fn encode_empty(schema: &Schema) -> Result<Vec<u8>> {
+    let required = schema.fields().iter().filter(|f| !f.is_nullable());
+    let recipe = EmptyRecipe {
+        columns: schema_to_names(schema),
+        required: required.map(|f| f.name().clone()).collect(),
+    };
+    serde_json::to_vec(&recipe).map_err(|e| DataFusionError::External(Box::new(e)))
+}
+
+fn decode_empty(recipe: &[u8]) -> Result<EmptyTable> {
+    let recipe: EmptyRecipe =
+        serde_json::from_slice(recipe).map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let schema = schema_from_names(&recipe.columns)?;
+    let fields = schema.fields().iter().map(|field| {
+        let is_required = recipe.required.contains(field.name());
+        field.as_ref().clone().with_nullable(!is_required)
+    });
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    Ok(EmptyTable::new(Arc::new(schema)))
 }
 
 /// The nullable schema that [`schema_to_names`] describes.
@@ -189,6 +241,8 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
             (hbase::SOURCE_KIND, table.encode()?)
         } else if let Some(table) = provider.downcast_ref::<CollectionTable>() {
             (mongodb::SOURCE_KIND, table.encode()?)
+        } else if provider.downcast_ref::<EmptyTable>().is_some() {
+            (EMPTY_KIND, encode_empty(&provider.schema())?)
         } else {
             return self
                 .inner
@@ -297,6 +351,7 @@ fn decode_table(kind: &str, recipe: &[u8]) -> Result<Arc<dyn TableProvider>> {
         delimited::SOURCE_KIND => Ok(Arc::new(DelimitedTable::decode(recipe)?)),
         hbase::SOURCE_KIND => Ok(Arc::new(HBaseTable::decode(recipe)?)),
         mongodb::SOURCE_KIND => Ok(Arc::new(CollectionTable::decode(recipe)?)),
+        EMPTY_KIND => Ok(Arc::new(decode_empty(recipe)?)),
         _ => plan_err!("no connector has tables of the kind `{kind}`"),
     }
 }

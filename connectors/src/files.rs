@@ -151,6 +151,15 @@ fn without_views(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// The schema in which the columns named in `required` have no nulls.
+fn with_required(schema: &Schema, required: &[String]) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let is_required = required.contains(field.name());
+        field.as_ref().clone().with_nullable(!is_required)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 async fn result_table(
     name: &str,
     store: &ObjectStoreUrl,
@@ -165,7 +174,7 @@ async fn result_table(
         )
         .with_source(e)
     })?;
-    let schema = without_views(&schema);
+    let schema = with_required(&without_views(&schema), &output.required);
     if output.files.is_empty() {
         return Ok(Arc::new(datafusion::datasource::empty::EmptyTable::new(
             schema,

@@ -8,7 +8,8 @@
 //! A task writes files under names that no other attempt uses and reports them with its rows. Only
 //! the report of the attempt that counted reaches the client, which then replaces `_current` in one
 //! atomic put. Readers go through `_current`, so they see all outputs of one run or all of the run
-//! before, and files of lost attempts never. The run before last is removed after the switch.
+//! before, and files of lost attempts never. A run that adds rows lists the files of the runs before it
+//! as well. After the switch the files that neither this pointer nor the one before lists are removed.
 //!
 //! Of two jobs that write one result at the same time, one wins: the other finds another run in
 //! `_current` than at its beginning, and fails. Run ids sort by time, and a job removes no run that
@@ -46,7 +47,11 @@ pub struct PublishedOutput {
     pub format: String,
     /// Name and Arrow type of each column, so that an output without files still has a schema.
     pub columns: Vec<(String, String)>,
-    /// The files that make up the table; possibly none.
+    /// Columns that take no null.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<String>,
+    /// The files that make up the table; possibly none. After rows were added they belong to
+    /// several runs.
     pub files: Vec<DataFile>,
 }
 
@@ -96,8 +101,8 @@ impl ResultSet {
     /// replaced; the old result is then still the current one.
     pub async fn publish(&self, store: &dyn ObjectStore, base: &Path) -> Result<()> {
         let pointer = base.clone().join(POINTER);
-        let current = Self::load(store, base).await?.map(|current| current.run_id);
-        if current != self.previous {
+        let before = Self::load(store, base).await?;
+        if before.as_ref().map(|before| &before.run_id) != self.previous.as_ref() {
             let text = format!("cannot replace `/{base}`: another job did while this one ran");
             return Err(Error::new(ErrorKind::Failed, text)
                 .with_hint("the result of the other job is there; submit this one again"));
@@ -108,25 +113,32 @@ impl ResultSet {
             .put(&pointer, text.into())
             .await
             .map_err(|e| storage_error("replace", &pointer, e))?;
-        if let Err(error) = self.remove_unreachable(store, base).await {
+        if let Err(error) = self.remove_unreachable(store, base, before.as_ref()).await {
             tracing::warn!(%error, result = %base, "old result files could not be removed");
         }
         Ok(())
     }
 
-    async fn remove_unreachable(&self, store: &dyn ObjectStore, base: &Path) -> Result<()> {
-        let runs = format!("{base}/run-");
-        let run_of = |location: &str| {
-            let (run, _) = location.strip_prefix(&runs)?.split_once('/')?;
-            Some(run.to_owned())
-        };
+    /// Paths of the listed files in the store.
+    fn locations(&self, base: &Path) -> impl Iterator<Item = String> {
+        let files = self.outputs.values().flat_map(|output| &output.files);
+        files.map(move |file| format!("{base}/{}", file.path))
+    }
+
+    async fn remove_unreachable(
+        &self,
+        store: &dyn ObjectStore,
+        base: &Path,
+        before: Option<&Self>,
+    ) -> Result<()> {
         let is_over =
             |run: &str| run < self.run_id.as_str() && self.previous.as_deref() != Some(run);
-        let files = self.outputs.values().flat_map(|output| &output.files);
-        let files: HashSet<_> = files.map(|f| format!("{base}/{}", f.path)).collect();
-        let reachable = |location: &Path| match run_of(location.as_ref()) {
+        // Readers that started before the switch go on with what was listed then.
+        let before = before.into_iter().flat_map(|before| before.locations(base));
+        let files: HashSet<_> = self.locations(base).chain(before).collect();
+        let reachable = |location: &Path| match run_of(base, location.as_ref()) {
             Some(run) if run == self.run_id => files.contains(location.as_ref()),
-            Some(run) => !is_over(&run),
+            Some(run) => !is_over(run) || files.contains(location.as_ref()),
             None => true,
         };
         let found: Vec<_> = store
@@ -134,21 +146,69 @@ impl ResultSet {
             .try_collect()
             .await
             .map_err(|e| storage_error("list", base, e))?;
-        for object in found.into_iter().filter(|o| !reachable(&o.location)) {
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|o| reachable(&o.location));
+        for object in gone {
             store
                 .delete(&object.location)
                 .await
                 .map_err(|e| storage_error("delete", &object.location, e))?;
         }
+        let in_use: HashSet<_> = kept
+            .iter()
+            .filter_map(|o| run_of(base, o.location.as_ref()))
+            .collect();
         let top = store.list_with_delimiter(Some(base)).await;
         let top = top.map_err(|e| storage_error("list", base, e))?;
         for folder in top.common_prefixes {
-            if run_of(&format!("{folder}/")).is_some_and(|run| is_over(&run)) {
+            let name = format!("{folder}/");
+            if run_of(base, &name).is_some_and(|run| is_over(run) && !in_use.contains(run)) {
                 remove_empty_folders(store, &folder).await;
             }
         }
         Ok(())
     }
+}
+
+/// The run that a file of the result `base` belongs to.
+fn run_of<'a>(base: &Path, location: &'a str) -> Option<&'a str> {
+    let inside = location.strip_prefix(base.as_ref())?;
+    let inside = inside.strip_prefix('/').unwrap_or(inside);
+    let (run, _) = inside.strip_prefix("run-")?.split_once('/')?;
+    Some(run)
+}
+
+/// Removes the result `base`: its pointer, then the files of all runs. Other files in the folder stay.
+///
+/// # Errors
+/// Where the store cannot list or delete; once the pointer is gone, there is no result.
+pub async fn remove_result(store: &dyn ObjectStore, base: &Path) -> Result<()> {
+    let pointer = base.clone().join(POINTER);
+    store
+        .delete(&pointer)
+        .await
+        .map_err(|e| storage_error("delete", &pointer, e))?;
+    let found: Vec<_> = store
+        .list(Some(base))
+        .try_collect()
+        .await
+        .map_err(|e| storage_error("list", base, e))?;
+    for object in found {
+        if run_of(base, object.location.as_ref()).is_some() {
+            store
+                .delete(&object.location)
+                .await
+                .map_err(|e| storage_error("delete", &object.location, e))?;
+        }
+    }
+    let top = store.list_with_delimiter(Some(base)).await;
+    for folder in top.map(|top| top.common_prefixes).unwrap_or_default() {
+        if run_of(base, &format!("{folder}/")).is_some() {
+            remove_empty_folders(store, &folder).await;
+        }
+    }
+    remove_empty_folders(store, base).await;
+    Ok(())
 }
 
 /// Removes what a failed run left behind.
@@ -270,6 +330,52 @@ mod tests {
         assert!(error.to_string().contains("another job did"), "{error}");
         assert_eq!(ResultSet::load(&store, &base).await.unwrap(), Some(newer));
         assert_eq!(runs(&store).await, ["run-3"]);
+    }
+
+    #[tokio::test]
+    async fn files_of_older_runs_stay_as_long_as_they_are_listed() {
+        let (store, base) = (InMemory::new(), Path::from("result"));
+        let first = written(&store, "1", None).await;
+        first.publish(&store, &base).await.unwrap();
+        let mut last = first;
+        for (run, previous) in [("2", "1"), ("3", "2")] {
+            let mut added = written(&store, run, Some(previous)).await;
+            let older = last.outputs["rows"].files.clone();
+            let rows = added.outputs.get_mut("rows").unwrap();
+            rows.files.splice(..0, older);
+            added.publish(&store, &base).await.unwrap();
+            last = added;
+        }
+        assert_eq!(last.outputs["rows"].files.len(), 3);
+        assert_eq!(runs(&store).await, ["run-1", "run-2", "run-3"]);
+        // Readers of the rows before go on reading.
+        let replaced = written(&store, "4", Some("3")).await;
+        replaced.publish(&store, &base).await.unwrap();
+        assert_eq!(runs(&store).await, ["run-1", "run-2", "run-3", "run-4"]);
+        let replaced = written(&store, "5", Some("4")).await;
+        replaced.publish(&store, &base).await.unwrap();
+        assert_eq!(runs(&store).await, ["run-4", "run-5"]);
+    }
+
+    #[tokio::test]
+    async fn a_result_is_removed_without_its_neighbours() {
+        let (store, base) = (InMemory::new(), Path::from("result"));
+        let first = written(&store, "1", None).await;
+        first.publish(&store, &base).await.unwrap();
+        let others = [
+            "result/notes.txt",
+            "result2/run-1/rows/part.parquet",
+            "run-1/x",
+        ];
+        for other in others {
+            store.put(&Path::from(other), "other".into()).await.unwrap();
+        }
+        remove_result(&store, &base).await.unwrap();
+        assert_eq!(ResultSet::load(&store, &base).await.unwrap(), None);
+        let left: Vec<_> = store.list(None).try_collect().await.unwrap();
+        let mut left: Vec<_> = left.iter().map(|o| o.location.to_string()).collect();
+        left.sort_unstable();
+        assert_eq!(left, others);
     }
 
     #[tokio::test]

@@ -23,6 +23,16 @@ impl Declared {
         self.tables().get(name).cloned()
     }
 
+    /// Forgets the table.
+    pub(crate) fn remove(&self, name: &str) {
+        self.tables().remove(name);
+    }
+
+    /// Names of all tables.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tables().keys().cloned().collect()
+    }
+
     fn tables(&self) -> MutexGuard<'_, BTreeMap<String, TableDef>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -21,6 +21,12 @@ const CONNECTION_LOST: [&str; 9] = [
     "operation was canceled: connection closed",
 ];
 
+/// How a plan that cannot be sent to the scheduler is refused.
+const NOT_SENT: &str = "Proto serialization error: ";
+
+/// How a limit is refused that has to be computed.
+const LITERAL_LIMIT: &str = "LogicalPlan::Limit only supports literal";
+
 /// Parts of the debug form of a failure to plan that mean that the query is wrong.
 const WRONG_QUERY: [&str; 7] = [
     "Context(\"type_coercion\"",
@@ -67,6 +73,28 @@ pub fn query_error(error: DataFusionError) -> Error {
     let text = error.to_string();
     if let Some(failure) = job_failure(&text) {
         return failure;
+    }
+    if text.contains(LITERAL_LIMIT) {
+        let text = "LIMIT and OFFSET take numbers, not subqueries";
+        return Error::new(ErrorKind::Unsupported, text);
+    }
+    if let Some((_, what)) = text.split_once(NOT_SENT) {
+        let what = what.lines().next().unwrap_or_default();
+        let what = what.strip_suffix(" is not yet supported").unwrap_or(what);
+        if let Some((column, _)) = what
+            .split_once("outer_ref(")
+            .and_then(|(_, rest)| rest.split_once(')'))
+        {
+            let text =
+                format!("a subquery that reads `{column}` of the query around it in this way");
+            return Error::new(ErrorKind::Unsupported, format!("{text} is not supported"))
+                .with_hint("write it as a join");
+        }
+        return Error::new(
+            ErrorKind::Unsupported,
+            format!("`{what}` is not supported at this place of a query"),
+        )
+        .with_hint("compute it in a subquery after FROM, in WITH, or by a join");
     }
     if CONNECTION_LOST.iter().any(|t| text.contains(t)) {
         return Error::new(

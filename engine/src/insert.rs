@@ -1,20 +1,22 @@
 //! `INSERT INTO`, `INSERT OVERWRITE` and `COPY … TO`: queries whose rows go to a table or a folder.
 //!
-//! The statement is planned by DataFusion and written by [`publish`]: every task writes its own
-//! partition, and an overwrite shows whole or not at all.
+//! The rows are written by [`publish`]: every task writes its own partition, and what goes to files
+//! shows whole or not at all.
 
 use datafusion::common::Result as DfResult;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::dml::InsertOp;
-use datafusion::logical_expr::{LogicalPlan, WriteOp};
 use datafusion::prelude::DataFrame;
+use emporia_connectors::files::Location;
+use emporia_connectors::published::ResultSet;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{TableDef, absolute_uri};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::OutputSpec;
 
 use crate::job::JobRun;
-use crate::publish::{Destination, Mode, Report, publish};
+use crate::publish::{Change, Destination, Mode, RESULT_OUTPUT, Report, publish};
 use crate::session::Session;
 
 /// Name of the output that a `COPY` makes.
@@ -35,25 +37,30 @@ enum Target {
     },
 }
 
-/// Takes a planned statement apart; `None` where it only reads.
+impl Insertion {
+    /// Rows for a table, in its columns.
+    pub(crate) fn into_table(table: String, rows: DataFrame, op: InsertOp) -> Self {
+        Self {
+            output: table,
+            rows,
+            target: Target::Table(op),
+        }
+    }
+}
+
+/// Takes a planned `COPY` apart; `None` where the statement is another one.
 ///
 /// # Errors
-/// `NotImplemented` for statements that change rows in place.
-pub fn insertion(frame: &DataFrame) -> DfResult<Option<Insertion>> {
+/// `NotImplemented` for what it does not do.
+pub(crate) fn copy(frame: &DataFrame) -> DfResult<Option<Insertion>> {
     let (state, plan) = frame.clone().into_parts();
     match plan {
-        LogicalPlan::Dml(dml) => match dml.op {
-            WriteOp::Insert(op) => Ok(Some(Insertion {
-                output: dml.table_name.table().to_owned(),
-                rows: DataFrame::new(state, dml.input.as_ref().clone()),
-                target: Target::Table(op),
-            })),
-            other => Err(DataFusionError::NotImplemented(format!(
-                "{} is not supported; INSERT OVERWRITE replaces a table",
-                other.name()
-            ))),
-        },
         LogicalPlan::Copy(copy) => {
+            if !copy.partition_by.is_empty() {
+                return Err(DataFusionError::NotImplemented(
+                    "COPY with PARTITIONED BY is not supported".to_owned(),
+                ));
+            }
             let format = match copy.file_type.get_ext().as_str() {
                 "csv" => FileFormat::Csv,
                 "json" => FileFormat::Json,
@@ -89,7 +96,11 @@ pub async fn insert(session: &Session, insertion: Insertion) -> Result<Report> {
     } = insertion;
     let destination = match target {
         Target::Folder { location, format } => Destination::Folder { location, format },
-        Target::Table(op) => table_destination(session, &output, op)?,
+        Target::Table(op) => table_destination(session, &output, op).await?,
+    };
+    let output = match destination {
+        Destination::Published { .. } => RESULT_OUTPUT.to_owned(),
+        _ => output,
     };
     let specs = [OutputSpec {
         name: output.clone(),
@@ -98,7 +109,16 @@ pub async fn insert(session: &Session, insertion: Insertion) -> Result<Report> {
     publish(session, JobRun::table(output, rows), &specs, &destination).await
 }
 
-fn table_destination(session: &Session, name: &str, op: InsertOp) -> Result<Destination> {
+async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Result<Destination> {
+    if let Some(table) = session.managed_table(name).await? {
+        let change = match op {
+            InsertOp::Append => Change::Append,
+            InsertOp::Overwrite => Change::Overwrite,
+            InsertOp::Replace => return Err(no_keys(name)),
+        };
+        let location = table.location;
+        return Ok(Destination::Published { location, change });
+    }
     let table = session
         .definition(name)
         .ok_or_else(|| session.unknown_table(name))?;
@@ -109,11 +129,24 @@ fn table_destination(session: &Session, name: &str, op: InsertOp) -> Result<Dest
     if !is_file_table(&table) {
         return Ok(Destination::Table { table, mode });
     }
+    if op == InsertOp::Replace {
+        return Err(no_keys(name));
+    }
+    let place = Location::parse(&table.location)?;
+    let store = place.open(&session.context().state())?;
+    let result = ResultSet::load(store.as_ref(), &place.path).await?;
     if mode == Mode::Append {
+        if result.is_some() {
+            let (location, change) = (table.location, Change::Append);
+            return Ok(Destination::Published { location, change });
+        }
         return Err(Error::invalid(format!(
             "rows cannot be added to table `{name}`, which is a set of files"
         ))
-        .with_hint("INSERT OVERWRITE replaces it whole; a table in HBase or MongoDB takes rows"));
+        .with_hint(
+            "INSERT OVERWRITE replaces it whole; tables of CREATE TABLE, of HBase and of MongoDB \
+             take rows",
+        ));
     }
     let last = table.location.rsplit('/').next().unwrap_or_default();
     if last.contains('.') {
@@ -124,6 +157,13 @@ fn table_destination(session: &Session, name: &str, op: InsertOp) -> Result<Dest
         location: table.location.clone(),
         format: FileFormat::of_connector(&table.connector),
     })
+}
+
+fn no_keys(name: &str) -> Error {
+    Error::invalid(format!(
+        "table `{name}` has no keys by which rows could be replaced"
+    ))
+    .with_hint("INSERT INTO adds rows, INSERT OVERWRITE replaces all")
 }
 
 fn is_file_table(table: &TableDef) -> bool {

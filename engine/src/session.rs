@@ -1,11 +1,12 @@
 //! A session: the catalog's tables and the cluster that runs queries over them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -15,16 +16,19 @@ use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
+use futures::future::BoxFuture;
 
 use crate::ddl::{self, Declared};
-use crate::dialect::parse_statement;
 use crate::empty;
 use crate::failure::query_error;
 use crate::guard::Guard;
+use crate::managed::{Managed, Object};
 use crate::options::EngineOptions;
-use crate::output_names;
 use crate::query::{ActiveQueries, Attempt, Query};
 use crate::state::{client_state, planning_state, runtime, session_config};
+
+/// Most views of which each reads the next one.
+const MAX_VIEWS: usize = 64;
 
 /// Where queries run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,18 @@ pub struct Session {
     active: ActiveQueries,
     stores: Arc<Stores>,
     declared: Declared,
+    managed: Arc<Managed>,
+}
+
+/// Something that a statement made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its name.
+    pub name: String,
+    /// `table` or `view`.
+    pub kind: &'static str,
+    /// Where a table of the warehouse is; `None` for what ends with the session.
+    pub location: Option<String>,
 }
 
 impl Session {
@@ -73,6 +89,7 @@ impl Session {
         ddl::register(&mut state, &declared);
         Ok(Self {
             context: SessionContext::new_with_state(state),
+            managed: Arc::new(Managed::new(catalog.warehouse.clone())),
             catalog: Arc::new(catalog),
             target,
             active: ActiveQueries::default(),
@@ -112,23 +129,163 @@ impl Session {
         &self.active
     }
 
-    /// Whether the catalog or an earlier `CREATE EXTERNAL TABLE` has the table.
-    pub fn has_table(&self, name: &str) -> bool {
-        self.catalog.tables.contains_key(name) || self.context.table_exist(name).unwrap_or_default()
+    /// Looks which tables the warehouse has, for [`Session::has_table`].
+    ///
+    /// # Errors
+    /// Where it cannot be listed.
+    pub async fn list_warehouse(&self) -> Result<()> {
+        self.managed.list(&self.context.state()).await
     }
 
-    /// Makes catalog tables known to the context as they are now, so that SQL can name them. Names
-    /// that the catalog lacks are left out: planning reports them, with their position.
+    /// Whether the catalog, the warehouse as it was listed, or an earlier statement has the table.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.catalog.tables.contains_key(name)
+            || self.managed.is_listed(name)
+            || self.managed.object(name).is_some()
+            || self
+                .context
+                .table_exist(TableReference::bare(name))
+                .unwrap_or_default()
+    }
+
+    pub(crate) fn managed(&self) -> &Managed {
+        &self.managed
+    }
+
+    /// The definition of an earlier `CREATE EXTERNAL TABLE`.
+    pub(crate) fn declared(&self, name: &str) -> Option<TableDef> {
+        self.declared.get(name)
+    }
+
+    pub(crate) fn forget_declared(&self, name: &str) {
+        self.declared.remove(name);
+    }
+
+    /// Makes the planner forget a table, so that its next use looks at it again.
+    pub(crate) fn forget_registered(&self, name: &str) -> Result<()> {
+        let known = |e| Error::internal(format!("cannot forget table `{name}`")).with_source(e);
+        self.context
+            .deregister_table(TableReference::bare(name))
+            .map_err(known)?;
+        Ok(())
+    }
+
+    /// The table of this name that `CREATE TABLE` made.
+    pub(crate) async fn managed_table(&self, name: &str) -> Result<Option<TableDef>> {
+        match self.managed.object(name) {
+            Some(Object::Table(table)) => return Ok(Some(table)),
+            Some(Object::View(_)) => {
+                return Err(Error::invalid(format!(
+                    "`{name}` is a view, which takes no rows"
+                )));
+            }
+            None => {}
+        }
+        if self.definition(name).is_some() {
+            return Ok(None);
+        }
+        self.managed.lasting(name, &self.context.state()).await
+    }
+
+    /// What statements made: tables of the warehouse, and tables and views of this session.
+    ///
+    /// # Errors
+    /// Where the warehouse cannot be listed.
+    pub async fn made(&self) -> Result<Vec<Made>> {
+        let state = self.context.state();
+        let mut made = BTreeMap::new();
+        for (name, table) in self.managed.all_lasting(&state).await? {
+            if !self.catalog.tables.contains_key(&name) {
+                made.insert(name, ("table", Some(table.location)));
+            }
+        }
+        for name in self.declared.names() {
+            made.insert(name, ("table", None));
+        }
+        for (name, object) in self.managed.objects() {
+            let kind = match object {
+                Object::View(_) => "view",
+                Object::Table(_) => "table",
+            };
+            made.insert(name, (kind, None));
+        }
+        let made = made.into_iter().map(|(name, (kind, location))| Made {
+            name,
+            kind,
+            location,
+        });
+        Ok(made.collect())
+    }
+
+    /// Removes the tables that end with the session. Without it, those in a folder of this machine
+    /// go with the last clone of the session, those in a warehouse stay.
+    ///
+    /// # Errors
+    /// Where the store cannot delete.
+    pub async fn close(&self) -> Result<()> {
+        self.managed.close(&self.context.state()).await
+    }
+
+    /// Makes tables known to the context as they are now, so that SQL can name them. Names that
+    /// nothing has are left out: planning reports them, with their position.
     ///
     /// # Errors
     /// Where a table's location or definition is wrong.
     pub async fn prepare<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
         for name in names {
-            if let Some(table) = self.catalog.tables.get(name) {
-                self.register(name, table).await?;
-            }
+            self.prepare_one(name, MAX_VIEWS).await?;
         }
         Ok(())
+    }
+
+    /// Makes one table known, and what a view of this name reads.
+    fn prepare_one<'a>(&'a self, name: &'a str, views: usize) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match self.managed.object(name) {
+                Some(Object::Table(table)) => return self.register(name, &table).await,
+                Some(Object::View(text)) => {
+                    let below = views.checked_sub(1).ok_or_else(|| {
+                        Error::invalid(format!(
+                            "view `{name}` reads too many views one below another"
+                        ))
+                        .with_hint(format!("at most {MAX_VIEWS} can"))
+                    })?;
+                    for table in self.tables_of_view(&text)? {
+                        self.prepare_one(&table, below).await?;
+                    }
+                    let view = self.view(name, &text).await?;
+                    return self.replace(name, Arc::new(view));
+                }
+                None => {}
+            }
+            if let Some(table) = self.definition(name) {
+                return self.register(name, &table).await;
+            }
+            match self.managed.lasting(name, &self.context.state()).await? {
+                Some(table) => {
+                    self.register(name, &table).await?;
+                    self.managed.note_registered(name);
+                    Ok(())
+                }
+                // Another session may have dropped it.
+                None if self.managed.take_registered(name) => self.forget_registered(name),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Makes all tables known that can be read.
+    pub(crate) async fn prepare_all(&self) {
+        let mut names: Vec<_> = self.catalog.tables.keys().cloned().collect();
+        match self.made().await {
+            Ok(made) => names.extend(made.into_iter().map(|made| made.name)),
+            Err(error) => tracing::debug!(%error, "the warehouse is left out"),
+        }
+        for name in names {
+            if let Err(error) = self.prepare([name.as_str()]).await {
+                tracing::debug!(table = name, %error, "table is left out");
+            }
+        }
     }
 
     /// As [`Session::prepare`], for a statement that writes: a table of a store that does not exist
@@ -141,11 +298,11 @@ impl Session {
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<()> {
         for name in names {
-            let Some(table) = self.catalog.tables.get(name) else {
-                continue;
-            };
-            match self.register(name, table).await {
+            match self.prepare_one(name, MAX_VIEWS).await {
                 Err(e) if e.kind() == ErrorKind::NotFound => {
+                    let Some(table) = self.definition(name) else {
+                        return Err(e);
+                    };
                     let schema = table.declared_schema()?.ok_or(e)?;
                     self.replace(name, Arc::new(EmptyTable::new(schema)))?;
                 }
@@ -162,72 +319,49 @@ impl Session {
 
     fn replace(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         let known = |e| Error::internal(format!("cannot register table `{name}`")).with_source(e);
-        self.context.deregister_table(name).map_err(known)?;
-        self.context.register_table(name, provider).map_err(known)?;
+        let reference = TableReference::bare(name);
+        self.context
+            .deregister_table(reference.clone())
+            .map_err(known)?;
+        self.context
+            .register_table(reference, provider)
+            .map_err(known)?;
         Ok(())
     }
 
-    /// The frame of a catalog table.
+    /// The frame of a table.
     ///
     /// # Errors
     /// `NotFound` with the nearest table name; else as of [`Session::prepare`].
     pub async fn table(&self, name: &str) -> Result<DataFrame> {
-        if !self.context.table_exist(name).unwrap_or_default() {
-            let Some(table) = self.catalog.tables.get(name) else {
-                return Err(self.unknown_table(name));
-            };
-            self.register(name, table).await?;
+        let reference = TableReference::bare(name);
+        let is_known = || {
+            self.context
+                .table_exist(reference.clone())
+                .unwrap_or_default()
+        };
+        if !is_known() {
+            self.prepare([name]).await?;
         }
-        self.context.table(name).await.map_err(query_error)
+        if !is_known() {
+            return Err(self.unknown_table(name));
+        }
+        self.context
+            .table(reference.clone())
+            .await
+            .map_err(query_error)
     }
 
     /// The error for a table that nobody declared.
     pub fn unknown_table(&self, name: &str) -> Error {
-        let names = self.catalog.tables.keys().map(String::as_str);
+        let mut names = self.declared.names();
+        names.extend(self.catalog.tables.keys().cloned());
+        names.extend(self.managed.objects().into_keys());
         let error = Error::not_found(format!("there is no table `{name}`"));
-        match nearest(name, names) {
+        match nearest(name, names.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")),
             None => error.with_hint("`emporia tables` lists the tables of the catalog"),
         }
-    }
-
-    /// Plans one SQL statement; makes the catalog tables that it names known first.
-    ///
-    /// # Errors
-    /// Those of [`Session::tables_in`], [`Session::prepare`] and [`Session::plan`].
-    pub async fn sql(&self, text: &str) -> Result<DataFrame> {
-        let names = self.tables_in(text).map_err(query_error)?;
-        self.prepare(names.iter().map(String::as_str)).await?;
-        self.plan(text).await.map_err(query_error)
-    }
-
-    /// The tables that a SQL statement names.
-    ///
-    /// # Errors
-    /// DataFusion's own, so that the caller can point at the place in the text.
-    pub fn tables_in(&self, text: &str) -> Result<Vec<String>, DataFusionError> {
-        let statement = self.parse(text)?;
-        let names = self.context.state().resolve_table_references(&statement)?;
-        Ok(names.iter().map(|name| name.table().to_owned()).collect())
-    }
-
-    /// Plans one SQL statement over the tables that are known. A statement that writes is run by
-    /// [`crate::insert`].
-    ///
-    /// # Errors
-    /// DataFusion's own, so that the caller can point at the place in the text.
-    pub async fn plan(&self, text: &str) -> Result<DataFrame, DataFusionError> {
-        let mut statement = self.parse(text)?;
-        output_names::set_apart(&mut statement);
-        let plan = self.context.state().statement_to_plan(statement).await?;
-        let plan = output_names::restored(plan)?;
-        self.context.execute_logical_plan(plan).await
-    }
-
-    fn parse(&self, text: &str) -> Result<Statement, DataFusionError> {
-        let state = self.context.state();
-        let limit = state.config_options().sql_parser.recursion_limit.get();
-        parse_statement(text, limit)
     }
 
     /// Starts a query. It survives the loss of executors, see [`Query::next`].

@@ -111,9 +111,10 @@ fn find(root: &DataFusionError, diagnostic: Option<&Diagnostic>, tables: &[Strin
         DataFusionError::SQL(error, _) => parser_finding(error),
         DataFusionError::SchemaError(error, _) => schema_finding(error),
         DataFusionError::Plan(message) => plan_finding(message, diagnostic, tables),
-        DataFusionError::NotImplemented(message) => {
-            Finding::new(ErrorKind::Unsupported, lowercase_first(message))
-        }
+        DataFusionError::NotImplemented(message) => Finding::new(
+            ErrorKind::Unsupported,
+            lowercase_first(without_forms(message)),
+        ),
         DataFusionError::Configuration(message) => {
             Finding::new(ErrorKind::InvalidInput, lowercase_first(message))
         }
@@ -135,6 +136,18 @@ fn find(root: &DataFusionError, diagnostic: Option<&Diagnostic>, tables: &[Strin
         },
         other => Finding::new(ErrorKind::Failed, lowercase_first(&other.strip_backtrace())),
     }
+}
+
+/// Marks of the debug form of a syntax tree, which no message should show.
+const FORMS: [&str; 4] = ["Span(", "Ident {", "TokenWithSpan", "ValueWithSpan"];
+
+/// The message up to the debug form of a syntax tree.
+fn without_forms(message: &str) -> &str {
+    if !FORMS.iter().any(|form| message.contains(form)) {
+        return message;
+    }
+    let end = message.find(['(', '{']).unwrap_or(message.len());
+    message.get(..end).unwrap_or(message).trim_end()
 }
 
 fn parser_finding(error: &ParserError) -> Finding {
@@ -243,7 +256,10 @@ fn plan_finding(message: &str, diagnostic: Option<&Diagnostic>, tables: &[String
         Some(diagnostic) if diagnostic.message != INCOMPATIBLE => diagnostic.message.as_str(),
         _ => message,
     };
-    Finding::new(ErrorKind::InvalidInput, lowercase_first(text))
+    Finding::new(
+        ErrorKind::InvalidInput,
+        lowercase_first(without_forms(text)),
+    )
 }
 
 /// The forms of a function that was called with arguments of other types.

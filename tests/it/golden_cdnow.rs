@@ -102,6 +102,7 @@ async fn sample(sandbox: &Sandbox, catalog: &Catalog, results: &Path) {
     };
     let catalog = Catalog {
         tables: [table("clv"), table("clv_model")].into(),
+        ..Catalog::default()
     };
     let session = sandbox.session(catalog, &EngineOptions::default()).unwrap();
     let found = query(

@@ -146,6 +146,7 @@ async fn ladder(data: &Imported) {
                 TableDef::new("parquet", format!("file://{clean}")),
             )]
             .into(),
+            ..Catalog::default()
         };
         let session = data.session(&catalog);
         check(

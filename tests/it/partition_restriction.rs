@@ -62,6 +62,7 @@ async fn a_split_scan_is_read_once() {
     table.columns = vec!["value int64".to_owned()];
     let catalog = Catalog {
         tables: [("t".to_owned(), table)].into(),
+        ..Catalog::default()
     };
 
     let reference = single_process(catalog.clone()).unwrap();

@@ -2,20 +2,12 @@
 //! cluster has no plan for them, and DataFusion would list the tables about its own settings too.
 
 use datafusion::arrow::datatypes::Fields;
-use datafusion::common::TableReference;
-use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::logical_expr::LogicalPlan;
+use emporia_core::error::Result;
 use emporia_engine::Session;
-use emporia_sql::table_names;
 
 use super::text_table::TextTable;
 use crate::type_name::type_name;
-
-/// A table or view that a statement of the session made.
-pub(super) struct SessionTable {
-    pub(super) name: String,
-    /// `table` or `view`.
-    pub(super) kind: &'static str,
-}
 
 /// Whether the statement is `SHOW TABLES`.
 pub(super) fn is_show_tables(text: &str) -> bool {
@@ -23,36 +15,16 @@ pub(super) fn is_show_tables(text: &str) -> bool {
     words == ["show", "tables"]
 }
 
-/// The answer to `SHOW TABLES`: the tables of the catalog, then those of the session.
-pub(super) async fn tables(session: &Session) -> TextTable<2> {
+/// The answer to `SHOW TABLES`: the tables of the catalog, then those that statements made.
+pub(super) async fn tables(session: &Session) -> Result<TextTable<2>> {
     let mut table = TextTable::new(["table", "kind"]);
     for name in session.catalog().tables.keys() {
         table.row([name, "table"]);
     }
-    for made in session_tables(session).await {
+    for made in session.made().await? {
         table.row([&made.name, made.kind]);
     }
-    table
-}
-
-/// What the session has besides the catalog.
-pub(super) async fn session_tables(session: &Session) -> Vec<SessionTable> {
-    let context = session.context();
-    let mut tables = Vec::new();
-    for name in table_names(context) {
-        if session.catalog().tables.contains_key(&name) {
-            continue;
-        }
-        let reference = match name.split_once('.') {
-            Some((schema, table)) => TableReference::partial(schema, table),
-            None => TableReference::bare(name.as_str()),
-        };
-        let provider = context.table_provider(reference).await;
-        let is_view = provider.is_ok_and(|provider| provider.table_type() == TableType::View);
-        let kind = if is_view { "view" } else { "table" };
-        tables.push(SessionTable { name, kind });
-    }
-    tables
+    Ok(table)
 }
 
 /// The answer to `DESCRIBE`; `None` where the plan is that of another statement.
@@ -78,8 +50,7 @@ mod tests {
     use std::sync::Arc;
 
     use emporia_core::catalog::{Catalog, TableDef};
-    use emporia_core::error::Result;
-    use emporia_engine::{EngineOptions, Target, query_error};
+    use emporia_engine::{EngineOptions, Target};
 
     use super::*;
 
@@ -104,7 +75,7 @@ mod tests {
         let session = session()?;
         session.sql("CREATE VIEW v AS SELECT 1 AS n").await?;
         session.sql("CREATE TABLE t AS SELECT 2 AS n").await?;
-        let rows = tables(&session).await.into_rows();
+        let rows = tables(&session).await?.into_rows();
         let expected = [["orders", "table"], ["t", "table"], ["v", "view"]];
         assert_eq!(rows, expected.map(|row| row.map(str::to_owned)));
         Ok(())
@@ -115,14 +86,14 @@ mod tests {
         let session = session()?;
         let view = "CREATE VIEW v AS SELECT 'a' AS name, CAST(1 AS DECIMAL(18,2)) AS price";
         session.sql(view).await?;
-        let frame = session.plan("DESCRIBE v").await.map_err(query_error)?;
+        let frame = session.sql("DESCRIBE v").await?;
         let rows = described(frame.logical_plan()).map(TextTable::into_rows);
         let expected = [["name", "string", "no"], ["price", "decimal(18,2)", "no"]];
         assert_eq!(
             rows,
             Some(expected.map(|row| row.map(str::to_owned)).to_vec())
         );
-        let query = session.plan("SELECT 1").await.map_err(query_error)?;
+        let query = session.sql("SELECT 1").await?;
         assert!(described(query.logical_plan()).is_none());
         Ok(())
     }

@@ -4,10 +4,11 @@ use datafusion::prelude::DataFrame;
 use emporia_core::error::{Error, Result};
 use emporia_core::job::Params;
 use emporia_engine::job::{Job, Output};
-use emporia_engine::{Session, query_error};
+use emporia_engine::statement::is_query;
+use emporia_engine::{Session, Statement, query_error};
 use emporia_sql::{SqlJob, SqlStatement};
 
-use super::rows::{Printer, is_query};
+use super::rows::Printer;
 use super::script::Script;
 use super::sql;
 use crate::args::{ExplainArgs, Format};
@@ -104,17 +105,25 @@ async fn frames(session: &Session, subject: &Subject) -> Result<Vec<(Option<Stri
             let mut frames = Vec::new();
             for (index, statement) in statements.iter().enumerate() {
                 let source = script.source(statement);
-                let frame = sql::plan(session, &source, &statement.text).await?;
-                if !is_query(frame.logical_plan()) {
-                    return Err(
-                        Error::invalid(format!("statement {} is not a query", index + 1))
-                            .with_hint("only a query has a plan to explain"),
-                    );
-                }
-                // A statement such as CREATE VIEW is done by now; later ones may need it.
-                if !frame.schema().fields().is_empty() {
-                    let title = (statements.len() > 1).then(|| format!("statement {}", index + 1));
-                    frames.push((title, frame));
+                let described = |e| sql::described(session, &source, e);
+                let planned = session.statement(&statement.text).await;
+                match planned.map_err(described)? {
+                    Statement::Query(frame) if is_query(frame.logical_plan()) => {
+                        let title =
+                            (statements.len() > 1).then(|| format!("statement {}", index + 1));
+                        frames.push((title, frame));
+                    }
+                    // Later statements may need it.
+                    Statement::Command(command) if command.is_declaration() => {
+                        session.run(command).await.map_err(described)?;
+                    }
+                    _ => {
+                        return Err(Error::invalid(format!(
+                            "statement {} is not a query",
+                            index + 1
+                        ))
+                        .with_hint("only a query has a plan to explain"));
+                    }
                 }
             }
             if frames.is_empty() {

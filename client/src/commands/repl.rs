@@ -9,7 +9,7 @@ use rustyline::error::ReadlineError;
 
 use super::script::Script;
 use super::sql::Runner;
-use super::{describe, tables};
+use super::tables;
 use crate::args::ListFormat;
 use crate::console::write_line;
 use crate::exit;
@@ -120,12 +120,8 @@ async fn run_statements(text: String, runner: &Runner<'_>, context: &Context) {
     let session = &runner.connection.session;
     let script = Script::typed(text);
     let work = async {
-        for statement in &script.statements()? {
-            runner
-                .run(&script.source(statement), &statement.text)
-                .await?;
-        }
-        Ok(())
+        let statements = script.statements()?;
+        runner.run_all(&script, &statements).await
     };
     report(
         guarded(Some(session), context.settings.timeout, work).await,
@@ -147,8 +143,8 @@ async fn run_command(command: PromptCommand, runner: &mut Runner<'_>, context: &
             });
         }
         PromptCommand::Tables => {
-            let of_session = describe::session_tables(session).await;
-            let tables = tables::list(session.catalog(), &of_session);
+            let made = session.made().await;
+            let tables = made.and_then(|made| tables::list(session.catalog(), &made));
             report(tables.and_then(|t| t.print(ListFormat::Table)), context);
         }
         PromptCommand::Columns(table) => {

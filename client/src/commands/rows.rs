@@ -9,6 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, col, ident, lit};
 use emporia_core::error::{Error, Result};
 use emporia_engine::job::{JobRun, Output};
+use emporia_engine::statement::is_query;
 use emporia_engine::{Session, query_error};
 
 use crate::args::Format;
@@ -113,20 +114,6 @@ pub(crate) async fn write_file(
         file.write(&batch)?;
     }
     file.finish()
-}
-
-/// Whether the plan yields rows of data, so that a limit is allowed on top of it.
-pub(super) fn is_query(plan: &LogicalPlan) -> bool {
-    !matches!(
-        plan,
-        LogicalPlan::Explain(_)
-            | LogicalPlan::Analyze(_)
-            | LogicalPlan::Ddl(_)
-            | LogicalPlan::Dml(_)
-            | LogicalPlan::Copy(_)
-            | LogicalPlan::Statement(_)
-            | LogicalPlan::DescribeTable(_)
-    )
 }
 
 /// The tables of a run by name, each as a frame of its own.

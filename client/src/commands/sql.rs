@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use datafusion::error::DataFusionError;
-use datafusion::prelude::DataFrame;
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_engine::insert::{Insertion, insert, insertion};
-use emporia_engine::{Session, query_error};
-use emporia_sql::{Source, describe_error, table_names};
+use emporia_engine::insert::{Insertion, insert};
+use emporia_engine::statement::Command;
+use emporia_engine::{Session, Statement, StatementError, query_error};
+use emporia_sql::{Source, SqlStatement, describe_error, table_names};
 
 use super::describe;
 use super::repl;
@@ -41,17 +41,23 @@ pub(super) async fn run(args: &SqlArgs, context: &Context) -> Result<()> {
         console: context.console,
     };
     let (Some(script), Some(statements)) = (script, statements) else {
-        return repl::run(runner, context).await;
+        let result = repl::run(runner, context).await;
+        close(&connection.session).await;
+        return result;
     };
-    let work = async {
-        for statement in &statements {
-            runner
-                .run(&script.source(statement), &statement.text)
-                .await?;
-        }
-        Ok(())
+    let result = {
+        let work = runner.run_all(&script, &statements);
+        guarded(Some(&connection.session), context.settings.timeout, work).await
     };
-    guarded(Some(&connection.session), context.settings.timeout, work).await
+    close(&connection.session).await;
+    result
+}
+
+/// Ends the session; what it leaves behind is no reason to fail.
+async fn close(session: &Session) {
+    if let Err(error) = session.close().await {
+        tracing::warn!(%error, "the temporary tables could not be removed");
+    }
 }
 
 /// The statements to run; `None` where the user is to be asked for them.
@@ -71,30 +77,38 @@ pub(super) struct Runner<'a> {
 }
 
 impl Runner<'_> {
+    /// Runs the statements of a script up to the first one that fails.
+    pub(super) async fn run_all(&self, script: &Script, statements: &[SqlStatement]) -> Result<()> {
+        for (index, statement) in statements.iter().enumerate() {
+            let done = self.run(&script.source(statement), &statement.text).await;
+            if statements.len() == 1 {
+                return done;
+            }
+            done.map_err(|e| in_script(e, index + 1, statement.line))?;
+        }
+        Ok(())
+    }
+
     /// Runs one statement and prints its rows; a statement without columns prints nothing.
     pub(super) async fn run(&self, source: &Source<'_>, text: &str) -> Result<()> {
         let session = &self.connection.session;
         if describe::is_show_tables(text) {
-            let tables = describe::tables(session).await;
+            let tables = describe::tables(session).await?;
             return self.printer.print_batch(&tables.batch()?);
         }
-        let frame = plan(session, source, text).await?;
-        if let Some(insertion) = insertion(&frame).map_err(query_error)? {
-            return self.insert(insertion).await;
-        }
+        let statement = session.statement(text).await;
+        let frame = match statement.map_err(|e| described(session, source, e))? {
+            Statement::Query(frame) => frame,
+            Statement::Write(insertion) => return self.insert(insertion).await,
+            Statement::Command(command) => return self.command(source, command).await,
+        };
         if let Some(columns) = describe::described(frame.logical_plan()) {
             return self.printer.print_batch(&columns.batch()?);
-        }
-        if frame.schema().fields().is_empty() {
-            self.console.say("done");
-            return Ok(());
         }
         let progress = Progress::watch(self.console, session, &self.connection.url)?;
         self.printer.print(session, frame, Some(progress)).await
     }
-}
 
-impl Runner<'_> {
     /// Runs a statement that writes.
     async fn insert(&self, insertion: Insertion) -> Result<()> {
         let session = &self.connection.session;
@@ -105,31 +119,44 @@ impl Runner<'_> {
         say_published(self.console, &report, start);
         Ok(())
     }
-}
 
-/// Plans one statement over the catalog's tables; an error shows its place in the text.
-pub(super) async fn plan(session: &Session, source: &Source<'_>, text: &str) -> Result<DataFrame> {
-    let context = session.context();
-    let describe = |error| {
-        let mut tables = table_names(context);
-        tables.extend(session.catalog().tables.keys().cloned());
-        planning_error(describe_error(*source, &error, &tables), error)
-    };
-    let names = session.tables_in(text).map_err(describe)?;
-    if describes_catalog(text) {
-        prepare_all(session).await;
-    } else if is_insert(text) {
-        session
-            .prepare_to_write(names.iter().map(String::as_str))
-            .await?;
-    } else {
-        session.prepare(names.iter().map(String::as_str)).await?;
+    /// Runs a statement without rows.
+    async fn command(&self, source: &Source<'_>, command: Command) -> Result<()> {
+        let session = &self.connection.session;
+        let start = Instant::now();
+        let progress = Progress::watch(self.console, session, &self.connection.url)?;
+        let done = session.run(command).await;
+        drop(progress);
+        let done = done.map_err(|e| described(session, source, e))?;
+        if let Some(report) = &done.report {
+            say_published(self.console, report, start);
+        }
+        self.console.say(done.said);
+        Ok(())
     }
-    session.plan(text).await.map_err(describe)
 }
 
-/// An error of planning: nothing was started, except where a statement such as CREATE TABLE AS ran
-/// a query, whose failure has a kind of its own.
+/// Says which statement of a script failed.
+fn in_script(error: Error, number: usize, line: usize) -> Error {
+    let text = format!("statement {number}, line {line}: {}", error.message());
+    let hint = error.hint().map(str::to_owned);
+    let told = Error::new(error.kind(), text).with_source(error);
+    hint.into_iter().fold(told, Error::with_hint)
+}
+
+/// The error of a statement with its place in the text.
+pub(super) fn described(session: &Session, source: &Source<'_>, error: StatementError) -> Error {
+    match error {
+        StatementError::Other(error) => error,
+        StatementError::Text(error) => {
+            let mut tables = table_names(session.context());
+            tables.extend(session.catalog().tables.keys().cloned());
+            planning_error(describe_error(*source, &error, &tables), error)
+        }
+    }
+}
+
+/// An error of planning: nothing was started. A failure to reach what a plan needs keeps its kind.
 fn planning_error(described: Error, error: DataFusionError) -> Error {
     if described.kind() != ErrorKind::Failed {
         return described;
@@ -138,39 +165,5 @@ fn planning_error(described: Error, error: DataFusionError) -> Error {
     match failure.kind() {
         ErrorKind::Failed => Error::invalid(failure.message()),
         _ => failure,
-    }
-}
-
-/// Whether the statement writes to a table, which need not be there yet.
-fn is_insert(text: &str) -> bool {
-    let word = text.trim_start().get(..6);
-    word.is_some_and(|word| word.eq_ignore_ascii_case("insert"))
-}
-
-/// Whether the statement is about all tables, not about the rows of some.
-fn describes_catalog(text: &str) -> bool {
-    let text = text.trim_start().to_lowercase();
-    text.starts_with("show") || text.contains("information_schema")
-}
-
-/// Makes all tables known whose files can be read.
-async fn prepare_all(session: &Session) {
-    for name in session.catalog().tables.keys() {
-        if let Err(error) = session.prepare([name.as_str()]).await {
-            tracing::debug!(table = name, %error, "table is left out");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_about_the_catalog_are_known() {
-        assert!(describes_catalog(" SHOW COLUMNS FROM users"));
-        assert!(describes_catalog("SELECT * FROM information_schema.tables"));
-        assert!(!describes_catalog("describe users"));
-        assert!(!describes_catalog("SELECT * FROM users"));
     }
 }

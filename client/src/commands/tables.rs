@@ -3,9 +3,9 @@
 use emporia_connectors::provider::check_connector;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::Result;
-use emporia_engine::{EngineOptions, Session, Target};
+use emporia_engine::{EngineOptions, Made, Session, Target};
 
-use super::describe::{self, SessionTable};
+use super::describe;
 use super::text_table::TextTable;
 use crate::args::TablesArgs;
 use crate::settings::Context;
@@ -13,16 +13,16 @@ use crate::settings::Context;
 /// Runs the command; reads file headers only, so it needs no cluster.
 pub(super) async fn run(args: &TablesArgs, context: &Context) -> Result<()> {
     let catalog = context.catalog()?;
+    let session = Session::open(
+        catalog,
+        Target::SingleProcess,
+        &EngineOptions::default(),
+        &context.stores,
+    )?;
     if let Some(name) = &args.name {
-        let session = Session::open(
-            catalog,
-            Target::SingleProcess,
-            &EngineOptions::default(),
-            &context.stores,
-        )?;
         return columns(&session, name).await?.print(args.format);
     }
-    let list = list(&catalog, &[])?;
+    let list = list(session.catalog(), &session.made().await?)?;
     match context.catalog_file() {
         Some(file) => context.console.say(format!("catalog {}", file.display())),
         None => context
@@ -32,11 +32,11 @@ pub(super) async fn run(args: &TablesArgs, context: &Context) -> Result<()> {
     list.print(args.format)
 }
 
-/// The tables of the catalog and those that a session made.
+/// The tables of the catalog, those of its warehouse, and what a session made.
 ///
 /// # Errors
 /// `InvalidInput` where a connector is unknown: no statement could read that table.
-pub(super) fn list(catalog: &Catalog, of_session: &[SessionTable]) -> Result<TextTable<4>> {
+pub(super) fn list(catalog: &Catalog, made: &[Made]) -> Result<TextTable<4>> {
     let mut table = TextTable::new(["table", "connector", "schema", "location"]);
     for (name, definition) in &catalog.tables {
         check_connector(name, definition)?;
@@ -47,8 +47,11 @@ pub(super) fn list(catalog: &Catalog, of_session: &[SessionTable]) -> Result<Tex
             &definition.location,
         ]);
     }
-    for made in of_session {
-        table.row([&made.name, "", made.kind, "this session"]);
+    for made in made {
+        match &made.location {
+            Some(location) => table.row([&made.name, "parquet", "managed", location]),
+            None => table.row([&made.name, "", made.kind, "this session"]),
+        }
     }
     Ok(table)
 }
@@ -81,13 +84,16 @@ mod tests {
         let mut catalog = Catalog::default();
         let orders = TableDef::new("parquet", "file:///data/orders/");
         catalog.tables.insert("orders".into(), orders);
-        let view = SessionTable {
-            name: "v".into(),
-            kind: "view",
+        let made = |name: &str, kind, location: Option<&str>| Made {
+            name: name.into(),
+            kind,
+            location: location.map(str::to_owned),
         };
-        let rows = list(&catalog, &[view])?.into_rows();
+        let lasting = made("sums", "table", Some("file:///tables/sums"));
+        let rows = list(&catalog, &[lasting, made("v", "view", None)])?.into_rows();
         let expected = [
             ["orders", "parquet", "of the files", "file:///data/orders/"],
+            ["sums", "parquet", "managed", "file:///tables/sums"],
             ["v", "", "view", "this session"],
         ];
         assert_eq!(rows, expected.map(|row| row.map(str::to_owned)));

@@ -14,14 +14,18 @@ mod node;
 pub use exec::StagedWriteExec;
 pub use node::{StagedWriteNode, StagedWritePlanner};
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Int32Array, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Result, exec_err};
+use emporia_core::error::{Error, ErrorKind};
+use parquet::arrow::ArrowSchemaConverter;
 use serde::{Deserialize, Serialize};
 
+use crate::codec::has_name;
 use crate::hbase::HBaseSink;
 use crate::mongodb::CollectionTarget;
 
@@ -38,6 +42,12 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
+    /// The format of this name, as pointers have it.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Parquet, Self::Csv, Self::Json];
+        all.into_iter().find(|format| format.as_str() == name)
+    }
+
     /// The format of the tables of a connector; Parquet where it is none of files.
     pub fn of_connector(name: &str) -> Self {
         match name {
@@ -108,6 +118,64 @@ pub fn written_type(data_type: &DataType) -> DataType {
         DataType::Utf8View => DataType::Utf8,
         other => other.clone(),
     }
+}
+
+/// Checks that a table can have columns of these names.
+///
+/// # Errors
+/// `InvalidInput` where there are none, or two of one name.
+pub fn check_names(schema: &Schema) -> emporia_core::error::Result<()> {
+    if schema.fields().is_empty() {
+        return Err(Error::invalid("a table has at least one column"));
+    }
+    let mut names = HashSet::new();
+    match schema.fields().iter().find(|f| !names.insert(f.name())) {
+        None => Ok(()),
+        Some(field) => Err(
+            Error::invalid(format!("two columns are named `{}`", field.name()))
+                .with_hint("name each column with AS"),
+        ),
+    }
+}
+
+/// Whether the type is, or holds, one that the writer of Parquet refuses with the first row, or one
+/// that no value has.
+fn is_unstored(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null | DataType::Interval(_) => true,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => is_unstored(item.data_type()),
+        DataType::Struct(fields) => {
+            fields.is_empty() || fields.iter().any(|f| is_unstored(f.data_type()))
+        }
+        DataType::Dictionary(_, values) => is_unstored(values),
+        DataType::Union(..) | DataType::RunEndEncoded(..) => true,
+        _ => false,
+    }
+}
+
+/// Checks that files and pointers can hold columns of these types.
+///
+/// # Errors
+/// As of [`check_names`]; `Unsupported` for a type that cannot be stored.
+pub fn check_storable(schema: &Schema) -> emporia_core::error::Result<()> {
+    check_names(schema)?;
+    for field in schema.fields() {
+        let alone = Schema::new(vec![field.as_ref().clone()]);
+        let is_known = has_name(field.data_type()) && !is_unstored(field.data_type());
+        if !is_known || ArrowSchemaConverter::new().convert(&alone).is_err() {
+            let text = format!(
+                "column `{}` has the type {}, which a table cannot hold",
+                field.name(),
+                field.data_type()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, text)
+                .with_hint("CAST converts it, for example to VARCHAR"));
+        }
+    }
+    Ok(())
 }
 
 /// The recipe of a write.

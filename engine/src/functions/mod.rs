@@ -1,6 +1,7 @@
 //! Emporia's SQL functions, the same in every process.
 
 mod array_length;
+mod assigned;
 mod average;
 mod checked;
 mod clv;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::execution::{FunctionRegistry, SessionState};
 
+pub(crate) use assigned::{assign, assigned_expr, is_assignable, shown};
 pub(crate) use average::checked_average;
 pub(crate) use checked::{Operation, checked};
 pub use emporia_connectors::key_set::in_key_set;
@@ -35,6 +37,7 @@ pub(crate) use unkeyed::unkeyed;
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut functions = clv::clv_functions();
     functions.push(array_length::array_length());
+    functions.push(assigned::assigned());
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
     functions.extend(checked::checked_operations());

@@ -1,15 +1,21 @@
 //! Results in files: a folder with a pointer to the current run.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::arrow::datatypes::Schema;
 use emporia_connectors::files::Location;
-use emporia_connectors::published::{PublishedOutput, ResultSet, discard_run};
-use emporia_connectors::write::{FileFormat, FileSink, SinkSpec};
-use emporia_core::error::Result;
+use emporia_connectors::published::{
+    DataFile, PublishedOutput, ResultSet, discard_run, storage_error,
+};
+use emporia_connectors::write::{FileFormat, FileSink, SinkSpec, check_names, check_storable};
+use emporia_core::error::{Error, ErrorKind, Result};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
+use object_store::path::Path;
 
-use super::Written;
+use super::{Change, Existing, Written, WrittenTable};
 use crate::session::Session;
 
 /// Pauses before the files of a failed run are removed, again and again: a task that was told to stop
@@ -27,27 +33,67 @@ pub(super) struct Files {
     store: Arc<dyn ObjectStore>,
     format: FileFormat,
     run_id: String,
-    previous: Option<String>,
+    /// What the run does to the main table; without it, the run replaces the whole result.
+    change: Option<Change>,
+    before: Option<ResultSet>,
 }
 
 impl Files {
+    /// Looks at what is there; `format` is that of new tables.
     pub(super) async fn begin(
         session: &Session,
         location: &str,
+        change: Option<Change>,
         format: FileFormat,
         run_id: &str,
     ) -> Result<Self> {
         let place = Location::parse(location)?;
         let store = place.open(&session.context().state())?;
-        let previous = ResultSet::load(store.as_ref(), &place.path).await?;
-        Ok(Self {
-            location: location.trim_end_matches('/').to_owned(),
+        let before = ResultSet::load(store.as_ref(), &place.path).await?;
+        let location = location.trim_end_matches('/').to_owned();
+        let mut files = Self {
+            location,
             place,
             store,
             format,
             run_id: run_id.to_owned(),
-            previous: previous.map(|r| r.run_id),
-        })
+            change,
+            before,
+        };
+        files.check_change()?;
+        Ok(files)
+    }
+
+    fn check_change(&mut self) -> Result<()> {
+        let location = &self.location;
+        match (&self.change, &self.before) {
+            (Some(Change::Create { existing, .. }), Some(_)) if *existing == Existing::Keep => {
+                let text = format!("there is a table at `{location}` already");
+                Err(Error::new(ErrorKind::AlreadyExists, text))
+            }
+            (Some(Change::Overwrite | Change::Append), None) => Err(Error::not_found(format!(
+                "there is no table at `{location}`"
+            ))
+            .with_hint("it was dropped while the statement ran")),
+            (Some(Change::Overwrite | Change::Append), Some(before)) => {
+                let main = before.outputs.get(&before.main);
+                let format = main.and_then(|main| FileFormat::parse(&main.format));
+                self.format = format.ok_or_else(|| {
+                    let text = format!("the result at `{location}` has no main table");
+                    Error::new(ErrorKind::Corrupt, text)
+                })?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that the result can hold rows of this schema.
+    pub(super) fn check(&self, schema: &Schema) -> Result<()> {
+        match self.change {
+            Some(_) => check_storable(schema),
+            None => check_names(schema),
+        }
     }
 
     pub(super) fn sink(&self) -> SinkSpec {
@@ -59,26 +105,109 @@ impl Files {
     }
 
     pub(super) fn name_of(&self, output: &str) -> String {
-        format!("{}/{output}", self.location)
+        match self.change {
+            Some(_) => self.location.clone(),
+            None => format!("{}/{output}", self.location),
+        }
     }
 
     pub(super) async fn publish(self, written: &Written) -> Result<()> {
-        let output = |table: &super::WrittenTable| PublishedOutput {
-            format: self.format.as_str().to_owned(),
-            columns: table.columns.clone(),
-            files: table.parts.clone(),
-        };
-        let tables = written.tables.iter();
+        if let Err(error) = self.check_files(written).await {
+            if let Err(left) = self.discard().await {
+                tracing::warn!(error = %left, "the failed run could not be removed");
+            }
+            return Err(error);
+        }
+        let previous = self.before.as_ref().map(|before| before.run_id.clone());
+        let (main, outputs) = self.outputs(written)?;
         let results = ResultSet {
             run_id: self.run_id,
-            previous: self.previous,
-            main: written.order.first().cloned().unwrap_or_default(),
-            outputs: tables.map(|(n, t)| (n.clone(), output(t))).collect(),
+            previous,
+            main,
+            outputs,
         };
         results.publish(self.store.as_ref(), &self.place.path).await
     }
 
-    pub(super) async fn discard(self) -> Result<()> {
+    /// The outputs of the result with the run, and the name of the main one.
+    fn outputs(&self, written: &Written) -> Result<(String, BTreeMap<String, PublishedOutput>)> {
+        let output = |table: &WrittenTable| PublishedOutput {
+            format: self.format.as_str().to_owned(),
+            columns: table.columns.clone(),
+            required: Vec::new(),
+            files: table.parts.clone(),
+        };
+        let tables = written.tables.iter();
+        let mut outputs: BTreeMap<_, _> = tables.map(|(n, t)| (n.clone(), output(t))).collect();
+        let main = written.order.first().cloned().unwrap_or_default();
+        match &self.change {
+            None => Ok((main, outputs)),
+            Some(Change::Create { required, .. }) => {
+                if let Some(table) = outputs.get_mut(&main) {
+                    table.required.clone_from(required);
+                }
+                Ok((main, outputs))
+            }
+            Some(change) => {
+                let files = outputs.remove(&main).map(|table| table.files);
+                self.changed(change, files.unwrap_or_default())
+            }
+        }
+    }
+
+    /// The outputs that were there with `files` in the main one.
+    fn changed(
+        &self,
+        change: &Change,
+        files: Vec<DataFile>,
+    ) -> Result<(String, BTreeMap<String, PublishedOutput>)> {
+        let before = self.before.clone().unwrap_or_default();
+        let mut outputs = before.outputs;
+        let Some(table) = outputs.get_mut(&before.main) else {
+            return Err(Error::internal("a table without columns was changed"));
+        };
+        if *change != Change::Append {
+            table.files.clear();
+        }
+        table.files.extend(files);
+        Ok((before.main, outputs))
+    }
+
+    /// Checks that this process sees what the tasks wrote: else readers would miss it.
+    async fn check_files(&self, written: &Written) -> Result<()> {
+        let files: Vec<_> = written.tables.values().flat_map(|t| &t.parts).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let run = self.place.path.clone().join(format!("run-{}", self.run_id));
+        let found: Vec<_> = self
+            .store
+            .list(Some(&run))
+            .try_collect()
+            .await
+            .map_err(|e| storage_error("list", &run, e))?;
+        let sizes: HashMap<_, _> = found.into_iter().map(|o| (o.location, o.size)).collect();
+        let path = |file: &DataFile| -> Path {
+            let parts = file.path.split('/');
+            parts.fold(self.place.path.clone(), |path, part| path.join(part))
+        };
+        let is_seen = |file: &&&DataFile| sizes.get(&path(file)) == Some(&file.bytes);
+        let n_seen = files.iter().filter(is_seen).count();
+        if n_seen == files.len() {
+            return Ok(());
+        }
+        let text = format!(
+            "of {} files that the executors wrote to `{}` this process sees {n_seen}",
+            files.len(),
+            self.location
+        );
+        Err(Error::new(ErrorKind::Failed, text).with_hint(
+            "all processes must see one folder under this name; for the tables of CREATE TABLE set \
+             `warehouse` in the catalog file, for example to a folder on HDFS",
+        ))
+    }
+
+    pub(super) async fn discard(&self) -> Result<()> {
         for pause in PAUSES {
             tokio::time::sleep(pause).await;
             discard_run(self.store.as_ref(), &self.place.path, &self.run_id).await?;

@@ -23,7 +23,11 @@ use emporia_core::job::OutputSpec;
 use crate::failure::query_error;
 use crate::job::{Check, JobRun, Output, TallyRow};
 use crate::session::Session;
+use files::Files;
 use place::Place;
+
+/// Name of the only output of a table that a statement makes.
+pub(crate) const RESULT_OUTPUT: &str = "rows";
 
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +39,13 @@ pub enum Destination {
         /// Format of the files.
         format: FileFormat,
     },
+    /// To the main table of a published result, or to a new one.
+    Published {
+        /// URI of the folder.
+        location: String,
+        /// What becomes of the table.
+        change: Change,
+    },
     /// To tables of a store: the main output to the one that the definition names, any other to
     /// one whose name has the name of the output behind a point.
     Table {
@@ -43,6 +54,31 @@ pub enum Destination {
         /// What becomes of the rows that are there.
         mode: Mode,
     },
+}
+
+/// What a run does to the main table of a published result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Makes a table of Parquet files.
+    Create {
+        /// Columns that take no null.
+        required: Vec<String>,
+        /// What becomes of a table that is there.
+        existing: Existing,
+    },
+    /// Replaces the rows; the columns stay what they were declared to be.
+    Overwrite,
+    /// Adds rows, which appear all at once.
+    Append,
+}
+
+/// What becomes of the table that stands where a new one shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and there is no new one.
+    Keep,
+    /// It is replaced when the new one is complete.
+    Replace,
 }
 
 /// What becomes of the rows that a table of a store holds.
@@ -125,6 +161,38 @@ pub async fn publish(
             Err(error)
         }
     }
+}
+
+/// Makes or empties a published table without a query.
+///
+/// # Errors
+/// As of [`publish`].
+pub(crate) async fn publish_no_rows(
+    session: &Session,
+    location: &str,
+    change: Change,
+    schema: &Schema,
+) -> Result<()> {
+    let run_id = uuid::Uuid::now_v7().simple().to_string();
+    let files = Files::begin(
+        session,
+        location,
+        Some(change),
+        FileFormat::Parquet,
+        &run_id,
+    )
+    .await?;
+    let table = WrittenTable {
+        columns: schema_to_names(schema),
+        parts: Vec::new(),
+    };
+    let output = RESULT_OUTPUT.to_owned();
+    let written = Written {
+        order: vec![output.clone()],
+        tables: [(output, table)].into(),
+        ..Written::default()
+    };
+    files.publish(&written).await
 }
 
 /// The table and the key of `output`: what the user declared for the main one, and one beside it
@@ -259,7 +327,9 @@ async fn write_output(
         let written = written_type(field.data_type());
         field.as_ref().clone().with_data_type(written)
     });
-    let types = schema_to_names(&Schema::new(fields.collect::<Vec<_>>()));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let types = schema_to_names(&schema);
+    place.check(&schema)?;
     let mut branches = Vec::with_capacity(output.branches.len());
     let mut tables = Vec::with_capacity(output.branches.len());
     for (name, columns) in output.branches {

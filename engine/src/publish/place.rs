@@ -1,6 +1,7 @@
 //! The store that a run writes to, behind one set of calls.
 
-use emporia_connectors::write::SinkSpec;
+use datafusion::arrow::datatypes::Schema;
+use emporia_connectors::write::{FileFormat, SinkSpec};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::OutputSpec;
 
@@ -27,7 +28,13 @@ impl Place {
     ) -> Result<Self> {
         let (table, mode) = match destination {
             Destination::Folder { location, format } => {
-                let files = Files::begin(session, location, *format, run_id).await?;
+                let files = Files::begin(session, location, None, *format, run_id).await?;
+                return Ok(Self::Files(files));
+            }
+            Destination::Published { location, change } => {
+                let change = Some(change.clone());
+                let format = FileFormat::Parquet;
+                let files = Files::begin(session, location, change, format, run_id).await?;
                 return Ok(Self::Files(files));
             }
             Destination::Table { table, mode } => (table, *mode),
@@ -44,6 +51,14 @@ impl Place {
             other => Err(Error::invalid(format!(
                 "a result cannot be written to a table of the connector `{other}`"
             ))),
+        }
+    }
+
+    /// Checks that the place can hold rows of this schema.
+    pub(super) fn check(&self, schema: &Schema) -> Result<()> {
+        match self {
+            Self::Files(files) => files.check(schema),
+            Self::HBase(_) | Self::Collections(_) => Ok(()),
         }
     }
 

@@ -156,5 +156,6 @@ pub(super) fn reference(rows: &[RecordBatch]) -> Session {
 pub(super) fn catalog(table: &TableDef) -> Catalog {
     Catalog {
         tables: [("t".to_owned(), table.clone())].into(),
+        ..Catalog::default()
     }
 }

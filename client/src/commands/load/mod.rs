@@ -152,6 +152,7 @@ fn print_entry(args: &LoadArgs, table: emporia_core::catalog::TableDef) -> Resul
     let name = args.table.clone();
     let entry = Catalog {
         tables: [(name, table)].into(),
+        ..Catalog::default()
     };
     crate::output::print_line(entry.to_toml()?.trim_end())
 }
