@@ -11,7 +11,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
-use datafusion::sql::parser::Statement;
 use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
 use emporia_core::catalog::{Catalog, TableDef};
