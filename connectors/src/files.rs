@@ -17,60 +17,12 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use url::Url;
 
 use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable, TextFile};
 use crate::hdfs::Fault;
-use crate::published::{PublishedOutput, ResultSet, storage_error};
-
-/// A location split into its store and the path in it.
-#[derive(Debug, Clone)]
-pub struct Location {
-    /// Root of the store, e.g. `file:///`.
-    pub store: ObjectStoreUrl,
-    /// Path in the store.
-    pub path: Path,
-}
-
-impl Location {
-    /// Parses a URI.
-    ///
-    /// # Errors
-    /// `InvalidInput` where it is not one.
-    pub fn parse(uri: &str) -> Result<Self> {
-        let invalid = |e: String| {
-            Error::invalid(format!("`{uri}` is not a location: {e}"))
-                .with_hint("use a path or a URI such as file:///data/orders")
-        };
-        let url = Url::parse(uri).map_err(|e| invalid(e.to_string()))?;
-        let path = Path::from_url_path(url.path()).map_err(|e| invalid(e.to_string()))?;
-        let store = ObjectStoreUrl::parse(&url[..url::Position::BeforePath])
-            .map_err(|e| invalid(e.to_string()))?;
-        Ok(Self { store, path })
-    }
-
-    /// The store, from the session's registry.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a scheme that no store is registered for.
-    pub fn open(&self, state: &dyn Session) -> Result<Arc<dyn ObjectStore>> {
-        state.runtime_env().object_store(&self.store).map_err(|e| {
-            let e = match e {
-                DataFusionError::External(cause) => match cause.downcast::<Error>() {
-                    Ok(error) => return *error,
-                    Err(other) => DataFusionError::External(other),
-                },
-                e => e,
-            };
-            tracing::debug!(error = %e, "unknown store");
-            Error::invalid(format!(
-                "no store is registered for `{}`",
-                self.store.as_str()
-            ))
-            .with_hint("locations are paths, file:// or hdfs:// URIs, hbase:TABLE or mongodb:DB.COLLECTION")
-        })
-    }
-}
+pub use crate::location::Location;
+use crate::location::{Tail, url, within};
+use crate::published::{DataFile, PublishedOutput, ResultSet, storage_error};
 
 /// Makes the provider of a table in files; reads listings and schemas, so it needs the network.
 ///
@@ -101,10 +53,9 @@ pub async fn provider(
     let endings = [table.connector.as_str()];
     let files = list(name, store.as_ref(), &location.path, &endings).await?;
     let urls = if files.len() == 1 && files[0].path == location.path.as_ref() {
-        vec![file_url(&location.store, &files[0].path)?]
+        vec![listing_url(&location.store, &location.path, Tail::File)?]
     } else {
-        let folder = format!("{}{}/", location.store.as_str(), location.path);
-        vec![ListingTableUrl::parse(&folder).map_err(|e| unreadable(name, e))?]
+        vec![listing_url(&location.store, &location.path, Tail::Folder)?]
     };
     let declared = table.declared_schema()?;
     let declared = declared.map(|schema| options.in_files(&schema));
@@ -184,11 +135,13 @@ async fn result_table(
         let files = output
             .files
             .iter()
-            .map(|f| TextFile {
-                path: format!("{base}/{}", f.path),
-                size: f.bytes,
+            .map(|f| {
+                Ok(TextFile {
+                    path: data_path(base, f)?.to_string(),
+                    size: f.bytes,
+                })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let options = DelimitedOptions::of_results();
         return Ok(Arc::new(DelimitedTable::new(
             store.clone(),
@@ -204,14 +157,22 @@ async fn result_table(
     let urls = output
         .files
         .iter()
-        .map(|f| file_url(store, &format!("{base}/{}", f.path)))
+        .map(|f| listing_url(store, &data_path(base, f)?, Tail::File))
         .collect::<Result<Vec<_>>>()?;
     listing(name, urls, format, Some(schema), Vec::new(), state).await
 }
 
-fn file_url(store: &ObjectStoreUrl, path: &str) -> Result<ListingTableUrl> {
-    ListingTableUrl::parse(format!("{}{path}", store.as_str()))
-        .map_err(|e| Error::invalid(format!("`{path}` is not a file location")).with_source(e))
+/// The path of a file that a result lists.
+fn data_path(base: &Path, file: &DataFile) -> Result<Path> {
+    within(base, &file.path).map_err(|e| {
+        let text = format!("result `/{base}` lists the file `{}`", file.path);
+        Error::new(ErrorKind::Corrupt, text).with_source(e)
+    })
+}
+
+fn listing_url(store: &ObjectStoreUrl, path: &Path, tail: Tail) -> Result<ListingTableUrl> {
+    ListingTableUrl::try_new(url(store, path, tail)?, None)
+        .map_err(|e| Error::invalid(format!("`/{path}` cannot be a location")).with_source(e))
 }
 
 async fn listing(
@@ -412,10 +373,22 @@ async fn list(
     }
     if files.is_empty() {
         let extension = extensions.join(" or ");
+        let hint = match is_unfinished(path) {
+            true => {
+                "a name that ends in `#` and digits is that of an unfinished upload; rename the file"
+            }
+            false => "check the location in the catalog, or generate or import the data first",
+        };
         return Err(Error::not_found(format!(
             "table `{name}`: there are no {extension} files at `/{path}`"
         ))
-        .with_hint("check the location in the catalog, or generate or import the data first"));
+        .with_hint(hint));
     }
     Ok(files)
+}
+
+/// Whether the local store takes a file of this name for an upload that was not finished.
+fn is_unfinished(path: &Path) -> bool {
+    let after = path.filename().and_then(|name| name.split_once('#'));
+    after.is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -14,6 +14,7 @@ pub mod files;
 pub mod hbase;
 pub mod hdfs;
 pub mod key_set;
+pub mod location;
 pub mod marked;
 pub mod mongodb;
 pub mod provider;

@@ -25,9 +25,37 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use crate::hdfs::Fault;
+use crate::location::within;
 
 /// Name of the pointer object in a result folder.
 pub const POINTER: &str = "_current";
+
+/// What the names of the folders of runs begin with.
+const RUN: &str = "run-";
+
+/// Bytes of the longest folder name that is made of an output's name.
+const MAX_FOLDER_NAME: usize = 100;
+
+/// The folder of an output, relative to the result folder. An output may have any name, a folder not;
+/// outputs that share one do not share files.
+pub fn output_folder(run_id: &str, output: &str) -> String {
+    let mut end = output.len().min(MAX_FOLDER_NAME);
+    while !output.is_char_boundary(end) {
+        end -= 1;
+    }
+    let name = output[..end].replace(|c: char| c.is_control() || "/:\\".contains(c), "_");
+    let name = match name.trim_matches('.') {
+        "" => "_",
+        _ => name.as_str(),
+    };
+    format!("{RUN}{run_id}/{name}")
+}
+
+/// Whether a folder of this name is that of a run.
+pub fn is_run_folder(name: &str) -> bool {
+    let is_id = |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    name.strip_prefix(RUN).is_some_and(is_id)
+}
 
 /// One file of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +114,7 @@ impl ResultSet {
         serde_json::from_slice(&bytes).map(Some).map_err(|e| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("`{pointer}` is not a result pointer"),
+                format!("`/{pointer}` is not a result pointer"),
             )
             .with_hint("remove it to start anew, or restore it from a backup")
             .with_source(e)
@@ -120,9 +148,9 @@ impl ResultSet {
     }
 
     /// Paths of the listed files in the store.
-    fn locations(&self, base: &Path) -> impl Iterator<Item = String> {
+    fn locations(&self, base: &Path) -> impl Iterator<Item = Path> {
         let files = self.outputs.values().flat_map(|output| &output.files);
-        files.map(move |file| format!("{base}/{}", file.path))
+        files.filter_map(move |file| within(base, &file.path).ok())
     }
 
     async fn remove_unreachable(
@@ -136,9 +164,10 @@ impl ResultSet {
         // Readers that started before the switch go on with what was listed then.
         let before = before.into_iter().flat_map(|before| before.locations(base));
         let files: HashSet<_> = self.locations(base).chain(before).collect();
-        let reachable = |location: &Path| match run_of(base, location.as_ref()) {
-            Some(run) if run == self.run_id => files.contains(location.as_ref()),
-            Some(run) => !is_over(run) || files.contains(location.as_ref()),
+        let of_file = |location: &Path| location.parent().and_then(|folder| run_of(base, &folder));
+        let reachable = |location: &Path| match of_file(location) {
+            Some(run) if run == self.run_id => files.contains(location),
+            Some(run) => !is_over(&run) || files.contains(location),
             None => true,
         };
         let found: Vec<_> = store
@@ -154,15 +183,11 @@ impl ResultSet {
                 .await
                 .map_err(|e| storage_error("delete", &object.location, e))?;
         }
-        let in_use: HashSet<_> = kept
-            .iter()
-            .filter_map(|o| run_of(base, o.location.as_ref()))
-            .collect();
+        let in_use: HashSet<_> = kept.iter().filter_map(|o| of_file(&o.location)).collect();
         let top = store.list_with_delimiter(Some(base)).await;
         let top = top.map_err(|e| storage_error("list", base, e))?;
         for folder in top.common_prefixes {
-            let name = format!("{folder}/");
-            if run_of(base, &name).is_some_and(|run| is_over(run) && !in_use.contains(run)) {
+            if run_of(base, &folder).is_some_and(|run| is_over(&run) && !in_use.contains(&run)) {
                 remove_empty_folders(store, &folder).await;
             }
         }
@@ -170,12 +195,10 @@ impl ResultSet {
     }
 }
 
-/// The run that a file of the result `base` belongs to.
-fn run_of<'a>(base: &Path, location: &'a str) -> Option<&'a str> {
-    let inside = location.strip_prefix(base.as_ref())?;
-    let inside = inside.strip_prefix('/').unwrap_or(inside);
-    let (run, _) = inside.strip_prefix("run-")?.split_once('/')?;
-    Some(run)
+/// The run of the result `base` that a folder is, or is in.
+fn run_of(base: &Path, folder: &Path) -> Option<String> {
+    let first = folder.prefix_match(base)?.next()?;
+    first.as_ref().strip_prefix(RUN).map(str::to_owned)
 }
 
 /// Removes the result `base`: its pointer, then the files of all runs. Other files in the folder stay.
@@ -194,7 +217,8 @@ pub async fn remove_result(store: &dyn ObjectStore, base: &Path) -> Result<()> {
         .await
         .map_err(|e| storage_error("list", base, e))?;
     for object in found {
-        if run_of(base, object.location.as_ref()).is_some() {
+        let folder = object.location.parent();
+        if folder.is_some_and(|folder| run_of(base, &folder).is_some()) {
             store
                 .delete(&object.location)
                 .await
@@ -203,7 +227,7 @@ pub async fn remove_result(store: &dyn ObjectStore, base: &Path) -> Result<()> {
     }
     let top = store.list_with_delimiter(Some(base)).await;
     for folder in top.map(|top| top.common_prefixes).unwrap_or_default() {
-        if run_of(base, &format!("{folder}/")).is_some() {
+        if run_of(base, &folder).is_some() {
             remove_empty_folders(store, &folder).await;
         }
     }
@@ -216,7 +240,7 @@ pub async fn remove_result(store: &dyn ObjectStore, base: &Path) -> Result<()> {
 /// # Errors
 /// Where the store cannot list or delete.
 pub async fn discard_run(store: &dyn ObjectStore, base: &Path, run_id: &str) -> Result<()> {
-    let folder = base.clone().join(format!("run-{run_id}"));
+    let folder = base.clone().join(format!("{RUN}{run_id}"));
     let found: Vec<_> = store
         .list(Some(&folder))
         .try_collect()

@@ -4,7 +4,7 @@
 //! format of `emporia.toml`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use crate::contract;
 use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::location::Location;
 
 /// One declared table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,8 +22,8 @@ use crate::error::{Error, ErrorKind, Result, nearest};
 pub struct TableDef {
     /// `parquet`, `csv`, `json`, `hbase` or `mongodb`.
     pub connector: String,
-    /// URI of a file or folder, where a relative path is relative to the catalog file;
-    /// `hbase:TABLE`; or `mongodb:DATABASE.COLLECTION`.
+    /// Path or URI of a file or folder, see [`Location`], where a relative path is relative to the
+    /// catalog file; `hbase:TABLE`; or `mongodb:DATABASE.COLLECTION`.
     pub location: String,
     /// Name of a table of the data contract whose schema this table has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,8 +210,8 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads the warehouse and the `[tables.*]` sections of a TOML file; relative locations become absolute `file://`
-    /// URIs below the file's folder.
+    /// Reads the warehouse and the `[tables.*]` sections of a TOML file; a relative location is one in
+    /// the file's folder.
     ///
     /// # Errors
     /// `NotFound` or `InvalidInput`, with the line of the mistake.
@@ -241,24 +242,28 @@ impl Catalog {
             let offset = warehouse.span().start;
             let location = warehouse.into_inner();
             let is_table = TABLE_SCHEMES.iter().any(|s| location.starts_with(s));
-            if location.trim().is_empty() || is_table {
+            let wrong = || {
                 let line = 1 + text.bytes().take(offset).filter(|b| *b == b'\n').count();
                 let text = format!("line {line}: `{location}` is not a folder for tables");
-                return Err(Error::invalid(text)
-                    .with_hint("warehouse is a path or a URI such as hdfs://namenode/warehouse"));
+                Error::invalid(text)
+                    .with_hint("warehouse is a path or a URI such as hdfs://namenode/warehouse")
+            };
+            if location.trim().is_empty() || is_table {
+                return Err(wrong());
             }
-            let uri = absolute_uri(&location, folder);
+            let uri = absolute_uri(&location, folder).map_err(|e| wrong().with_source(e))?;
             catalog.warehouse = Some(uri.trim_end_matches('/').to_owned());
         }
         for (name, table) in file.tables {
             let offset = table.span().start;
             let mut table = table.into_inner();
-            table.declared_schema().map_err(|e| {
+            let at_its_line = |e: Error| {
                 let line = 1 + text.bytes().take(offset).filter(|b| *b == b'\n').count();
                 let error = Error::invalid(format!("line {line}: table `{name}`: {e}"));
                 e.hint().into_iter().fold(error, Error::with_hint)
-            })?;
-            table.location = absolute_uri(&table.location, folder);
+            };
+            table.declared_schema().map_err(at_its_line)?;
+            table.location = absolute_uri(&table.location, folder).map_err(at_its_line)?;
             catalog.tables.insert(name, table);
         }
         Ok(catalog)
@@ -294,18 +299,16 @@ struct CatalogFile {
 /// Schemes of locations that name a table of a store and no path.
 pub const TABLE_SCHEMES: [&str; 2] = ["hbase:", "mongodb:"];
 
-/// Makes an absolute `file://` URI of a plain path; leaves a URI as it is.
-pub fn absolute_uri(location: &str, folder: Option<&Path>) -> String {
-    let is_table = TABLE_SCHEMES.iter().any(|s| location.starts_with(s));
-    if is_table || location.contains("://") {
-        return location.to_owned();
+/// The text of a location that does not depend on a folder: the URI of a path or URI, see
+/// [`Location`]; a table of a store as it is.
+///
+/// # Errors
+/// As of [`Location::parse`].
+pub fn absolute_uri(location: &str, folder: Option<&Path>) -> Result<String> {
+    if TABLE_SCHEMES.iter().any(|s| location.starts_with(s)) {
+        return Ok(location.to_owned());
     }
-    let path = match folder {
-        Some(folder) => folder.join(location),
-        None => PathBuf::from(location),
-    };
-    let path = std::path::absolute(&path).unwrap_or(path);
-    format!("file://{}", path.display())
+    Location::parse(location, folder).map(|location| location.to_string())
 }
 
 #[cfg(test)]
@@ -349,7 +352,8 @@ mod tests {
     #[test]
     fn catalog_survives_its_text_form() -> Result<()> {
         let mut catalog = Catalog::default();
-        let mut table = TableDef::new("csv", "file:///data/a b.csv");
+        let location = absolute_uri("/data/10% off/shop #1?.csv", None)?;
+        let mut table = TableDef::new("csv", location);
         table.columns = vec!["id string".to_owned()];
         table.options.insert("header".to_owned(), "true".to_owned());
         catalog.tables.insert("with space".to_owned(), table);
@@ -439,6 +443,10 @@ mod tests {
             &format!("{head}columns = [\"price\"]\n"),
             &["line 2: table `t`: column `price` is not of the form `name type`; no hint"],
         );
+        check(
+            "[tables.t]\nconnector = \"csv\"\nlocation = \"file://data\"\n",
+            &["line 1: table `t`: `file://data`", "three slashes"],
+        );
     }
 
     #[test]
@@ -486,7 +494,8 @@ mod tests {
     #[test]
     fn plain_paths_become_absolute_uris() {
         let check = |location: &str, folder: Option<&str>, expected: &str| {
-            assert_eq!(absolute_uri(location, folder.map(Path::new)), expected);
+            let found = absolute_uri(location, folder.map(Path::new)).unwrap();
+            assert_eq!(found, expected);
         };
         check("a.csv", Some("/srv"), "file:///srv/a.csv");
         check("./a/", Some("/srv"), "file:///srv/a/");
@@ -494,7 +503,7 @@ mod tests {
         check("hdfs://nn:8020/a", Some("/srv"), "hdfs://nn:8020/a");
         check("hbase:ns:t", Some("/srv"), "hbase:ns:t");
         check("/abs/a.csv", None, "file:///abs/a.csv");
-        let relative = absolute_uri("a.csv", None);
+        let relative = absolute_uri("a.csv", None).unwrap();
         assert!(
             relative.starts_with("file:///") && relative.ends_with("/a.csv"),
             "{relative}"

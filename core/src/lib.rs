@@ -9,6 +9,7 @@ pub mod contract;
 pub mod error;
 pub mod job;
 pub mod key_hash;
+pub mod location;
 pub mod report;
 pub mod shutdown;
 pub mod telemetry;

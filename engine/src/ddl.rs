@@ -33,6 +33,11 @@ impl Declared {
         self.tables().keys().cloned().collect()
     }
 
+    /// All definitions by name.
+    pub(crate) fn all(&self) -> BTreeMap<String, TableDef> {
+        self.tables().clone()
+    }
+
     fn tables(&self) -> MutexGuard<'_, BTreeMap<String, TableDef>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +71,8 @@ impl TableProviderFactory for ConnectorFactory {
         let [location] = &statement.locations[..] else {
             return plan_err!("an external table has exactly one LOCATION");
         };
-        let mut table = TableDef::new(connector, absolute_uri(location, None));
+        let location = absolute_uri(location, None).map_err(to_datafusion)?;
+        let mut table = TableDef::new(connector, location);
         table.columns = statement
             .schema
             .fields()

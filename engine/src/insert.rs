@@ -8,12 +8,13 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::prelude::DataFrame;
-use emporia_connectors::files::Location;
+use emporia_connectors::files::Location as Stored;
 use emporia_connectors::published::ResultSet;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{TableDef, absolute_uri};
 use emporia_core::error::{Error, Result};
 use emporia_core::job::OutputSpec;
+use emporia_core::location::Location;
 
 use crate::job::JobRun;
 use crate::publish::{Change, Destination, Mode, RESULT_OUTPUT, Report, publish};
@@ -32,6 +33,7 @@ pub struct Insertion {
 enum Target {
     Table(InsertOp),
     Folder {
+        /// As in the statement.
         location: String,
         format: FileFormat,
     },
@@ -75,7 +77,7 @@ pub(crate) fn copy(frame: &DataFrame) -> DfResult<Option<Insertion>> {
                 output: COPIED.to_owned(),
                 rows: DataFrame::new(state, copy.input.as_ref().clone()),
                 target: Target::Folder {
-                    location: absolute_uri(&copy.output_url, None),
+                    location: copy.output_url.clone(),
                     format,
                 },
             }))
@@ -95,7 +97,10 @@ pub async fn insert(session: &Session, insertion: Insertion) -> Result<Report> {
         target,
     } = insertion;
     let destination = match target {
-        Target::Folder { location, format } => Destination::Folder { location, format },
+        Target::Folder { location, format } => Destination::Folder {
+            location: absolute_uri(&location, None)?,
+            format,
+        },
         Target::Table(op) => table_destination(session, &output, op).await?,
     };
     let output = match destination {
@@ -132,7 +137,7 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
     if op == InsertOp::Replace {
         return Err(no_keys(name));
     }
-    let place = Location::parse(&table.location)?;
+    let place = Stored::parse(&table.location)?;
     let store = place.open(&session.context().state())?;
     let result = ResultSet::load(store.as_ref(), &place.path).await?;
     if mode == Mode::Append {
@@ -148,13 +153,13 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
              take rows",
         ));
     }
-    let last = table.location.rsplit('/').next().unwrap_or_default();
-    if last.contains('.') {
+    let location = Location::parse(&table.location, None)?;
+    if location.ending().is_some() {
         return Err(Error::invalid(format!("table `{name}` is a single file"))
             .with_hint("make its location a folder, which can hold the files of many tasks"));
     }
     Ok(Destination::Folder {
-        location: table.location.clone(),
+        location: location.to_string(),
         format: FileFormat::of_connector(&table.connector),
     })
 }

@@ -118,6 +118,13 @@ impl Session {
         declared.or_else(|| self.catalog.tables.get(name).cloned())
     }
 
+    /// The definitions of all tables that have one, by name.
+    pub(crate) fn definitions(&self) -> BTreeMap<String, TableDef> {
+        let mut all = self.catalog.tables.clone();
+        all.extend(self.declared.all());
+        all
+    }
+
     /// Where queries run.
     pub fn target(&self) -> &Target {
         &self.target

@@ -20,6 +20,8 @@ mod managed;
 #[cfg(test)]
 mod partition_restriction;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod publishing;
 #[cfg(test)]
 mod slt;

@@ -14,6 +14,7 @@ mod kerberos;
 mod load;
 mod mongodb_faults;
 mod partitions;
+mod places;
 mod predicates;
 mod secrets;
 mod workplace;

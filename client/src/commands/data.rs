@@ -8,6 +8,7 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use emporia_connectors::files::Location;
 use emporia_connectors::hdfs::StoreRegistry;
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::location as text;
 use emporia_datasets::import::{DayOrder, ImportOptions};
 use emporia_datasets::{
     Format, GenerateOptions, Progress, Summary, import_cdnow, import_online_retail, open_local,
@@ -20,7 +21,7 @@ use object_store::path::Path as StorePath;
 use url::Url;
 
 use crate::args::{DataFormat, DateOrder, GenerateArgs, ImportCommand, ImportTarget};
-use crate::console::{Console, ProgressMode, count, grouped, size};
+use crate::console::{Console, ProgressMode, count, grouped, shell_word, size};
 use crate::interrupt::guarded;
 use crate::output::FileTarget;
 use crate::settings::Context;
@@ -64,10 +65,11 @@ pub(super) async fn generate_into(
 
 /// The store and the path of a folder, on this machine or on HDFS.
 fn open_folder(out: &str, stores: &Stores) -> Result<(Arc<dyn ObjectStore>, StorePath)> {
-    if !out.starts_with("hdfs://") {
+    let location = text::Location::parse(out, None)?;
+    if location.scheme() != "hdfs" {
         return open_local(out);
     }
-    let location = Location::parse(out)?;
+    let location = Location::of(&location)?;
     let url: &Url = location.store.as_ref();
     let store = StoreRegistry::new(stores.settings().clone())
         .get_store(url)
@@ -172,11 +174,20 @@ fn say_summary(summary: &Summary, out: &str, start: Instant, console: Console) {
         count(summary.files(), "file"),
         start.elapsed().as_secs_f64()
     ));
-    let catalog = format!("{}/emporia.toml", out.trim_end_matches('/'));
     console.say(format!(
         "next: emporia tables --catalog {}",
-        catalog.trim_start_matches("file://")
+        catalog_of(out)
     ));
+}
+
+/// The catalog in a folder of data, as a word of a command line.
+fn catalog_of(out: &str) -> String {
+    let local = out
+        .contains("://")
+        .then(|| text::Location::parse(out, None));
+    let local = local.and_then(|location| location.ok()?.local_path());
+    let folder = local.map_or_else(|| out.to_owned(), |path| path.display().to_string());
+    shell_word(&format!("{}/emporia.toml", folder.trim_end_matches('/')))
 }
 
 /// A bar over the rows of all tables, or a line for each finished table.

@@ -45,6 +45,7 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
     let progress = Progress::watch(context.console, session, &connection.url)?;
     let work = async {
         let start = Instant::now();
+        check(session, &destination, spec).await?;
         if entry.is_sql {
             session
                 .prepare(spec.inputs.iter().map(String::as_str))
@@ -71,6 +72,16 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
         result
     };
     guarded(Some(session), context.settings.timeout, work).await
+}
+
+/// Refuses a place that the rows cannot go to, before anything runs.
+async fn check(session: &Session, destination: &Destination, spec: &JobSpec) -> Result<()> {
+    let reads = spec.inputs.iter().cloned().collect();
+    match destination {
+        Destination::Print(_) => Ok(()),
+        Destination::File(target) => engine::check_file(session, &target.path, &reads).await,
+        Destination::Publish(place) => engine::check_destination(session, place, &reads).await,
+    }
 }
 
 /// What the user sees of a run.
@@ -236,7 +247,7 @@ fn destination(args: &SubmitArgs, catalog: &Catalog, spec: &JobSpec) -> Result<D
         });
     }
     let format = folder_format(chosen.unwrap_or(Format::Parquet))?;
-    Ok(folder(absolute_uri(output, None), format))
+    Ok(folder(absolute_uri(output, None)?, format))
 }
 
 fn folder(location: String, format: FileFormat) -> Destination {

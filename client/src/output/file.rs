@@ -8,8 +8,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use emporia_core::catalog::TABLE_SCHEMES;
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::location::Location;
 use tempfile::NamedTempFile;
-use url::Url;
 
 use super::{Display, RowWriter, writer};
 use crate::args::Format;
@@ -28,10 +28,14 @@ impl FileTarget {
     /// or has no ending, or a table of a store.
     ///
     /// # Errors
-    /// `Unsupported` for a file on a store other than the local one, `InvalidInput` for an ending
-    /// that is that of no form, or of another one than the chosen.
+    /// `Unsupported` for a file on a store other than the local one, `InvalidInput` for what cannot be
+    /// a location, and for an ending that is that of no form, or of another one than the chosen.
     pub(crate) fn parse(location: &str, chosen: Option<Format>) -> Result<Option<Self>> {
-        let Some(ending) = ending(location) else {
+        if TABLE_SCHEMES.iter().any(|s| location.starts_with(s)) {
+            return Ok(None);
+        }
+        let place = Location::parse(location, None)?;
+        let Some(ending) = place.ending() else {
             return Ok(None);
         };
         let format = match ending.to_ascii_lowercase().as_str() {
@@ -58,41 +62,25 @@ impl FileTarget {
             .with_hint("leave out --format, or name a folder"));
         }
         Ok(Some(Self {
-            path: local_path(location)?,
+            path: local_path(location, &place)?,
             format,
         }))
     }
 }
 
-/// What follows the last dot of the last part of a path: `csv` for `out/a.csv`. Neither a host, nor
-/// `..`, nor a hidden folder has one.
-fn ending(location: &str) -> Option<&str> {
-    if TABLE_SCHEMES.iter().any(|s| location.starts_with(s)) {
-        return None;
-    }
-    let path = match location.split_once("://") {
-        Some((_, rest)) => rest.split_once('/')?.1,
-        None => location,
-    };
-    let (stem, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
-    let is_name = |part: &str| !part.trim_matches('.').is_empty();
-    (is_name(stem) && is_name(ending)).then_some(ending)
-}
-
-fn local_path(location: &str) -> Result<PathBuf> {
-    if !location.contains("://") {
-        return Ok(PathBuf::from(location));
-    }
-    let path = Url::parse(location)
-        .ok()
-        .and_then(|url| url.to_file_path().ok());
-    path.ok_or_else(|| {
+/// The path of a file on this machine: a path as it is, so that the user knows it again.
+fn local_path(text: &str, location: &Location) -> Result<PathBuf> {
+    let path = location.local_path().ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            format!("cannot write the single file `{location}`: it is not on this machine"),
+            format!("cannot write the single file `{text}`: it is not on this machine"),
         )
         .with_hint("name a folder, which the executors write, or a local file")
-    })
+    })?;
+    match text.contains("://") {
+        true => Ok(path),
+        false => Ok(PathBuf::from(text)),
+    }
 }
 
 /// A file that appears under its name when it is complete, or not at all.

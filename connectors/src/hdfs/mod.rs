@@ -24,6 +24,8 @@ mod fault;
 mod filesystem;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod names;
 mod native;
 mod open;
 mod open_files;

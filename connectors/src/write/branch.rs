@@ -14,6 +14,7 @@ use super::{SinkSpec, WriteBranch, WrittenPart, written_type};
 use crate::error::to_datafusion;
 use crate::hbase::HBaseWriter;
 use crate::mongodb::CollectionWriter;
+use crate::published::output_folder;
 use crate::stores::Stores;
 
 /// Writes the columns of one branch.
@@ -50,8 +51,8 @@ impl BranchWriter {
             SinkSpec::Files(spec) => {
                 let store = ObjectStoreUrl::parse(&spec.store)?;
                 let store = context.runtime_env().object_store(store)?;
-                let folder = format!("run-{run_id}/{}", branch.output);
-                Sink::File(Box::new(FileWriter::new(spec, &folder, store)))
+                let folder = output_folder(run_id, &branch.output);
+                Sink::File(Box::new(FileWriter::new(spec, &folder, store)?))
             }
             SinkSpec::HBase(spec) => {
                 let client = Stores::of_task(context)

@@ -22,6 +22,7 @@ use tokio::io::AsyncWriteExt;
 use super::{FileFormat, FileSink};
 use crate::delimited::{self, Style};
 use crate::hdfs::Fault;
+use crate::location::within;
 
 /// Rows of a Parquet row group; bounds what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
@@ -32,7 +33,7 @@ const MIN_SAMPLE: usize = 64;
 /// Writes rows to one file, which is opened with the first of them.
 pub(super) struct FileWriter {
     store: Arc<dyn ObjectStore>,
-    base: Path,
+    location: Path,
     /// Path relative to the result folder.
     path: String,
     format: FileFormat,
@@ -46,16 +47,21 @@ enum Sink {
 
 impl FileWriter {
     /// A file in `folder`, a path relative to the result folder.
-    pub(super) fn new(spec: &FileSink, folder: &str, store: Arc<dyn ObjectStore>) -> Self {
+    ///
+    /// # Errors
+    /// When no store can have it.
+    pub(super) fn new(spec: &FileSink, folder: &str, store: Arc<dyn ObjectStore>) -> Result<Self> {
         // No two attempts share a name, so a lost attempt never damages the one that counts.
         let attempt = uuid::Uuid::now_v7().simple();
-        Self {
+        let path = format!("{folder}/part-{attempt}.{}", spec.format.as_str());
+        let location = Path::parse(&spec.base).and_then(|base| within(&base, &path));
+        Ok(Self {
             store,
-            base: Path::from(spec.base.as_str()),
-            path: format!("{folder}/part-{attempt}.{}", spec.format.as_str()),
+            location: location.map_err(|e| DataFusionError::External(Box::new(e)))?,
+            path,
             format: spec.format,
             sink: None,
-        }
+        })
     }
 
     /// Appends `rows`, which are not empty.
@@ -66,7 +72,7 @@ impl FileWriter {
             empty => empty.insert(Sink::open(
                 self.format,
                 rows,
-                BufWriter::new(Arc::clone(&self.store), object_path(&self.base, &self.path)),
+                BufWriter::new(Arc::clone(&self.store), self.location.clone()),
             )?),
         };
         match sink {
@@ -112,12 +118,6 @@ impl Sink {
             },
         })
     }
-}
-
-fn object_path(base: &Path, relative: &str) -> Path {
-    relative
-        .split('/')
-        .fold(base.clone(), |path, part| path.join(part))
 }
 
 /// Settings of all Parquet files that Emporia writes. `rows` are the first ones of the file.

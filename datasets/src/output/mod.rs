@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use emporia_core::location::Location;
 use emporia_core::{Error, Result};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -66,23 +67,23 @@ impl FromStr for Format {
 /// # Errors
 /// `Unsupported` for a URI of another scheme; `InvalidInput` when the folder cannot be made.
 pub fn open_local(out: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
-    let path = match out.split_once("://") {
-        None => out,
-        Some(("file", path)) => path,
-        Some((scheme, _)) => {
-            return Err(Error::new(
-                emporia_core::ErrorKind::Unsupported,
-                format!("cannot open `{out}` as a local folder: its scheme is `{scheme}`"),
-            )
-            .with_hint("give a path or a file:// URI"));
-        }
-    };
+    let location = Location::parse(out, None)?;
+    let path = location.local_path().ok_or_else(|| {
+        Error::new(
+            emporia_core::ErrorKind::Unsupported,
+            format!(
+                "cannot open `{out}` as a local folder: its scheme is `{}`",
+                location.scheme()
+            ),
+        )
+        .with_hint("give a path or a file:// URI")
+    })?;
     let wrong = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::invalid(format!("cannot make folder `{path}`"))
+        Error::invalid(format!("cannot make folder `{}`", path.display()))
             .with_hint("choose a folder that you may write")
             .with_source(e)
     };
-    std::fs::create_dir_all(path).map_err(|e| wrong(e.into()))?;
-    let store = LocalFileSystem::new_with_prefix(path).map_err(|e| wrong(e.into()))?;
+    std::fs::create_dir_all(&path).map_err(|e| wrong(e.into()))?;
+    let store = LocalFileSystem::new_with_prefix(&path).map_err(|e| wrong(e.into()))?;
     Ok((Arc::new(store), Path::default()))
 }

@@ -37,7 +37,7 @@ impl SessionFolder {
                 .with_source(e)
         })?;
         Ok(Self {
-            location: absolute_uri(&folder.path().display().to_string(), None),
+            location: absolute_uri(&folder.path().display().to_string(), None)?,
             local: Mutex::new(Some(folder)),
         })
     }

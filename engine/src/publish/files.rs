@@ -11,6 +11,7 @@ use emporia_connectors::published::{
 };
 use emporia_connectors::write::{FileFormat, FileSink, SinkSpec, check_names, check_storable};
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::location as text;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -28,8 +29,9 @@ const PAUSES: [Duration; 3] = [
 
 /// A run in a result folder.
 pub(super) struct Files {
-    location: String,
     place: Location,
+    /// What a user calls the folder.
+    shown: String,
     store: Arc<dyn ObjectStore>,
     format: FileFormat,
     run_id: String,
@@ -47,13 +49,13 @@ impl Files {
         format: FileFormat,
         run_id: &str,
     ) -> Result<Self> {
-        let place = Location::parse(location)?;
+        let location = text::Location::parse(location, None)?;
+        let place = Location::of(&location)?;
         let store = place.open(&session.context().state())?;
         let before = ResultSet::load(store.as_ref(), &place.path).await?;
-        let location = location.trim_end_matches('/').to_owned();
         let mut files = Self {
-            location,
             place,
+            shown: location.shown().trim_end_matches('/').to_owned(),
             store,
             format,
             run_id: run_id.to_owned(),
@@ -65,7 +67,7 @@ impl Files {
     }
 
     fn check_change(&mut self) -> Result<()> {
-        let location = &self.location;
+        let location = &self.shown;
         match (&self.change, &self.before) {
             (Some(Change::Create { existing, .. }), Some(_)) if *existing == Existing::Keep => {
                 let text = format!("there is a table at `{location}` already");
@@ -106,8 +108,8 @@ impl Files {
 
     pub(super) fn name_of(&self, output: &str) -> String {
         match self.change {
-            Some(_) => self.location.clone(),
-            None => format!("{}/{output}", self.location),
+            Some(_) => self.shown.clone(),
+            None => format!("{}/{output}", self.shown),
         }
     }
 
@@ -199,7 +201,7 @@ impl Files {
         let text = format!(
             "of {} files that the executors wrote to `{}` this process sees {n_seen}",
             files.len(),
-            self.location
+            self.shown
         );
         Err(Error::new(ErrorKind::Failed, text).with_hint(
             "all processes must see one folder under this name; for the tables of CREATE TABLE set \

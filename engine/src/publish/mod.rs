@@ -2,13 +2,15 @@
 
 mod collections;
 mod files;
+mod fit;
 mod hbase;
 mod place;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::prelude::DataFrame;
 use emporia_connectors::codec::schema_to_names;
@@ -24,6 +26,7 @@ use crate::failure::query_error;
 use crate::job::{Check, JobRun, Output, TallyRow};
 use crate::session::Session;
 use files::Files;
+pub use fit::{check_destination, check_file};
 use place::Place;
 
 /// Name of the only output of a table that a statement makes.
@@ -34,7 +37,7 @@ pub(crate) const RESULT_OUTPUT: &str = "rows";
 pub enum Destination {
     /// To a folder, one folder in it per output.
     Folder {
-        /// URI of the folder.
+        /// Path or URI of the folder.
         location: String,
         /// Format of the files.
         format: FileFormat,
@@ -123,7 +126,7 @@ pub struct TableReport {
 /// `specs` declare the outputs.
 ///
 /// # Errors
-/// Those of the queries and of the store; the result that was current before stays so, and what
+/// Those of [`check_destination`], of the queries and of the store; the result that was current before stays so, and what
 /// this run wrote is removed or never seen.
 pub async fn publish(
     session: &Session,
@@ -132,6 +135,7 @@ pub async fn publish(
     destination: &Destination,
 ) -> Result<Report> {
     let run_id = uuid::Uuid::now_v7().simple().to_string();
+    check_destination(session, destination, &tables_read(&run)?).await?;
     let mut place = Place::begin(session, destination, specs, &run_id).await?;
     match write_all(session, run, &run_id, &mut place).await {
         Ok(written) => {
@@ -193,6 +197,22 @@ pub(crate) async fn publish_no_rows(
         ..Written::default()
     };
     files.publish(&written).await
+}
+
+/// The names of the tables that the run reads.
+fn tables_read(run: &JobRun) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for output in &run.outputs {
+        let (Output::Table { frame, .. } | Output::Split { frame, .. }) = output;
+        let visited = frame.logical_plan().apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                names.insert(scan.table_name.table().to_owned());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        visited.map_err(query_error)?;
+    }
+    Ok(names)
 }
 
 /// The table and the key of `output`: what the user declared for the main one, and one beside it

@@ -4,21 +4,22 @@ mod readings;
 mod results;
 mod shown;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use emporia_connectors::write::FileFormat;
-use emporia_core::catalog::{Catalog, absolute_uri};
+use emporia_core::catalog::Catalog;
 use emporia_core::config::Cluster;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::Params;
+use emporia_core::location::Location;
 use emporia_datasets::GenerateOptions;
 use emporia_engine::publish::{Destination, publish};
 use emporia_engine::{Session, Stores};
 
 use super::data::{generate_into, threads};
 use crate::args::DemoArgs;
-use crate::console::{Console, count, size};
+use crate::console::{Console, count, shell_word, size};
 use crate::exit;
 use crate::interrupt::guarded;
 use crate::output::print_line;
@@ -34,7 +35,8 @@ const EXECUTORS: usize = 2;
 /// Runs the demonstration.
 pub(super) async fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     let start = Instant::now();
-    let folder = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
+    let folder = Location::local(&args.out)?;
+    let folder = folder.local_path().unwrap_or_else(|| args.out.clone());
     check_folder(&folder)?;
     let mut context = context.clone();
     if let Cluster::Local { executors } = &mut context.settings.cluster {
@@ -187,10 +189,7 @@ impl Demo<'_> {
                 .await?;
         }
         let run = entry.job.run(&self.session, &params).await?;
-        let location = absolute_uri(
-            &self.results.job_folder(&spec.name).display().to_string(),
-            None,
-        );
+        let location = Location::local(&self.results.job_folder(&spec.name))?.to_string();
         let destination = Destination::Folder {
             location,
             format: FileFormat::Parquet,
@@ -236,8 +235,7 @@ impl Outcome {
                 "Without CSV, because they have more than 100,000 rows: {tables}"
             ))?;
         }
-        let catalog: PathBuf = out.join("emporia.toml");
-        let catalog = catalog.display();
+        let catalog = shell_word(&out.join("emporia.toml").display().to_string());
         print_line(&format!(
             "\nTry next:\n  \
              emporia tables --catalog {catalog}\n  \

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::prelude::DataFrame;
-use emporia_core::catalog::{Catalog, TableDef, absolute_uri};
+use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::location::Location;
 use emporia_engine::{EngineOptions, Session, Target};
 
 use super::super::rows::write_file;
@@ -53,8 +54,7 @@ impl Results {
     pub(super) fn add(&mut self, result: &JobResult) -> Result<()> {
         for (table, _) in &result.tables {
             let path = self.job_folder(&result.job).join(table);
-            let definition =
-                TableDef::new("parquet", absolute_uri(&path.display().to_string(), None));
+            let definition = TableDef::new("parquet", Location::local(&path)?.to_string());
             if self
                 .catalog
                 .tables
@@ -130,10 +130,11 @@ impl Results {
 }
 
 fn relative(location: &str, folder: &Path) -> Option<String> {
-    let path = Path::new(location.strip_prefix("file://")?);
-    let relative = path.strip_prefix(folder).ok()?.display().to_string();
+    let location = Location::parse(location, None).ok()?;
+    let path = location.local_path()?;
+    let relative = path.strip_prefix(folder).ok()?.to_str()?.to_owned();
     // A path forgets the slash that marks a folder.
-    Some(if location.ends_with('/') {
+    Some(if location.is_folder() {
         format!("{relative}/")
     } else {
         relative
@@ -154,6 +155,14 @@ mod tests {
         assert_eq!(
             check("file:///x/demo/results/clv").as_deref(),
             Some("results/clv")
+        );
+        assert_eq!(
+            relative(
+                "file:///10%25 off #1/demo/a%25b",
+                Path::new("/10% off #1/demo")
+            )
+            .as_deref(),
+            Some("a%b")
         );
         assert_eq!(check("file:///y/users/"), None);
         assert_eq!(check("hdfs://n:1/x/demo/users"), None);

@@ -18,7 +18,7 @@ pub(super) fn declare(catalog: &mut Catalog, table: &str, from: &str) -> Result<
                 .with_hint("declare other files as a table of the catalog, then load that"),
         );
     }
-    let mut files = TableDef::new("json", absolute_uri(from, None));
+    let mut files = TableDef::new("json", absolute_uri(from, None)?);
     files.options.insert("lines".to_owned(), "text".to_owned());
     catalog.tables.insert(LOGGED.to_owned(), files);
     Ok(())

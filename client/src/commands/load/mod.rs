@@ -86,7 +86,7 @@ async fn write_rejected(session: &Session, folder: &str) -> Result<Report> {
         key: vec!["source".to_owned(), "position".to_owned()],
     }];
     let destination = Destination::Folder {
-        location: absolute_uri(folder, None),
+        location: absolute_uri(folder, None)?,
         format: FileFormat::Json,
     };
     publish(

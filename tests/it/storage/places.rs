@@ -1,0 +1,53 @@
+//! Folders of any name on HDFS.
+
+use super::workplace::Workplace;
+
+/// Names with what URLs and globs give a meaning to; HDFS has none with a colon.
+const NAMES: [&str; 8] = [
+    "till #1",
+    "till #2",
+    "sold out?",
+    "20%25off",
+    "5%25 rebate",
+    "[ab]*{x}",
+    "Stra\u{df}e Cafe\u{301}",
+    ".hidden",
+];
+
+#[test]
+fn folders_of_any_name_are_written_and_read() {
+    let Some(workplace) = Workplace::open() else {
+        return;
+    };
+    let top = format!("{}/places_{}", workplace.services.hdfs, workplace.id);
+    for (n, name) in NAMES.iter().enumerate() {
+        let format = ["parquet", "csv", "json"][n % 3];
+        workplace.catalog(&format!(
+            "[tables.t{n}]\nconnector = \"{format}\"\nlocation = \"{top}/{name}\"\n\
+             columns = [\"n int64\"]\n"
+        ));
+    }
+    for round in [0, 100] {
+        let write = |n: usize| {
+            let n_rows = round + n;
+            format!("INSERT OVERWRITE t{n} SELECT CAST({n_rows} AS BIGINT) AS n")
+        };
+        let write: Vec<_> = (0..NAMES.len()).map(write).collect();
+        workplace.writes(&write.join("; "));
+        let read = (0..NAMES.len()).map(|n| format!("SELECT n FROM t{n}"));
+        let read: Vec<_> = read.collect();
+        let expected: Vec<_> = (0..NAMES.len()).map(|n| (round + n).to_string()).collect();
+        let found = workplace.rows(&format!("{} ORDER BY n", read.join(" UNION ALL ")));
+        assert_eq!(found, expected);
+    }
+    workplace.refused(
+        &[
+            "sql",
+            "-e",
+            &format!("COPY t0 TO '{top}/12:30' STORED AS CSV"),
+        ],
+        &[],
+        3,
+        &["colon"],
+    );
+}
