@@ -6,7 +6,11 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference, internal_err, plan_err};
 use datafusion::datasource::empty::EmptyTable;
@@ -35,6 +39,7 @@ use crate::base64_text;
 use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::estimated::{Estimate, EstimatedExec};
 use crate::hbase::{self, HBaseSource, HBaseTable};
+use crate::json::{self, JsonSource, JsonTable};
 use crate::key_set::{InKeySet, in_key_set};
 use crate::marked::{Mark, MarkedExec};
 use crate::mongodb::{self, CollectionSource, CollectionTable};
@@ -107,31 +112,16 @@ impl Message {
 
 /// Name and type of each column, for recipes.
 pub fn schema_to_names(schema: &Schema) -> Vec<(String, String)> {
-    let fields = schema.fields().iter();
-    let named = fields.map(|f| (f.name().clone(), plain(f.data_type()).to_string()));
-    named.collect()
-}
-
-/// The type without the metadata of nested fields, which Arrow prints but does not read.
-fn plain(data_type: &DataType) -> DataType {
-    let field = |field: &FieldRef| {
-        let plain = plain(field.data_type());
-        Arc::new(Field::new(field.name(), plain, field.is_nullable()))
-    };
-    match data_type {
-        DataType::List(item) => DataType::List(field(item)),
-        DataType::LargeList(item) => DataType::LargeList(field(item)),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),
-        DataType::Map(entries, is_sorted) => DataType::Map(field(entries), *is_sorted),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
-        other => other.clone(),
-    }
+    schema
+        .fields()
+        .iter()
+        .map(|f| (f.name().clone(), type_to_text(f.data_type())))
+        .collect()
 }
 
 /// Whether [`schema_from_names`] gives the type back that [`schema_to_names`] described.
 pub fn has_name(data_type: &DataType) -> bool {
-    let plain = plain(data_type);
-    DataType::from_str(&plain.to_string()).is_ok_and(|read| read == plain)
+    type_from_text(&type_to_text(data_type)).is_ok_and(|read| read == *data_type)
 }
 
 /// Kind of a table without rows in a message.
@@ -165,6 +155,38 @@ fn decode_empty(recipe: &[u8]) -> Result<EmptyTable> {
     Ok(EmptyTable::new(Arc::new(schema)))
 }
 
+/// What a type is called in recipes, unless its own text is read as another type.
+const ENCODED: &str = "ipc:";
+
+/// Arrow's text of a type; where a field's name has quotes in it, for example, Arrow does not read its
+/// own text, and the type is written as Arrow's binary schema.
+fn type_to_text(data_type: &DataType) -> String {
+    let text = data_type.to_string();
+    if DataType::from_str(&text).is_ok_and(|read| read == *data_type) {
+        return text;
+    }
+    let schema = Schema::new(vec![Field::new("", data_type.clone(), true)]);
+    let writer = StreamWriter::try_new(Vec::new(), &schema);
+    match writer.and_then(StreamWriter::into_inner) {
+        Ok(bytes) => format!("{ENCODED}{}", BASE64_STANDARD.encode(bytes)),
+        Err(_) => text,
+    }
+}
+
+fn type_from_text(text: &str) -> Result<DataType> {
+    let Some(encoded) = text.strip_prefix(ENCODED) else {
+        return Ok(DataType::from_str(text)?);
+    };
+    let bytes = BASE64_STANDARD
+        .decode(encoded)
+        .map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let reader = StreamReader::try_new(bytes.as_slice(), None)?;
+    match reader.schema().fields().first() {
+        Some(field) => Ok(field.data_type().clone()),
+        None => plan_err!("`{text}` is not a type"),
+    }
+}
+
 /// The nullable schema that [`schema_to_names`] describes.
 ///
 /// # Errors
@@ -172,7 +194,7 @@ fn decode_empty(recipe: &[u8]) -> Result<EmptyTable> {
 pub fn schema_from_names(columns: &[(String, String)]) -> Result<SchemaRef> {
     let fields = columns
         .iter()
-        .map(|(name, data_type)| Ok(Field::new(name, DataType::from_str(data_type)?, true)))
+        .map(|(name, data_type)| Ok(Field::new(name, type_from_text(data_type)?, true)))
         .collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(Schema::new(fields)))
 }
@@ -239,6 +261,8 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
             (delimited::SOURCE_KIND, table.encode()?)
         } else if let Some(table) = provider.downcast_ref::<HBaseTable>() {
             (hbase::SOURCE_KIND, table.encode()?)
+        } else if let Some(table) = provider.downcast_ref::<JsonTable>() {
+            (json::SOURCE_KIND, table.encode()?)
         } else if let Some(table) = provider.downcast_ref::<CollectionTable>() {
             (mongodb::SOURCE_KIND, table.encode()?)
         } else if provider.downcast_ref::<EmptyTable>().is_some() {
@@ -350,6 +374,7 @@ fn decode_table(kind: &str, recipe: &[u8]) -> Result<Arc<dyn TableProvider>> {
     match kind {
         delimited::SOURCE_KIND => Ok(Arc::new(DelimitedTable::decode(recipe)?)),
         hbase::SOURCE_KIND => Ok(Arc::new(HBaseTable::decode(recipe)?)),
+        json::SOURCE_KIND => Ok(Arc::new(JsonTable::decode(recipe)?)),
         mongodb::SOURCE_KIND => Ok(Arc::new(CollectionTable::decode(recipe)?)),
         EMPTY_KIND => Ok(Arc::new(decode_empty(recipe)?)),
         _ => plan_err!("no connector has tables of the kind `{kind}`"),
@@ -360,6 +385,7 @@ fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
     match kind {
         delimited::SOURCE_KIND => Ok(Arc::new(DelimitedSource::decode(recipe)?)),
         hbase::SOURCE_KIND => Ok(Arc::new(HBaseSource::decode(recipe)?)),
+        json::SOURCE_KIND => Ok(Arc::new(JsonSource::decode(recipe)?)),
         mongodb::SOURCE_KIND => Ok(Arc::new(CollectionSource::decode(recipe)?)),
         _ => plan_err!("no connector reads splits of the kind `{kind}`"),
     }
@@ -564,5 +590,43 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
             Some(nulls) => Message::Window { nulls }.write(buffer),
             None => self.inner.try_encode_udwf(node, buffer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_comes_back_from_names_and_types() {
+        let inner = |name: &str| {
+            let field = Field::new(name, DataType::Int64, true);
+            DataType::Struct(vec![field].into())
+        };
+        let item = Field::new("it's", inner("a \"b\" \\"), true);
+        let types = [
+            DataType::Int64,
+            inner("plain"),
+            inner("\"quoted\""),
+            inner("back\\slash"),
+            inner("line\nbreak"),
+            inner(""),
+            DataType::List(Arc::new(item)),
+        ];
+        let fields = types.iter().enumerate();
+        let fields = fields.map(|(n, t)| Field::new(format!("c {n} \""), t.clone(), true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let names = schema_to_names(&schema);
+        assert_eq!(names[1].1, "Struct(\"plain\": Int64)");
+        assert_eq!(*schema_from_names(&names).unwrap(), schema);
+    }
+
+    /// Fails once Arrow reads its own text of every type; then see `docs/upstream.md`.
+    #[test]
+    fn arrow_does_not_read_quotes_in_types() {
+        let field = Field::new("\"quoted\"", DataType::Int64, true);
+        let quoted = DataType::Struct(vec![field].into());
+        let read = DataType::from_str(&quoted.to_string());
+        assert_ne!(read.ok(), Some(quoted));
     }
 }

@@ -1,5 +1,5 @@
-//! Everything that knows how tables are stored: the shared split scan, delimited text, files read
-//! through DataFusion (local or on HDFS), HBase, MongoDB, published result sets, and the distributed
+//! Everything that knows how tables are stored: the shared split scan, delimited text, JSON, files
+//! read through DataFusion (local or on HDFS), HBase, MongoDB, published result sets, and the distributed
 //! write.
 //!
 //! This crate knows no scheduler and no executor.
@@ -13,6 +13,7 @@ pub mod estimated;
 pub mod files;
 pub mod hbase;
 pub mod hdfs;
+pub mod json;
 pub mod key_set;
 pub mod location;
 pub mod marked;

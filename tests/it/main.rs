@@ -16,6 +16,7 @@ mod golden_online_retail;
 mod hostile;
 #[cfg(test)]
 mod job_order;
+mod json;
 mod managed;
 #[cfg(test)]
 mod partition_restriction;

@@ -1,15 +1,15 @@
 //! JSON: an array of objects, or an object per line.
 //!
 //! Decimals and 64-bit integers are numbers with all their digits, times are ISO 8601 texts, nulls
-//! are written out so that every object has the same keys. Floats that are not finite become null.
+//! are written out so that every object has the same keys. Floats that are not finite are the texts
+//! `NaN`, `Infinity` and `-Infinity`.
 
 use std::io::Write;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::json::writer::{
-    JsonArray, JsonFormat, LineDelimited, Writer, WriterBuilder,
-};
+use datafusion::arrow::json::writer::{JsonArray, JsonFormat, LineDelimited, Writer};
 use datafusion::arrow::record_batch::RecordBatch;
+use emporia_connectors::json::writer_builder;
 use emporia_core::error::Result;
 
 use super::{RowWriter, Written, not_text, write_failed};
@@ -25,7 +25,7 @@ pub(super) struct JsonWriter<'a, F: JsonFormat> {
 impl<'a> JsonWriter<'a, JsonArray> {
     pub(super) fn array(sink: Box<dyn Write + Send + 'a>) -> Self {
         Self {
-            writer: builder().build(sink),
+            writer: writer_builder().build(sink),
             has_last_break: true,
             n_rows: 0,
         }
@@ -35,15 +35,11 @@ impl<'a> JsonWriter<'a, JsonArray> {
 impl<'a> JsonWriter<'a, LineDelimited> {
     pub(super) fn lines(sink: Box<dyn Write + Send + 'a>) -> Self {
         Self {
-            writer: builder().build(sink),
+            writer: writer_builder().build(sink),
             has_last_break: false,
             n_rows: 0,
         }
     }
-}
-
-fn builder() -> WriterBuilder {
-    WriterBuilder::new().with_explicit_nulls(true)
 }
 
 impl<F: JsonFormat> RowWriter for JsonWriter<'_, F> {

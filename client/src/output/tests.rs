@@ -118,7 +118,7 @@ fn json_keeps_types_and_digits() {
     let first = "{\"name\":\"a, \\\"b\\\"\",\"big\":9223372036854775807,\"money\":12.50,\
                  \"rate\":0.1,\"ts\":\"2023-11-14T22:13:20Z\",\"list\":[1,null],\
                  \"part\":{\"x\":true}}";
-    let second = "{\"name\":\"\",\"big\":0,\"money\":-0.05,\"rate\":null,\
+    let second = "{\"name\":\"\",\"big\":0,\"money\":-0.05,\"rate\":\"NaN\",\
                   \"ts\":\"1970-01-01T00:00:01.500Z\",\"list\":null,\"part\":{\"x\":null}}";
     let third = "{\"name\":null,\"big\":null,\"money\":null,\"rate\":null,\"ts\":null,\
                  \"list\":[],\"part\":{\"x\":false}}";

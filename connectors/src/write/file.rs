@@ -7,7 +7,7 @@ use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::json;
+use datafusion::arrow::json::writer::LineDelimited;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use object_store::ObjectStore;
@@ -22,6 +22,7 @@ use tokio::io::AsyncWriteExt;
 use super::{FileFormat, FileSink};
 use crate::delimited::{self, Style};
 use crate::hdfs::Fault;
+use crate::json;
 use crate::location::within;
 
 /// Rows of a Parquet row group; bounds what a writer holds in memory.
@@ -179,7 +180,7 @@ fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Res
         return Ok(text.into());
     }
     let mut text = Vec::new();
-    let mut writer = json::LineDelimitedWriter::new(&mut text);
+    let mut writer = json::writer_builder().build::<_, LineDelimited>(&mut text);
     writer.write(rows)?;
     writer.finish()?;
     Ok(text.into())

@@ -19,7 +19,7 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use super::{
     FileFormat, FileSink, SinkSpec, StagedWrite, StagedWriteExec, WriteBranch, WrittenPart,
 };
-use crate::delimited;
+use crate::{delimited, json};
 
 /// Writes its input; yields one row per written part.
 #[derive(Debug, Clone)]
@@ -142,11 +142,7 @@ impl ExtensionPlanner for StagedWritePlanner {
 
 /// Refuses columns that the files of a branch cannot hold, before anything is written.
 fn check_text(branch: &WriteBranch, input: &LogicalPlan) -> Result<()> {
-    let SinkSpec::Files(FileSink {
-        format: FileFormat::Csv,
-        ..
-    }) = &branch.sink
-    else {
+    let SinkSpec::Files(FileSink { format, .. }) = &branch.sink else {
         return Ok(());
     };
     let fields = branch.columns.iter().filter_map(|(column, name)| {
@@ -157,5 +153,10 @@ fn check_text(branch: &WriteBranch, input: &LogicalPlan) -> Result<()> {
             .find(|f| f.name() == column)?;
         Some(field.as_ref().clone().with_name(name.as_str()))
     });
-    delimited::check_columns(&Schema::new(fields.collect::<Vec<_>>()))
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    match format {
+        FileFormat::Csv => delimited::check_columns(&schema),
+        FileFormat::Json => json::check_writable(schema.fields()),
+        FileFormat::Parquet => Ok(()),
+    }
 }

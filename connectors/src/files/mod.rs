@@ -1,11 +1,13 @@
 //! Tables in files: from a catalog definition to a table provider.
 
+pub mod list;
+pub mod partitions;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -18,8 +20,10 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use self::list::FileNames;
 use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable, TextFile};
 use crate::hdfs::Fault;
+use crate::json;
 pub use crate::location::Location;
 use crate::location::{Tail, url, within};
 use crate::published::{DataFile, PublishedOutput, ResultSet, storage_error};
@@ -46,10 +50,20 @@ pub async fn provider(
     if options.is_text {
         return lines_of_text(name, &location, store.as_ref()).await;
     }
-    let format: Arc<dyn FileFormat> = match table.connector.as_str() {
-        "json" => Arc::new(JsonFormat::default()),
-        _ => Arc::new(ParquetFormat::default()),
-    };
+    if table.connector == "json" {
+        let files = list::list(name, store.as_ref(), &location.path, &FileNames::JSON).await?;
+        let declared = table.declared_schema()?;
+        let definition = json::Definition {
+            name,
+            url: &location.store,
+            base: &location.path,
+            declared: declared.as_deref(),
+            partitions: &options.partitions,
+            is_permissive: options.is_permissive,
+        };
+        return Ok(Arc::new(json::open(definition, files, &store).await?));
+    }
+    let format: Arc<dyn FileFormat> = Arc::new(ParquetFormat::default());
     let endings = [table.connector.as_str()];
     let files = list(name, store.as_ref(), &location.path, &endings).await?;
     let urls = if files.len() == 1 && files[0].path == location.path.as_ref() {
@@ -150,10 +164,12 @@ async fn result_table(
             schema,
         )));
     }
-    let format: Arc<dyn FileFormat> = match output.format.as_str() {
-        "json" => Arc::new(JsonFormat::default()),
-        _ => Arc::new(ParquetFormat::default()),
-    };
+    if output.format == "json" {
+        let files = output.files.iter();
+        let files = files.map(|f| (format!("{base}/{}", f.path), f.bytes));
+        return Ok(Arc::new(json::result(store, files, &schema)?));
+    }
+    let format: Arc<dyn FileFormat> = Arc::new(ParquetFormat::default());
     let urls = output
         .files
         .iter()
@@ -205,7 +221,7 @@ async fn listing(
     Ok(Arc::new(table))
 }
 
-fn unreadable(name: &str, error: DataFusionError) -> Error {
+pub(crate) fn unreadable(name: &str, error: DataFusionError) -> Error {
     let text = format!("cannot read the files of table `{name}`");
     if let Some(fault) = Fault::of(&error) {
         return fault.explain(text);
@@ -245,6 +261,8 @@ async fn delimited(
 struct FileOptions {
     /// Whether JSON is read as lines of text: `lines = "text"`.
     is_text: bool,
+    /// Whether bad values of JSON become null with an `_error`: `permissive = "true"`.
+    is_permissive: bool,
     /// Columns whose values are folders, `country=NO/year=2025/`, from the outermost to the
     /// innermost: `partitions = "country string; year int32"`.
     partitions: Vec<Field>,
@@ -262,6 +280,14 @@ impl FileOptions {
                         "option `lines` must be `text`, not `{value}`"
                     )));
                 }
+                ("permissive", "true" | "false") if table.connector == "json" => {
+                    parsed.is_permissive = value == "true";
+                }
+                ("permissive", _) if table.connector == "json" => {
+                    return Err(wrong(format!(
+                        "option `permissive` must be `true` or `false`, not `{value}`"
+                    )));
+                }
                 ("partitions", columns) => {
                     for column in columns.split(';') {
                         let (column, type_name) =
@@ -277,7 +303,7 @@ impl FileOptions {
                 _ => {
                     let connector = &table.connector;
                     let options = match connector.as_str() {
-                        "json" => "options are lines, partitions",
+                        "json" => "options are lines, partitions, permissive",
                         _ => "the only option is partitions",
                     };
                     let text = format!("`{key}` is not an option of a {connector} table");
@@ -313,12 +339,16 @@ async fn lines_of_text(
         blank_line: BlankLine::Skip,
         ..DelimitedOptions::default()
     };
-    let endings = ["json", "jsonl", "ndjson"];
-    let files = list(name, store, &location.path, &endings).await?;
+    let files = list::list(name, store, &location.path, &FileNames::JSON).await?;
+    let files = files.into_iter().filter(|file| file.size > 0);
+    let files = files.map(|file| TextFile {
+        path: file.location.to_string(),
+        size: file.size,
+    });
     let line = Field::new("line", DataType::Utf8, true);
     let table = DelimitedTable::new(
         location.store.clone(),
-        files,
+        files.collect(),
         options,
         Arc::new(Schema::new(vec![line])),
     );

@@ -1,0 +1,255 @@
+//! Which files of a folder make up a table.
+//!
+//! Every file is read, or left out by a rule that the docs state, or named in an error: a file that
+//! is passed over in silence is rows that are missing in silence.
+
+use emporia_core::error::{Error, Result};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use crate::hdfs::Fault;
+use crate::published::storage_error;
+
+/// Endings of compressed text.
+const COMPRESSED: [&str; 4] = ["gz", "zst", "bz2", "xz"];
+
+/// What the files of a connector are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileNames {
+    /// The connector, as messages name it.
+    connector: &'static str,
+    /// Endings in lower case, without the dot.
+    endings: &'static [&'static str],
+    /// What may follow the ending.
+    compression: Compression,
+}
+
+/// Whether a file as a whole may be compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    /// The format compresses inside.
+    Inside,
+    /// As text is.
+    Around,
+}
+
+impl FileNames {
+    /// Parquet.
+    pub const PARQUET: Self = Self {
+        connector: "parquet",
+        endings: &["parquet", "parq", "pq"],
+        compression: Compression::Inside,
+    };
+    /// Delimited text.
+    pub const CSV: Self = Self {
+        connector: "csv",
+        endings: &["csv", "tsv", "txt"],
+        compression: Compression::Around,
+    };
+    /// JSON, one value per line.
+    pub const JSON: Self = Self {
+        connector: "json",
+        endings: &["json", "ndjson", "jsonl"],
+        compression: Compression::Around,
+    };
+
+    /// Whether a file of this name belongs to a table. A name without an ending does: so programs
+    /// write parts (`part-00000`, `000000_0`).
+    pub fn fit(&self, file: &str) -> bool {
+        let lower = file.to_ascii_lowercase();
+        let mut stem = lower.as_str();
+        if self.compression == Compression::Around
+            && let Some((before, last)) = stem.rsplit_once('.')
+            && COMPRESSED.contains(&last)
+        {
+            stem = before;
+        }
+        match ending(stem) {
+            Some(ending) => self.endings.contains(&ending),
+            None => true,
+        }
+    }
+
+    /// The endings in words.
+    fn in_words(&self) -> String {
+        let endings: Vec<_> = self.endings.iter().map(|e| format!(".{e}")).collect();
+        let endings = endings.join(", ");
+        match self.compression {
+            Compression::Inside => endings,
+            Compression::Around => {
+                let around: Vec<_> = COMPRESSED.iter().map(|e| format!(".{e}")).collect();
+                format!("{endings} (with {} after it, too)", around.join(", "))
+            }
+        }
+    }
+}
+
+/// What follows the last dot, if it is an ending: `2024-01` of `orders.2024-01` is none.
+fn ending(file: &str) -> Option<&str> {
+    let (_, ending) = file.rsplit_once('.')?;
+    let is_word = ending.starts_with(|c: char| c.is_ascii_alphabetic())
+        && ending.chars().all(|c| c.is_ascii_alphanumeric());
+    is_word.then_some(ending)
+}
+
+/// Whether a part of a path below the folder of a table is hidden: programs write their own notes
+/// there (`_SUCCESS`, `_temporary/`, `.part-0.crc`), and so does Emporia (`_current`). The folder of
+/// a partition is not hidden, whatever the name of its column.
+fn is_hidden(part: &str) -> bool {
+    part.starts_with('.') || part.starts_with('_') && !part.contains('=')
+}
+
+/// The files of table `name` at `path`: the file itself, by whatever name, or those in the folder and
+/// below it, in the order of their paths.
+///
+/// # Errors
+/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit.
+pub async fn list(
+    name: &str,
+    store: &dyn ObjectStore,
+    path: &Path,
+    names: &FileNames,
+) -> Result<Vec<ObjectMeta>> {
+    match store.head(path).await {
+        Ok(file) => return Ok(vec![file]),
+        // What does not go away by itself was waited for already.
+        Err(error) if Fault::of(&error).is_some_and(Fault::is_transient) => {
+            return Err(storage_error("read", path, error));
+        }
+        Err(_) => {}
+    }
+    let found: Vec<_> = store
+        .list(Some(path))
+        .try_collect()
+        .await
+        .map_err(|e| storage_error("list", path, e))?;
+    let mut files = Vec::with_capacity(found.len());
+    for file in found {
+        let mut below = match file.location.prefix_match(path) {
+            Some(parts) => parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>(),
+            None => continue,
+        };
+        if below.iter().any(|part| is_hidden(part)) {
+            continue;
+        }
+        let last = below.pop().unwrap_or_default();
+        if !names.fit(&last) {
+            let connector = names.connector;
+            let text = format!(
+                "table `{name}`: `/{}` does not look like a file of a {connector} table",
+                file.location
+            );
+            return Err(Error::invalid(text).with_hint(format!(
+                "all files in the folder are read; names end in {} or have no ending; move the file \
+                 elsewhere, or rename it (names that begin with `_` or `.` are left out)",
+                names.in_words()
+            )));
+        }
+        files.push(file);
+    }
+    files.sort_by(|a, b| a.location.cmp(&b.location));
+    if files.is_empty() {
+        return Err(none(name, path, names));
+    }
+    Ok(files)
+}
+
+/// The error for a table without files.
+pub(super) fn none(name: &str, path: &Path, names: &FileNames) -> Error {
+    let connector = names.connector;
+    Error::not_found(format!(
+        "table `{name}`: there are no {connector} files at `/{path}`"
+    ))
+    .with_hint("check the location in the catalog, or generate or import the data first")
+}
+
+#[cfg(test)]
+mod tests {
+    use emporia_core::error::ErrorKind;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    async fn listed(names: &FileNames, files: &[&str]) -> Result<Vec<String>> {
+        let store = InMemory::new();
+        for file in files {
+            let path = Path::from(format!("shop/t/{file}"));
+            store.put(&path, "x".into()).await.unwrap();
+        }
+        let found = list("t", &store, &Path::from("shop/t"), names).await?;
+        let short = |file: ObjectMeta| file.location.as_ref().replacen("shop/t/", "", 1);
+        Ok(found.into_iter().map(short).collect())
+    }
+
+    #[tokio::test]
+    async fn usual_endings_and_none_are_read() {
+        let parquet = [
+            "000000_0",
+            "a.2024-05",
+            "b.PARQUET",
+            "c.parq",
+            "d.pq",
+            "e.snappy.parquet",
+            "part-7",
+            "x=1/_y=2/z.parquet",
+        ];
+        assert_eq!(
+            listed(&FileNames::PARQUET, &parquet).await.unwrap(),
+            parquet
+        );
+        let text = [
+            "a.csv",
+            "b.tsv.gz",
+            "c.txt.zst",
+            "d",
+            "e.csv.bz2",
+            "f.gz",
+            "g.csv.xz",
+        ];
+        assert_eq!(listed(&FileNames::CSV, &text).await.unwrap(), text);
+        let json = ["a.json", "b.jsonl.gz", "c.ndjson", "d"];
+        assert_eq!(listed(&FileNames::JSON, &json).await.unwrap(), json);
+    }
+
+    #[tokio::test]
+    async fn hidden_names_are_left_out() {
+        let files = [
+            ".a.parquet.crc",
+            "_SUCCESS",
+            "_current",
+            "_delta_log/1.json",
+            "a.parquet",
+            "b/.hidden/c.parquet",
+        ];
+        assert_eq!(
+            listed(&FileNames::PARQUET, &files).await.unwrap(),
+            ["a.parquet"]
+        );
+    }
+
+    #[tokio::test]
+    async fn other_files_are_named() {
+        let cases = [
+            (FileNames::PARQUET, "readme.md"),
+            (FileNames::PARQUET, "b.json"),
+            (FileNames::PARQUET, "c.parquet.gz"),
+            (FileNames::CSV, "d.xlsx"),
+            (FileNames::CSV, "e.parquet"),
+            (FileNames::JSON, "f.csv.gz"),
+        ];
+        for (names, other) in cases {
+            let error = listed(&names, &["a", other]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(other), "{error}");
+            // A file that is named in the catalog is taken by whatever name.
+            let store = InMemory::new();
+            let path = Path::from(other);
+            store.put(&path, "x".into()).await.unwrap();
+            let found = list("t", &store, &path, &names).await.unwrap();
+            assert_eq!(found.len(), 1, "{other}");
+        }
+        let error = listed(&FileNames::CSV, &["_x"]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,228 @@
+//! The table provider over JSON files.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::datasource::TableType;
+use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use serde::{Deserialize, Serialize};
+
+use super::reader::{JsonFile, JsonSource, Range, folder_value};
+use super::schema::Columns;
+use crate::split::{SplitScanExec, deal};
+
+/// Smallest range worth a split of its own.
+pub(super) const MIN_SPLIT: u64 = 8 * 1024 * 1024;
+/// Ranges per partition: enough that partitions of a few uneven files end together.
+const SPLITS_PER_PARTITION: u64 = 4;
+/// Guess for row counts when nothing is known: bytes of a plain and of a compressed line.
+const BYTES_PER_ROW: u64 = 150;
+const PACKED_BYTES_PER_ROW: u64 = 20;
+
+/// JSON files with known columns.
+#[derive(Debug, Clone)]
+pub struct JsonTable {
+    store: ObjectStoreUrl,
+    files: Vec<JsonFile>,
+    columns: Columns,
+    /// Rows of all files, where they were counted.
+    n_rows: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Recipe {
+    store: String,
+    files: Vec<JsonFile>,
+    columns: Columns,
+    n_rows: Option<u64>,
+}
+
+impl JsonTable {
+    /// A table over `files`, which are paths in the store with the root `store`.
+    pub fn new(
+        store: ObjectStoreUrl,
+        files: Vec<JsonFile>,
+        columns: Columns,
+        n_rows: Option<u64>,
+    ) -> Self {
+        Self {
+            store,
+            files,
+            columns,
+            n_rows,
+        }
+    }
+
+    /// The table as bytes, for a plan that crosses the wire.
+    ///
+    /// # Errors
+    /// When the recipe cannot be serialised.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let recipe = Recipe {
+            store: self.store.as_str().to_owned(),
+            files: self.files.clone(),
+            columns: self.columns.clone(),
+            n_rows: self.n_rows,
+        };
+        serde_json::to_vec(&recipe).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    /// Rebuilds the table from [`JsonTable::encode`]; does no I/O.
+    ///
+    /// # Errors
+    /// When the bytes are not a recipe.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let recipe: Recipe =
+            serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(Self::new(
+            ObjectStoreUrl::parse(&recipe.store)?,
+            recipe.files,
+            recipe.columns,
+            recipe.n_rows,
+        ))
+    }
+
+    /// Whether a filter can be judged by the folders of the files alone.
+    fn is_of_folders(&self, filter: &Expr) -> bool {
+        let columns = filter.column_refs();
+        let folders = self.columns.folders();
+        !columns.is_empty()
+            && !filter.is_volatile()
+            && columns
+                .iter()
+                .all(|column| folders.iter().any(|folder| *folder.name() == column.name))
+    }
+
+    /// The files whose folders pass the filters.
+    fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<JsonFile>> {
+        let filters: Vec<_> = filters.iter().filter(|f| self.is_of_folders(f)).collect();
+        if filters.is_empty() || self.files.is_empty() {
+            return Ok(self.files.clone());
+        }
+        let folders = self.columns.folders();
+        let values = folders.iter().enumerate().map(|(index, folder)| {
+            let values = self.files.iter();
+            let values = values.map(|file| folder_value(file.folders[index].as_ref(), folder));
+            ScalarValue::iter_to_array(values.collect::<Result<Vec<_>>>()?)
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let schema = Arc::new(Schema::new(folders.clone()));
+        let names = DFSchema::try_from(Arc::clone(&schema))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.files.len()));
+        let values = RecordBatch::try_new_with_options(schema, values, &options)?;
+        let mut kept = vec![true; self.files.len()];
+        for filter in filters {
+            let filter = state.create_physical_expr(filter.clone(), &names)?;
+            let passed = filter.evaluate(&values)?.into_array(self.files.len())?;
+            let passed = passed.as_boolean();
+            for (index, kept) in kept.iter_mut().enumerate() {
+                *kept &= passed.is_valid(index) && passed.value(index);
+            }
+        }
+        let files = self.files.iter().zip(kept);
+        Ok(files
+            .filter(|(_, kept)| *kept)
+            .map(|(file, _)| file.clone())
+            .collect())
+    }
+
+    fn estimated_rows(&self, files: &[JsonFile]) -> usize {
+        let bytes = |files: &[JsonFile]| files.iter().map(|file| file.size).sum::<u64>();
+        let rows = match self.n_rows {
+            // The share of the rows that the share of the bytes has.
+            Some(n) => {
+                let share = u128::from(bytes(files)) * u128::from(n);
+                let share = share / u128::from(bytes(&self.files).max(1));
+                u64::try_from(share).unwrap_or(n)
+            }
+            None => files
+                .iter()
+                .map(
+                    |file| match file.path.ends_with('z') || file.path.ends_with("zst") {
+                        true => file.size / PACKED_BYTES_PER_ROW,
+                        false => file.size / BYTES_PER_ROW,
+                    },
+                )
+                .sum(),
+        };
+        usize::try_from(rows).unwrap_or(usize::MAX)
+    }
+}
+
+/// The byte ranges that `files` are read in by `n_partitions`.
+pub(super) fn ranges(files: &[JsonFile], n_partitions: usize) -> Vec<Range> {
+    let total: u64 = files.iter().map(|f| f.size).sum();
+    let target = (total / (n_partitions as u64 * SPLITS_PER_PARTITION).max(1)).max(MIN_SPLIT);
+    let mut ranges = Vec::new();
+    for file in files {
+        let n_ranges = match file.is_one_piece {
+            true => 1,
+            false => file.size.div_ceil(target).max(1),
+        };
+        ranges.extend((0..n_ranges).map(|n| Range {
+            file: file.clone(),
+            start: file.size * n / n_ranges,
+            end: file.size * (n + 1) / n_ranges,
+        }));
+    }
+    ranges
+}
+
+#[async_trait]
+impl TableProvider for JsonTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.columns.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match self.is_of_folders(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let n_partitions = state.config().target_partitions();
+        let files = self.pruned(state, filters)?;
+        let source = JsonSource {
+            store: self.store.clone(),
+            columns: self.columns.clone(),
+            projection: projection
+                .cloned()
+                .unwrap_or_else(|| (0..self.columns.schema().fields().len()).collect()),
+            estimated_rows: Some(self.estimated_rows(&files)),
+        };
+        let splits = ranges(&files, n_partitions)
+            .iter()
+            .map(|range| {
+                serde_json::to_string(range).map_err(|e| DataFusionError::External(Box::new(e)))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(SplitScanExec::try_new(
+            Arc::new(source),
+            &deal(splits, n_partitions),
+            limit,
+        )?))
+    }
+}
