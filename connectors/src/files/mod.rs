@@ -165,8 +165,11 @@ async fn result_table(
         )));
     }
     if output.format == "json" {
-        let files = output.files.iter();
-        let files = files.map(|f| (format!("{base}/{}", f.path), f.bytes));
+        let files = output
+            .files
+            .iter()
+            .map(|f| Ok((data_path(base, f)?.to_string(), f.bytes)))
+            .collect::<Result<Vec<_>>>()?;
         return Ok(Arc::new(json::result(store, files, &schema)?));
     }
     let format: Arc<dyn FileFormat> = Arc::new(ParquetFormat::default());
