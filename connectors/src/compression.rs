@@ -226,4 +226,16 @@ mod tests {
             }
         }
     }
+
+    /// Once this fails, see `docs/upstream.md`.
+    #[test]
+    fn datafusion_reads_the_first_member_only() {
+        for (compression, kind) in &ALL[1..] {
+            let bytes = [packed(kind, b"id\n1\n"), packed(kind, b"2\n")].concat();
+            let chunks = stream::iter([Ok(Bytes::from(bytes))]).boxed();
+            let chunks = kind.convert_stream(chunks).unwrap();
+            let chunks: Vec<Bytes> = futures::executor::block_on(chunks.try_collect()).unwrap();
+            assert_eq!(chunks.concat(), b"id\n1\n", "{compression:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod client;
 #[cfg(test)]
 mod conformance;
+mod delimited;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

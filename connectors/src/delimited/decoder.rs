@@ -503,6 +503,11 @@ impl Decoder {
             }
             Fault::Line("field_count") => format!("it does not have {} fields", self.n_fields),
             Fault::Line("quote") => "a quote is not closed, or text follows one that is".to_owned(),
+            Fault::Line("encoding") => {
+                "it is not UTF-8; if the file has another encoding, set the table option encoding, \
+                 as in \"latin1\""
+                    .to_owned()
+            }
             Fault::Line(fault) => format!("its {fault} is wrong"),
             Fault::None => String::new(),
         };

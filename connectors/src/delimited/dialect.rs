@@ -5,7 +5,7 @@
 //! is a byte like any other. A line break inside quotes belongs to the field. What follows a closed
 //! quote up to the next delimiter or line break is a fault of the record, and quotes in it mean nothing.
 
-use std::ops::Range;
+use wide::u8x16;
 
 use super::options::Records;
 
@@ -26,6 +26,9 @@ impl Dialect {
     }
 }
 
+/// Bytes after which the state is remembered.
+const PAGE: usize = 4096;
+
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -41,150 +44,208 @@ enum State {
     Closing,
 }
 
-/// Finds what lies outside of quotes, chunk by chunk. A line break there ends a record.
-#[derive(Debug)]
-pub(super) struct Scanner {
+/// Goes through a text byte by byte.
+#[derive(Debug, Clone, Copy)]
+struct Walker {
     dialect: Dialect,
     state: State,
-    /// The byte before the next chunk; at the beginning of a record a line break.
+    /// The byte before; at the beginning of a text a line break.
     before: u8,
-    /// The pieces of the last chunk that lie outside of quotes, in order.
-    plain: Vec<Range<usize>>,
+}
+
+impl Walker {
+    /// Takes the next byte; whether it ends a record.
+    fn step(&mut self, byte: u8) -> bool {
+        let before = std::mem::replace(&mut self.before, byte);
+        let Dialect {
+            delimiter,
+            quote,
+            escape,
+            comment,
+            ..
+        } = self.dialect;
+        let is_quote = quote == Some(byte);
+        match self.state {
+            State::Plain if is_quote && (before == b'\n' || before == delimiter) => {
+                self.state = State::Quoted;
+            }
+            State::Plain if before == b'\n' && comment == Some(byte) => {
+                self.state = State::Comment;
+            }
+            State::Plain => return byte == b'\n',
+            State::Comment if byte == b'\n' => {
+                self.state = State::Plain;
+                return true;
+            }
+            State::Comment => {}
+            State::Quoted if is_quote => self.state = State::Closing,
+            State::Quoted if escape == Some(byte) => self.state = State::Escaped,
+            State::Quoted => {}
+            State::Escaped => self.state = State::Quoted,
+            State::Closing if is_quote => self.state = State::Quoted,
+            State::Closing => {
+                self.state = State::Plain;
+                return byte == b'\n';
+            }
+        }
+        false
+    }
+}
+
+/// Finds the line breaks that end records, chunk by chunk.
+///
+/// Most of a text is taken 64 bytes at a time: quotes alternately open and close fields. That is wrong
+/// only if one that would open stands inside of an unquoted field, which is seen at once; such a piece is
+/// taken byte by byte.
+#[derive(Debug)]
+pub(super) struct Scanner {
+    /// At the end of the last chunk.
+    walker: Walker,
+    /// At the beginning of each page of the last chunk.
+    pages: Vec<Walker>,
+    last_break: Option<usize>,
 }
 
 impl Scanner {
     /// A scanner of a text that begins at the beginning of a record.
     pub(super) fn new(dialect: Dialect) -> Self {
         Self {
-            dialect,
-            state: State::Plain,
-            before: b'\n',
-            plain: Vec::new(),
+            walker: Walker {
+                dialect,
+                state: State::Plain,
+                before: b'\n',
+            },
+            pages: Vec::new(),
+            last_break: None,
         }
     }
 
     /// Takes the next chunk.
     pub(super) fn scan(&mut self, chunk: &[u8]) {
-        self.plain.clear();
-        let Some(quote) = self.dialect.spanning_quote() else {
-            self.plain.push(0..chunk.len());
+        self.pages.clear();
+        self.last_break = None;
+        let dialect = self.walker.dialect;
+        let Some(quote) = dialect.spanning_quote() else {
+            self.last_break = memchr::memrchr(b'\n', chunk);
             return;
         };
-        let mut at = 0;
-        let mut plain_from = 0;
-        while at < chunk.len() {
-            at = match self.state {
-                State::Plain => match self.next_opening(chunk, at, quote) {
-                    Some(open) => {
-                        self.plain.push(plain_from..open);
-                        self.state = State::Quoted;
-                        open + 1
-                    }
-                    None => break,
-                },
-                State::Comment => match memchr::memchr(b'\n', &chunk[at..]) {
-                    Some(n) => {
-                        self.state = State::Plain;
-                        at + n + 1
-                    }
-                    None => break,
-                },
-                State::Quoted => match self.next_special(&chunk[at..], quote) {
-                    Some(n) => {
-                        self.state = match chunk[at + n] == quote {
-                            true => State::Closing,
-                            false => State::Escaped,
-                        };
-                        at + n + 1
-                    }
-                    None => break,
-                },
-                State::Escaped => {
-                    self.state = State::Quoted;
-                    at + 1
-                }
-                State::Closing if chunk[at] == quote => {
-                    self.state = State::Quoted;
-                    at + 1
-                }
-                State::Closing => {
-                    self.state = State::Plain;
-                    plain_from = at;
-                    at
-                }
-            };
-        }
-        if matches!(self.state, State::Plain | State::Comment) {
-            self.plain.push(plain_from..chunk.len());
-        }
-        self.before = chunk.last().copied().unwrap_or(self.before);
-    }
-
-    fn next_special(&self, text: &[u8], quote: u8) -> Option<usize> {
-        match self.dialect.escape {
-            Some(escape) => memchr::memchr2(quote, escape, text),
-            None => memchr::memchr(quote, text),
-        }
-    }
-
-    /// The next quote at or after `at` that opens a field; `None` where the chunk has none, which may
-    /// be because a comment begins that goes on behind it.
-    fn next_opening(&mut self, chunk: &[u8], mut at: usize, quote: u8) -> Option<usize> {
-        let byte_before = |at: usize, before: u8| match at {
-            0 => before,
-            _ => chunk[at - 1],
-        };
-        loop {
-            let found = match self.dialect.comment {
-                None => at + memchr::memchr(quote, chunk.get(at..)?)?,
-                Some(comment) => {
-                    let is_start = byte_before(at, self.before) == b'\n';
-                    if is_start && chunk.get(at) == Some(&comment) {
-                        match memchr::memchr(b'\n', &chunk[at..]) {
-                            Some(n) => at += n + 1,
-                            None => {
-                                self.state = State::Comment;
-                                return None;
-                            }
-                        }
-                        continue;
-                    }
-                    let found = at + memchr::memchr2(quote, b'\n', chunk.get(at..)?)?;
-                    if chunk[found] == b'\n' {
-                        at = found + 1;
-                        continue;
-                    }
-                    found
-                }
-            };
-            let before = byte_before(found, self.before);
-            if before == b'\n' || before == self.dialect.delimiter {
-                return Some(found);
+        let is_simple = dialect.escape.is_none() && dialect.comment.is_none();
+        for (n, page) in chunk.chunks(PAGE).enumerate() {
+            self.pages.push(self.walker);
+            let start = n * PAGE;
+            match is_simple {
+                true => self.scan_page(page, start, quote),
+                false => self.walk(page, start),
             }
-            at = found + 1;
         }
     }
 
     /// The last line break of the last chunk that ends a record.
-    pub(super) fn last_break(&self, chunk: &[u8]) -> Option<usize> {
-        self.plain
-            .iter()
-            .rev()
-            .find_map(|piece| Some(piece.start + memchr::memrchr(b'\n', &chunk[piece.clone()])?))
+    pub(super) fn last_break(&self) -> Option<usize> {
+        self.last_break
     }
 
-    /// The first line break of the last chunk at or after `from` that ends a record.
+    /// The first line break at or after `from` of the last chunk, which is given again, that ends a
+    /// record.
     pub(super) fn first_break(&self, chunk: &[u8], from: usize) -> Option<usize> {
-        let first = self.plain.partition_point(|piece| piece.end <= from);
-        self.plain[first..].iter().find_map(|piece| {
-            let start = piece.start.max(from);
-            Some(start + memchr::memchr(b'\n', &chunk[start..piece.end])?)
-        })
+        if self.last_break.is_none_or(|last| last < from) {
+            return None;
+        }
+        let Some(page) = self.pages.get(from / PAGE) else {
+            return Some(from + memchr::memchr(b'\n', chunk.get(from..)?)?);
+        };
+        let mut walker = *page;
+        let start = from / PAGE * PAGE;
+        let bytes = chunk.get(start..)?.iter().enumerate();
+        bytes
+            .map(|(n, byte)| (start + n, walker.step(*byte)))
+            .find_map(|(at, is_end)| (is_end && at >= from).then_some(at))
     }
+
+    fn walk(&mut self, text: &[u8], start: usize) {
+        for (n, byte) in text.iter().enumerate() {
+            if self.walker.step(*byte) {
+                self.last_break = Some(start + n);
+            }
+        }
+    }
+
+    fn scan_page(&mut self, page: &[u8], start: usize, quote: u8) {
+        if self.walker.state == State::Plain && memchr::memchr(quote, page).is_none() {
+            if let Some(at) = memchr::memrchr(b'\n', page) {
+                self.last_break = Some(start + at);
+            }
+            self.walker.before = page.last().copied().unwrap_or(self.walker.before);
+            return;
+        }
+        let (blocks, rest) = page.as_chunks::<64>();
+        let mut at = start;
+        for block in blocks {
+            if !self.scan_block(block, at, quote) {
+                self.walk(block, at);
+            }
+            at += block.len();
+        }
+        self.walk(rest, at);
+    }
+
+    /// Takes a block at `start`, unless it has to be taken byte by byte.
+    #[inline]
+    fn scan_block(&mut self, block: &[u8; 64], start: usize, quote: u8) -> bool {
+        let delimiter = self.walker.dialect.delimiter;
+        let [quotes, delimiters, breaks] = places(block, [quote, delimiter, b'\n']);
+        let is_inside = self.walker.state == State::Quoted;
+        // Whether the text is inside of quotes behind each byte.
+        let inside = xor_of_all_before(quotes) ^ u64::from(is_inside).wrapping_neg();
+        let before = self.walker.before;
+        let may_open_first = self.walker.state == State::Closing
+            || (self.walker.state == State::Plain && (before == b'\n' || before == delimiter));
+        let may_open = ((delimiters | breaks | quotes) << 1) | u64::from(may_open_first);
+        if quotes & inside & !may_open != 0 {
+            return false;
+        }
+        let ends = breaks & !inside;
+        if ends != 0 {
+            self.last_break = Some(start + 63 - ends.leading_zeros() as usize);
+        }
+        let is_last = |mask: u64| mask >> 63 == 1;
+        self.walker.state = match (is_last(inside), is_last(quotes)) {
+            (true, _) => State::Quoted,
+            (false, true) => State::Closing,
+            (false, false) => State::Plain,
+        };
+        self.walker.before = block[63];
+        true
+    }
+}
+
+/// Where each of the bytes stands in the block.
+#[inline]
+fn places<const N: usize>(block: &[u8; 64], wanted: [u8; N]) -> [u64; N] {
+    let mut masks = [0; N];
+    for (n, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*bytes);
+        for (mask, byte) in masks.iter_mut().zip(wanted) {
+            let found = bytes.simd_eq(u8x16::splat(byte)).to_bitmask();
+            *mask |= u64::from(found) << (16 * n);
+        }
+    }
+    masks
+}
+
+/// Each bit the exclusive or of itself and all lower ones.
+#[inline]
+fn xor_of_all_before(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::delimited::options::DelimitedOptions;
 
@@ -201,7 +262,7 @@ mod tests {
                 last = Some(at);
                 from = at + 1;
             }
-            assert_eq!(scanner.last_break(chunk), last);
+            assert_eq!(scanner.last_break(), last);
         }
         found
     }
@@ -254,5 +315,21 @@ mod tests {
             ..DelimitedOptions::default()
         };
         assert_eq!(breaks(dialect.dialect("t.csv"), b"\"a\nb\",c\n", 3), [2, 7]);
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_give_what_single_bytes_give(
+            pieces in prop::collection::vec(("[a,\"\n]{0,12}|\"[ab,\n]{0,80}\",", 1_usize..40), 1..40),
+            size in 1_usize..20_000,
+        ) {
+            let pieces = pieces.iter().map(|(piece, n)| piece.repeat(*n));
+            let text = pieces.collect::<String>().into_bytes();
+            let dialect = DelimitedOptions::default().dialect("t.csv");
+            let mut walker = Scanner::new(dialect).walker;
+            let ends = text.iter().enumerate().filter(|(_, byte)| walker.step(**byte));
+            let expected: Vec<_> = ends.map(|(at, _)| at).collect();
+            prop_assert_eq!(breaks(dialect, &text, size), expected);
+        }
     }
 }

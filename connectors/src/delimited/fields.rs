@@ -35,11 +35,10 @@ pub(super) struct Record {
 
 /// Appends the fields of the record that `text` begins with to `spans`.
 pub(super) fn cut(text: &[u8], dialect: &Dialect, spans: &mut Vec<Span>) -> Record {
-    let line = memchr::memchr(b'\n', text).unwrap_or(text.len());
     // Where no field holds line breaks, the record is the line.
     let text = match dialect.records {
         Records::Multiline => text,
-        Records::Lines => &text[..line],
+        Records::Lines => &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())],
     };
     let before = spans.len();
     let mut has_quote_fault = false;

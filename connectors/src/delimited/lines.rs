@@ -139,7 +139,7 @@ impl Cutter {
 
     /// The records that lie in the chunk as a whole and in the range; keeps the beginning of one.
     fn whole_records(&mut self) -> Option<Buffer> {
-        let mut cut = match self.scanner.last_break(&self.chunk) {
+        let mut cut = match self.scanner.last_break() {
             Some(at) if at >= self.used => at + 1,
             _ => self.used,
         };

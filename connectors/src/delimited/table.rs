@@ -31,7 +31,7 @@ const SPLITS_PER_PARTITION: u64 = 4;
 const BYTES_PER_ROW: u64 = 80;
 const PACKED_BYTES_PER_ROW: u64 = 12;
 /// Files that are looked at at a time while a scan is planned.
-const N_FILES: usize = 16;
+const N_FILES: usize = 8;
 /// Files whose headers are checked before anything starts. Those of the others are checked when they
 /// are read.
 const MAX_CHECKED: usize = 512;

@@ -135,3 +135,45 @@ fn is_null_in_dictionary(array: &dyn Array, row: usize) -> bool {
             .logical_nulls()
             .is_some_and(|nulls| nulls.is_null(row))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::StringArray;
+    use datafusion::arrow::csv::WriterBuilder;
+    use datafusion::arrow::datatypes::Field;
+
+    use super::*;
+
+    fn texts() -> RecordBatch {
+        let field = Field::new("a", DataType::Utf8, true);
+        let column = StringArray::from(vec![Some(""), None, Some("#x"), Some("b c")]);
+        RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::new(column)]).unwrap()
+    }
+
+    #[test]
+    fn what_could_be_taken_for_something_else_is_quoted() {
+        let mut text = String::new();
+        encode(&texts(), &Style::default(), &mut text).unwrap();
+        assert_eq!(text, "\"\"\n\n\"#x\"\nb c\n");
+        let style = Style {
+            delimiter: ' ',
+            null: "#x".to_owned(),
+        };
+        text.clear();
+        encode(&texts(), &style, &mut text).unwrap();
+        assert_eq!(text, "\"\"\n#x\n\"#x\"\n\"b c\"\n");
+    }
+
+    /// Once this fails, see `docs/upstream.md`.
+    #[test]
+    fn arrow_writes_the_empty_text_like_null() {
+        let mut text = Vec::new();
+        let mut writer = WriterBuilder::new().with_header(false).build(&mut text);
+        writer.write(&texts().slice(0, 2)).unwrap();
+        drop(writer);
+        let lines: Vec<_> = text.split(|byte| *byte == b'\n').collect();
+        assert_eq!(lines[0], lines[1]);
+    }
+}

@@ -400,8 +400,8 @@ async fn list(
         })
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    // A table whose files are all empty is there, and has no rows.
-    if files.iter().any(|file| file.size > 0) {
+    // Only text may be empty: a table whose files all are is there, and has no rows.
+    if extensions != ["csv"] || files.iter().any(|file| file.size > 0) {
         files.retain(|file| file.size > 0);
     }
     if files.is_empty() {
