@@ -3,6 +3,8 @@
 //! The rows are written by [`publish`]: every task writes its own partition, and what goes to files
 //! shows whole or not at all.
 
+use std::collections::HashMap;
+
 use datafusion::common::Result as DfResult;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -63,6 +65,7 @@ pub(crate) fn copy(frame: &DataFrame) -> DfResult<Option<Insertion>> {
                     "COPY with PARTITIONED BY is not supported".to_owned(),
                 ));
             }
+            check_options(&copy.options)?;
             let format = match copy.file_type.get_ext().as_str() {
                 "csv" => FileFormat::Csv,
                 "json" => FileFormat::Json,
@@ -83,6 +86,18 @@ pub(crate) fn copy(frame: &DataFrame) -> DfResult<Option<Insertion>> {
             }))
         }
         _ => Ok(None),
+    }
+}
+
+/// Refuses what would be ignored. Files with a header are what is written anyway.
+fn check_options(options: &HashMap<String, String>) -> DfResult<()> {
+    let is_known = |key: &str, value: &str| key == "format.has_header" && value == "true";
+    match options.iter().find(|(key, value)| !is_known(key, value)) {
+        None => Ok(()),
+        Some((key, _)) => Err(DataFusionError::NotImplemented(format!(
+            "COPY does not know the option `{}`",
+            key.strip_prefix("format.").unwrap_or(key)
+        ))),
     }
 }
 
