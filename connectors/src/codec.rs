@@ -28,6 +28,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
 use datafusion_proto::bytes::{
+    logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
@@ -36,14 +37,17 @@ use emporia_core::key_hash::KeySet;
 use serde::{Deserialize, Serialize};
 
 use crate::base64_text;
+use crate::checked::{Checked, Operation};
 use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::estimated::{Estimate, EstimatedExec};
+use crate::folded::{self, FoldedPlan};
 use crate::hbase::{self, HBaseSource, HBaseTable};
 use crate::json::{self, JsonSource, JsonTable};
 use crate::key_set::{InKeySet, in_key_set};
 use crate::marked::{Mark, MarkedExec};
 use crate::mongodb::{self, CollectionSource, CollectionTable};
 use crate::sealed::{RoundsExec, SealedExec};
+use crate::series::{self, SeriesSource, SeriesTable};
 use crate::split::{SplitScanExec, SplitSource};
 use crate::windows::{Nulls, WireWindow};
 use crate::write::{StagedWrite, StagedWriteExec, StagedWriteNode};
@@ -91,6 +95,9 @@ enum Message {
     InKeySet {
         #[serde(with = "base64_text")]
         set: Vec<u8>,
+    },
+    Checked {
+        operations: Vec<Operation>,
     },
 }
 
@@ -219,6 +226,12 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
         inputs: &[LogicalPlan],
         context: &TaskContext,
     ) -> Result<Extension> {
+        if let Some(plan) = bytes.strip_prefix(folded::MAGIC) {
+            let plan = logical_plan_from_bytes_with_extension_codec(plan, context, self)?;
+            return Ok(Extension {
+                node: Arc::new(FoldedPlan::new(plan)),
+            });
+        }
         match (Message::read(bytes)?, inputs) {
             (Some(Message::StagedWrite(write)), [input]) => Ok(Extension {
                 node: Arc::new(StagedWriteNode::try_new(write, input.clone())?),
@@ -229,6 +242,12 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     }
 
     fn try_encode(&self, node: &Extension, buffer: &mut Vec<u8>) -> Result<()> {
+        if let Some(folded) = node.node.as_any().downcast_ref::<FoldedPlan>() {
+            let plan = logical_plan_to_bytes_with_extension_codec(folded.plan(), self)?;
+            buffer.extend_from_slice(folded::MAGIC);
+            buffer.extend_from_slice(&plan);
+            return Ok(());
+        }
         match node.node.as_any().downcast_ref::<StagedWriteNode>() {
             Some(node) => Message::StagedWrite(node.write().clone()).write(buffer),
             None => self.inner.try_encode(node, buffer),
@@ -267,6 +286,8 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
             (mongodb::SOURCE_KIND, table.encode()?)
         } else if provider.downcast_ref::<EmptyTable>().is_some() {
             (EMPTY_KIND, encode_empty(&provider.schema())?)
+        } else if let Some(table) = provider.downcast_ref::<SeriesTable>() {
+            (series::SOURCE_KIND, table.encode()?)
         } else {
             return self
                 .inner
@@ -300,8 +321,8 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
-        match InKeySet::of(node) {
-            Some(function) => encode_function(function, buffer),
+        match message_of(node) {
+            Some(message) => message.write(buffer),
             None => self.inner.try_encode_udf(node, buffer),
         }
     }
@@ -377,6 +398,7 @@ fn decode_table(kind: &str, recipe: &[u8]) -> Result<Arc<dyn TableProvider>> {
         json::SOURCE_KIND => Ok(Arc::new(JsonTable::decode(recipe)?)),
         mongodb::SOURCE_KIND => Ok(Arc::new(CollectionTable::decode(recipe)?)),
         EMPTY_KIND => Ok(Arc::new(decode_empty(recipe)?)),
+        series::SOURCE_KIND => Ok(Arc::new(SeriesTable::decode(recipe)?)),
         _ => plan_err!("no connector has tables of the kind `{kind}`"),
     }
 }
@@ -387,6 +409,7 @@ fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
         hbase::SOURCE_KIND => Ok(Arc::new(HBaseSource::decode(recipe)?)),
         json::SOURCE_KIND => Ok(Arc::new(JsonSource::decode(recipe)?)),
         mongodb::SOURCE_KIND => Ok(Arc::new(CollectionSource::decode(recipe)?)),
+        series::SOURCE_KIND => Ok(Arc::new(SeriesSource::decode(recipe)?)),
         _ => plan_err!("no connector reads splits of the kind `{kind}`"),
     }
 }
@@ -395,6 +418,7 @@ fn decode_source(kind: &str, recipe: &[u8]) -> Result<Arc<dyn SplitSource>> {
 fn decode_function(bytes: &[u8]) -> Result<Option<Arc<ScalarUDF>>> {
     match Message::read(bytes)? {
         Some(Message::InKeySet { set }) => Ok(Some(Arc::new(in_key_set(KeySet::from_bytes(&set))))),
+        Some(Message::Checked { operations }) => Ok(Some(Arc::new(Checked::function(operations)))),
         Some(other) => internal_err!("unexpected function message {other:?}"),
         None => Ok(None),
     }
@@ -408,9 +432,14 @@ fn decode_window(name: &str, bytes: &[u8]) -> Result<Option<Arc<WindowUDF>>> {
     }
 }
 
-fn encode_function(function: &InKeySet, buffer: &mut Vec<u8>) -> Result<()> {
-    let set = function.set().as_bytes().to_vec();
-    Message::InKeySet { set }.write(buffer)
+/// The message of a function that carries something.
+fn message_of(function: &ScalarUDF) -> Option<Message> {
+    if let Some(function) = InKeySet::of(function) {
+        let set = function.set().as_bytes().to_vec();
+        return Some(Message::InKeySet { set });
+    }
+    let operations = Checked::operations_of(function)?.to_vec();
+    Some(Message::Checked { operations })
 }
 
 impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
@@ -421,6 +450,10 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
         context: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(plan) = bytes.strip_prefix(folded::MAGIC) {
+            let plan = physical_plan_from_bytes_with_extension_codec(plan, context, self)?;
+            return Ok(Arc::new(MarkedExec::new(plan, Mark::Folded)));
+        }
         match (Message::read(bytes)?, inputs) {
             (
                 Some(Message::SplitScan {
@@ -530,8 +563,8 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
-        match InKeySet::of(node) {
-            Some(function) => encode_function(function, buffer),
+        match message_of(node) {
+            Some(message) => message.write(buffer),
             None => self.inner.try_encode_udf(node, buffer),
         }
     }

@@ -5,12 +5,14 @@
 //! This crate knows no scheduler and no executor.
 
 mod base64_text;
+pub mod checked;
 pub mod codec;
 pub mod compression;
 pub mod delimited;
 pub mod error;
 pub mod estimated;
 pub mod files;
+pub mod folded;
 pub mod hbase;
 pub mod hdfs;
 pub mod json;
@@ -21,6 +23,7 @@ pub mod mongodb;
 pub mod provider;
 pub mod published;
 pub mod sealed;
+pub mod series;
 pub mod split;
 pub mod stores;
 pub mod windows;

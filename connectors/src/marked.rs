@@ -11,11 +11,17 @@ use datafusion::common::{Constraints, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::physical_plan_node::PhysicalPlanType;
+use datafusion_proto::protobuf::{PhysicalExtensionNode, PhysicalPlanNode};
 use serde::{Deserialize, Serialize};
+
+use crate::folded;
 
 /// What a [`MarkedExec`] says about its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +34,8 @@ pub enum Mark {
     Unsized,
     /// Its rows are to be taken for unordered.
     Unordered,
+    /// Nothing: a message begins anew there (`folded.rs`).
+    Folded,
 }
 
 /// Yields its input as it is.
@@ -58,7 +66,7 @@ impl MarkedExec {
                 unordered.clear_orderings();
                 Arc::new(PlanProperties::clone(given).with_eq_properties(unordered))
             }
-            Mark::Whole | Mark::Unsized => Arc::clone(given),
+            Mark::Whole | Mark::Unsized | Mark::Folded => Arc::clone(given),
         };
         Self {
             input,
@@ -95,7 +103,7 @@ impl ExecutionPlan for MarkedExec {
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![match self.mark {
             Mark::Whole => Distribution::SinglePartition,
-            Mark::Keyless | Mark::Unsized | Mark::Unordered => {
+            Mark::Keyless | Mark::Unsized | Mark::Unordered | Mark::Folded => {
                 Distribution::UnspecifiedDistribution
             }
         }]
@@ -155,8 +163,28 @@ impl ExecutionPlan for MarkedExec {
         _: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
         match (self.mark, inputs) {
-            (Mark::Whole | Mark::Keyless | Mark::Unordered, [input]) => Ok(Arc::clone(input)),
+            (Mark::Whole | Mark::Keyless | Mark::Unordered | Mark::Folded, [input]) => {
+                Ok(Arc::clone(input))
+            }
             _ => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
         }
+    }
+
+    fn try_to_proto(
+        &self,
+        context: &ExecutionPlanEncodeCtx<'_>,
+    ) -> Result<Option<PhysicalPlanNode>> {
+        if self.mark != Mark::Folded {
+            return Ok(None);
+        }
+        let mut node = folded::MAGIC.to_vec();
+        context.encode_child(&self.input)?.try_encode(&mut node)?;
+        let extension = PhysicalExtensionNode {
+            node,
+            inputs: Vec::new(),
+        };
+        Ok(Some(PhysicalPlanNode {
+            physical_plan_type: Some(PhysicalPlanType::Extension(extension)),
+        }))
     }
 }

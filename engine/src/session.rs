@@ -11,6 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
+use emporia_connectors::folded::fold;
 use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
 use emporia_core::catalog::{Catalog, TableDef};
@@ -24,7 +25,8 @@ use crate::guard::Guard;
 use crate::managed::{Managed, Object};
 use crate::options::EngineOptions;
 use crate::query::{ActiveQueries, Attempt, Query};
-use crate::state::{client_state, planning_state, runtime, session_config};
+use crate::state::{client_state, logical_codec, planning_state, runtime, session_config};
+use crate::wire;
 
 /// Most views of which each reads the next one.
 const MAX_VIEWS: usize = 64;
@@ -47,6 +49,7 @@ pub struct Session {
     active: ActiveQueries,
     stores: Arc<Stores>,
     declared: Declared,
+    max_message_bytes: usize,
     managed: Arc<Managed>,
 }
 
@@ -94,6 +97,7 @@ impl Session {
             active: ActiveQueries::default(),
             stores: Arc::clone(stores),
             declared,
+            max_message_bytes: options.grpc_max_message_bytes,
         })
     }
 
@@ -402,6 +406,13 @@ impl Session {
             }
             _ => {
                 let optimized = empty::with_columns(optimized).map_err(query_error)?;
+                let optimized = match self.target {
+                    Target::SingleProcess => optimized,
+                    Target::Scheduler(_) => fold(optimized).map_err(query_error)?,
+                };
+                if let Target::Scheduler(_) = self.target {
+                    wire::check(&optimized, logical_codec().as_ref(), self.max_message_bytes)?;
+                }
                 state
                     .query_planner()
                     .create_physical_plan(&optimized, &state)

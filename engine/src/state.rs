@@ -9,17 +9,20 @@ use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
 use datafusion::catalog::Session;
 use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use emporia_connectors::codec::{EmporiaLogicalCodec, EmporiaPhysicalCodec};
+use emporia_connectors::folded::unfold;
 use emporia_connectors::hdfs;
 use emporia_connectors::stores::Stores;
 use emporia_connectors::write::StagedWritePlanner;
@@ -27,7 +30,9 @@ use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
 
 use crate::functions;
+use crate::grouping::OneGroup;
 use crate::options::EngineOptions;
+use crate::ordered_text::OrderedText;
 use crate::physical;
 use crate::rules;
 use crate::true_functions::TrueFunctions;
@@ -131,7 +136,7 @@ pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();
     functions::register(&mut state)?;
-    state.add_analyzer_rule(Arc::new(TrueFunctions::default()));
+    add_rules(&mut state);
     Ok(state)
 }
 
@@ -154,8 +159,16 @@ pub fn client_state(
     let mut state = state.upgrade_for_ballista(url.to_owned())?;
     // The upgrade replaces all functions, so ours come after it.
     functions::register(&mut state)?;
-    state.add_analyzer_rule(Arc::new(TrueFunctions::default()));
+    add_rules(&mut state);
     Ok(state)
+}
+
+/// What is done to a plan once its types are known.
+fn add_rules(state: &mut SessionState) {
+    state.add_analyzer_rule(Arc::new(Unfold));
+    state.add_analyzer_rule(Arc::new(OneGroup));
+    state.add_analyzer_rule(Arc::new(OrderedText));
+    state.add_analyzer_rule(Arc::new(TrueFunctions::default()));
 }
 
 /// The functions of an executor: those of the planning state, by name.
@@ -167,6 +180,20 @@ pub fn function_registry() -> Result<BallistaFunctionRegistry> {
     let config = session_config(&EngineOptions::default(), &stores);
     let state = planning_state(config, runtime(None, &stores)?)?;
     Ok(BallistaFunctionRegistry::from(&state))
+}
+
+/// Makes plans whole that were folded to be sent.
+#[derive(Debug)]
+struct Unfold;
+
+impl AnalyzerRule for Unfold {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        unfold(plan)
+    }
+
+    fn name(&self) -> &'static str {
+        "unfold"
+    }
 }
 
 /// DataFusion's planner with Emporia's logical nodes.

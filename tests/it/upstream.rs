@@ -6,11 +6,15 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, collect, displayable, joins::NestedLoopJoinExec,
 };
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_proto::bytes::{physical_plan_from_bytes, physical_plan_to_bytes};
+use datafusion_proto::bytes::{
+    logical_plan_from_bytes, logical_plan_to_bytes, physical_plan_from_bytes,
+    physical_plan_to_bytes,
+};
 
 /// A session of DataFusion over the table `t (a, b)` in two partitions.
 fn context() -> Result<SessionContext> {
@@ -28,7 +32,7 @@ fn context() -> Result<SessionContext> {
         vec![Some(1), Some(2), Some(3)],
         vec![Some(10), None, Some(30)],
     )?;
-    let second = rows(vec![Some(4), Some(5)], vec![None, Some(10)])?;
+    let second = rows(vec![Some(4), None], vec![None, Some(10)])?;
     let table = MemTable::try_new(first.schema(), vec![vec![first], vec![second]])?;
     context.register_table("t", Arc::new(table))?;
     Ok(context)
@@ -66,6 +70,30 @@ async fn a_case_in_two_aggregates_is_refused() {
         error.contains("Physical input schema should be the same"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn texts_in_two_orders_are_refused() {
+    let sql = "SELECT string_agg(a, '+' ORDER BY a), string_agg(a, '+' ORDER BY b) FROM t";
+    let error = plan(sql).await.unwrap_err().to_string();
+    assert!(
+        error.contains("Conflicting ordering requirements"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_deep_plan_cannot_be_read() -> Result<()> {
+    let mut plan = LogicalPlanBuilder::empty(true).build()?;
+    for at in 0..60 {
+        plan = LogicalPlanBuilder::from(plan)
+            .alias(format!("t{at}"))?
+            .build()?;
+    }
+    let bytes = logical_plan_to_bytes(&plan)?;
+    let error = logical_plan_from_bytes(&bytes, &context()?.task_ctx()).unwrap_err();
+    assert!(error.to_string().contains("ecursion"), "{error}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 mod array_length;
 mod assigned;
 mod average;
-mod checked;
 mod clv;
 mod grouped;
 mod hashing;
@@ -22,7 +21,6 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 
 pub(crate) use assigned::{assign, assigned_expr, is_assignable, shown};
 pub(crate) use average::checked_average;
-pub(crate) use checked::{Operation, checked};
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub use repeated::repeated_hashes;
@@ -40,7 +38,6 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     functions.push(assigned::assigned());
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
-    functions.extend(checked::checked_operations());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }

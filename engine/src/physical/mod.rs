@@ -5,6 +5,7 @@ mod hash_joins;
 mod keys;
 mod leaves;
 mod limits;
+mod memory;
 mod one_task;
 mod orders;
 mod recursion;
@@ -16,6 +17,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use emporia_connectors::folded::fold_physical;
 use emporia_connectors::sealed::seal_recursion;
 
 pub(crate) use recursion::with_whole_work_tables;
@@ -58,8 +60,9 @@ fn over(
 
 /// The plan in a form that can be cut into stages.
 pub(crate) fn cuttable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = limits::with_stages_for_limits(seal_recursion(plan)?)?;
-    leaves::with_leaves_of_unions(plan)
+    let plan = memory::with_limits_above(seal_recursion(plan)?)?;
+    let plan = limits::with_stages_for_limits(plan)?;
+    fold_physical(leaves::with_leaves_of_unions(plan)?)
 }
 
 #[cfg(test)]

@@ -1,0 +1,169 @@
+//! `+`, `-`, `*` and the sign of whole numbers, checked: a result that does not fit into its type is an
+//! error. DataFusion's operators wrap around, and their form that checks is not kept on the wire.
+//!
+//! A chain such as `a + b - c` is one function with three arguments, because the messages of a plan can be read
+//! to a depth of a hundred only.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Datum};
+use datafusion::arrow::compute::kernels::numeric;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+use serde::{Deserialize, Serialize};
+
+/// An operation of whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// `+`
+    Add,
+    /// `-` between two numbers.
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `-` before a number.
+    Negate,
+}
+
+impl Operation {
+    /// The operation of a binary operator that can leave its type.
+    pub fn of(operator: Operator) -> Option<Self> {
+        match operator {
+            Operator::Plus => Some(Self::Add),
+            Operator::Minus => Some(Self::Subtract),
+            Operator::Multiply => Some(Self::Multiply),
+            _ => None,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract | Self::Negate => "-",
+            Self::Multiply => "*",
+        }
+    }
+
+    fn apply(self, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Add => numeric::add(left, right),
+            Self::Subtract => numeric::sub(left, right),
+            Self::Multiply => numeric::mul(left, right),
+            Self::Negate => numeric::neg(right.get().0),
+        }
+    }
+}
+
+/// The operations of a chain, from the left: one fewer than it has arguments, or one negation.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Checked {
+    operations: Vec<Operation>,
+    signature: Signature,
+}
+
+impl Checked {
+    /// The function of a chain of operations.
+    pub fn function(operations: Vec<Operation>) -> ScalarUDF {
+        let n_arguments = match operations[..] {
+            [Operation::Negate] => 1,
+            _ => operations.len() + 1,
+        };
+        ScalarUDF::from(Self {
+            operations,
+            signature: Signature::any(n_arguments, Volatility::Immutable),
+        })
+    }
+
+    /// The operations of `function`, if it is one of these.
+    pub fn operations_of(function: &ScalarUDF) -> Option<&[Operation]> {
+        Some(&function.inner().downcast_ref::<Self>()?.operations)
+    }
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &'static str {
+        "checked"
+    }
+
+    // Columns keep the names that they have with the operators.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match (args, &self.operations[..]) {
+            ([value], [Operation::Negate]) => Ok(format!("(- {})", value.schema_name())),
+            ([first, others @ ..], operations) => {
+                let mut name = first.schema_name().to_string();
+                for (operation, value) in operations.iter().zip(others) {
+                    name.push_str(&format!(" {} {}", operation.sign(), value.schema_name()));
+                }
+                Ok(name)
+            }
+            _ => exec_err!("arithmetic takes values"),
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match arguments {
+            [first, others @ ..] if first.is_integer() && others.iter().all(|t| t == first) => {
+                Ok(first.clone())
+            }
+            _ => exec_err!("checked arithmetic takes whole numbers of one type"),
+        }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types = args.arg_fields.iter().map(|f| f.data_type().clone());
+        let data_type = self.return_type(&types.collect::<Vec<_>>())?;
+        let is_nullable = args.arg_fields.iter().any(|f| f.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), data_type, is_nullable)))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [first, others @ ..] = &args.args[..] else {
+            return exec_err!("arithmetic takes values");
+        };
+        if let [Operation::Negate] = self.operations[..] {
+            return applied(Operation::Negate, first, first);
+        }
+        let mut value = first.clone();
+        for (operation, other) in self.operations.iter().zip(others) {
+            value = applied(*operation, &value, other)?;
+        }
+        Ok(value)
+    }
+}
+
+fn applied(
+    operation: Operation,
+    left: &ColumnarValue,
+    right: &ColumnarValue,
+) -> Result<ColumnarValue> {
+    let result = match (left, right) {
+        (ColumnarValue::Array(left), ColumnarValue::Array(right)) => {
+            operation.apply(left, right)?
+        }
+        (ColumnarValue::Array(left), ColumnarValue::Scalar(right)) => {
+            operation.apply(left, &right.to_scalar()?)?
+        }
+        (ColumnarValue::Scalar(left), ColumnarValue::Array(right)) => {
+            operation.apply(&left.to_scalar()?, right)?
+        }
+        (ColumnarValue::Scalar(left), ColumnarValue::Scalar(right)) => {
+            let result = operation.apply(&left.to_scalar()?, &right.to_scalar()?)?;
+            let value = ScalarValue::try_from_array(&result, 0)?;
+            return Ok(ColumnarValue::Scalar(value));
+        }
+    };
+    Ok(ColumnarValue::Array(result))
+}

@@ -1,0 +1,43 @@
+//! What a plan may be to be sent.
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion_proto::bytes::logical_plan_to_bytes_with_extension_codec;
+use datafusion_proto::logical_plan::{AsLogicalPlan, LogicalExtensionCodec};
+use datafusion_proto::protobuf::LogicalPlanNode;
+use emporia_core::error::{Error, ErrorKind, Result};
+
+const MIB: usize = 1024 * 1024;
+
+/// Checks that the scheduler can take the plan, so that one that is too large or too deep says so instead of
+/// looking like a lost connection.
+///
+/// # Errors
+/// `InvalidInput` where it cannot.
+pub(crate) fn check(
+    plan: &LogicalPlan,
+    codec: &dyn LogicalExtensionCodec,
+    max_bytes: usize,
+) -> Result<()> {
+    // What has no form on the wire is reported by the one who sends it.
+    let Ok(bytes) = logical_plan_to_bytes_with_extension_codec(plan, codec) else {
+        return Ok(());
+    };
+    if bytes.len() >= max_bytes {
+        let text = format!(
+            "the plan of the query takes {} MiB, and {} MiB can be sent",
+            bytes.len() / MIB,
+            max_bytes / MIB
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, text).with_hint(
+            "put long lists of values into a table, or raise grpc_max_message in all programs",
+        ));
+    }
+    match LogicalPlanNode::try_decode(&bytes) {
+        Err(e) if e.to_string().contains("RecursionLimitReached") => {
+            let text = "an expression of the query is nested too deeply: about 30 functions or CASEs, one in the other, can be sent";
+            Err(Error::new(ErrorKind::InvalidInput, text)
+                .with_hint("compute inner parts in a subquery of their own"))
+        }
+        _ => Ok(()),
+    }
+}
