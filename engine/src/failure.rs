@@ -80,7 +80,7 @@ pub fn query_error(error: DataFusionError) -> Error {
     }
     if let Some((_, what)) = text.split_once(NOT_SENT) {
         let what = what.lines().next().unwrap_or_default();
-        let what = what.strip_suffix(" is not yet supported").unwrap_or(what);
+        let what = what.split(" is not yet supported").next().unwrap_or(what);
         if let Some((column, _)) = what
             .split_once("outer_ref(")
             .and_then(|(_, rest)| rest.split_once(')'))

@@ -111,10 +111,14 @@ fn find(root: &DataFusionError, diagnostic: Option<&Diagnostic>, tables: &[Strin
         DataFusionError::SQL(error, _) => parser_finding(error),
         DataFusionError::SchemaError(error, _) => schema_finding(error),
         DataFusionError::Plan(message) => plan_finding(message, diagnostic, tables),
-        DataFusionError::NotImplemented(message) => Finding::new(
-            ErrorKind::Unsupported,
-            lowercase_first(without_forms(message)),
-        ),
+        DataFusionError::NotImplemented(message) => {
+            let message = without_forms(message);
+            let message = match message.strip_prefix("Unsupported ast node ") {
+                Some(node) => format!("{} is not supported", node.to_uppercase()),
+                None => lowercase_first(message),
+            };
+            Finding::new(ErrorKind::Unsupported, message)
+        }
         DataFusionError::Configuration(message) => {
             Finding::new(ErrorKind::InvalidInput, lowercase_first(message))
         }

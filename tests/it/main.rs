@@ -6,6 +6,7 @@ mod bad_input;
 mod client;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod delimited;
 #[cfg(test)]
 mod faults;
@@ -17,7 +18,9 @@ mod golden_online_retail;
 mod hostile;
 #[cfg(test)]
 mod job_order;
+#[cfg(test)]
 mod json;
+#[cfg(test)]
 mod managed;
 #[cfg(test)]
 mod partition_restriction;

@@ -217,3 +217,86 @@ impl Files {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
+    use emporia_core::catalog::Catalog;
+
+    use super::*;
+    use crate::publish::{RESULT_OUTPUT, publish_no_rows};
+    use crate::{EngineOptions, Target};
+
+    fn session() -> Result<Session> {
+        let options = EngineOptions::default();
+        let stores = Arc::default();
+        Session::open(Catalog::default(), Target::SingleProcess, &options, &stores)
+    }
+
+    /// One output of these files.
+    fn written(parts: Vec<DataFile>) -> Written {
+        let table = WrittenTable {
+            columns: vec![("a".to_owned(), "Int32".to_owned())],
+            parts,
+        };
+        let output = RESULT_OUTPUT.to_owned();
+        Written {
+            order: vec![output.clone()],
+            tables: [(output, table)].into(),
+            ..Written::default()
+        }
+    }
+
+    async fn begin(location: &str, change: Option<Change>, run: &str) -> Result<Files> {
+        Files::begin(&session()?, location, change, FileFormat::Parquet, run).await
+    }
+
+    #[tokio::test]
+    async fn files_that_only_executors_see_are_no_result() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let location = format!("file://{}", folder.path().display());
+        let files = begin(&location, None, "1").await?;
+        let part = DataFile {
+            path: "run-1/rows/part-0.parquet".to_owned(),
+            rows: 1,
+            bytes: 4,
+        };
+        let error = files.publish(&written(vec![part])).await.unwrap_err();
+        assert!(
+            error
+                .message()
+                .starts_with("of 1 files that the executors wrote")
+        );
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("`warehouse`"))
+        );
+        assert!(!folder.path().join("_current").exists());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn of_two_runs_that_add_rows_at_once_one_fails() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let location = format!("file://{}/t", folder.path().display());
+        assert!(begin(&location, Some(Change::Append), "1").await.is_err());
+        let schema = Schema::new(vec![Field::new("a", DataType::Int32, true)]);
+        let create = |existing| Change::Create {
+            required: Vec::new(),
+            existing,
+        };
+        let session = session()?;
+        publish_no_rows(&session, &location, create(Existing::Keep), &schema).await?;
+        let again = publish_no_rows(&session, &location, create(Existing::Keep), &schema).await;
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        publish_no_rows(&session, &location, create(Existing::Replace), &schema).await?;
+
+        let first = begin(&location, Some(Change::Append), "f").await?;
+        let second = begin(&location, Some(Change::Append), "g").await?;
+        second.publish(&written(Vec::new())).await?;
+        let error = first.publish(&written(Vec::new())).await.unwrap_err();
+        assert!(error.message().contains("another job did"), "{error}");
+        Ok(())
+    }
+}

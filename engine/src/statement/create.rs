@@ -33,7 +33,7 @@ pub(super) async fn plan(
     session: &Session,
     mut create: ast::CreateTable,
 ) -> Result<CreateTable, StatementError> {
-    let name = session.table_name(&create.name)?;
+    let name = session.new_name(&create.name)?;
     check_clauses(&name, &create)?;
     // The planner knows only tables that end with the session.
     let is_temporary = std::mem::take(&mut create.temporary);

@@ -11,6 +11,8 @@ mod insert;
 mod lateral;
 mod prepared;
 mod settings;
+#[cfg(test)]
+mod upstream;
 mod view;
 
 use datafusion::common::TableReference;
@@ -386,6 +388,7 @@ impl Session {
             LogicalPlan::Dml(dml) => return Err(unsupported(dml.op.name()).into()),
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(ref create)) => {
                 let name = self.own_name(&create.name)?;
+                check_sent(&name)?;
                 Action::Declare { name, plan }
             }
             LogicalPlan::Ddl(ddl) => return Err(unsupported(words_of(&ddl)).into()),
@@ -404,6 +407,13 @@ impl Session {
         }
         self.context().execute_logical_plan(plan).await?;
         Ok(Done::saying(format!("declared table `{name}`")))
+    }
+
+    /// The name of something that a statement makes.
+    fn new_name(&self, name: &ObjectName) -> Result<String, StatementError> {
+        let name = self.table_name(name)?;
+        check_sent(&name)?;
+        Ok(name)
     }
 
     /// Who has the name of a table.
@@ -445,6 +455,16 @@ impl Session {
         Err(Error::new(ErrorKind::Unsupported, text)
             .with_hint(format!("write `{}`", reference.table())))
     }
+}
+
+/// Checks that the name of a table comes back from a plan as it went in: there the names of columns
+/// have it in front without quotes, and `a.b` becomes table `b` of schema `a`.
+fn check_sent(name: &str) -> Result<()> {
+    if TableReference::parse_str_normalized(name, true) == TableReference::bare(name) {
+        return Ok(());
+    }
+    let text = format!("`{name}` cannot be the name of a table");
+    Err(Error::invalid(text).with_hint("names of tables have no points and no quotes"))
 }
 
 /// How the planner begins its refusal of a statement.

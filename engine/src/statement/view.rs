@@ -31,7 +31,7 @@ pub(super) async fn plan(
     view: ast::CreateView,
     text: &str,
 ) -> Result<CreateView, StatementError> {
-    let name = session.table_name(&view.name)?;
+    let name = session.new_name(&view.name)?;
     let (if_not_exists, or_replace) = (view.if_not_exists, view.or_replace);
     if if_not_exists && or_replace {
         return Err(Error::invalid(format!(
@@ -133,7 +133,15 @@ impl Session {
         view.await.map_err(|error| {
             let error = error.into_error();
             let hint = error.hint().map(str::to_owned);
-            let told = Error::new(error.kind(), format!("view `{name}`: {}", error.message()));
+            let missing = error
+                .message()
+                .strip_prefix("table '")
+                .and_then(|rest| rest.strip_suffix("' not found"));
+            let reason = match missing.and_then(|table| table.rsplit('.').next()) {
+                Some(table) => format!("there is no table `{table}` any more"),
+                None => error.message().to_owned(),
+            };
+            let told = Error::new(error.kind(), format!("view `{name}`: {reason}"));
             hint.into_iter()
                 .fold(told.with_source(error), Error::with_hint)
         })
