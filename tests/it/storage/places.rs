@@ -51,3 +51,32 @@ fn folders_of_any_name_are_written_and_read() {
         &["colon"],
     );
 }
+
+#[test]
+fn another_name_of_the_cluster_is_seen_through() {
+    let Some(workplace) = Workplace::open() else {
+        return;
+    };
+    let top = format!("{}/alias_{}/shop #1", workplace.services.hdfs, workplace.id);
+    workplace.generate("0.01", "users", &top);
+    workplace.catalog(&format!(
+        "[tables.users]\nconnector = \"parquet\"\nlocation = \"{top}/users\"\n"
+    ));
+    let alias = top.replace("127.0.0.1", "localhost");
+    assert_ne!(alias, top);
+    for (place, words) in [
+        (format!("{top}/users/out"), "a part of the table `users`"),
+        (format!("{alias}/users/out"), "a part of the table `users`"),
+        (format!("{top}/users/"), "reads the table `users`"),
+        (format!("{alias}/users/"), "holds files that are no result"),
+        (alias.clone(), "holds files that are no result"),
+    ] {
+        workplace.refuses(
+            &format!("COPY users TO '{place}' STORED AS JSON"),
+            3,
+            &[words, "hint: "],
+        );
+    }
+    workplace.writes(&format!("COPY users TO '{alias}/out' STORED AS JSON"));
+    assert_eq!(workplace.value("SELECT count(*) FROM users"), "100");
+}
