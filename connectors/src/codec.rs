@@ -40,6 +40,7 @@ use crate::base64_text;
 use crate::checked::{Checked, Operation};
 use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::estimated::{Estimate, EstimatedExec};
+use crate::files::{self, FilesTable, Tags};
 use crate::folded::{self, FoldedPlan};
 use crate::hbase::{self, HBaseSource, HBaseTable};
 use crate::json::{self, JsonSource, JsonTable};
@@ -92,6 +93,10 @@ enum Message {
         #[serde(with = "base64_text")]
         columns: Vec<u8>,
     },
+    /// Around DataFusion's scan of Parquet files.
+    PinnedScan {
+        tags: Tags,
+    },
     InKeySet {
         #[serde(with = "base64_text")]
         set: Vec<u8>,
@@ -115,6 +120,13 @@ impl Message {
             .map(Some)
             .map_err(|e| DataFusionError::External(Box::new(e)))
     }
+}
+
+/// The message around a scan of files as they were listed.
+pub(crate) fn pinned_scan(tags: Tags) -> Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    Message::PinnedScan { tags }.write(&mut buffer)?;
+    Ok(buffer)
 }
 
 /// Name and type of each column, for recipes.
@@ -278,6 +290,8 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     ) -> Result<()> {
         let (kind, recipe) = if let Some(table) = provider.downcast_ref::<DelimitedTable>() {
             (delimited::SOURCE_KIND, table.encode()?)
+        } else if let Some(table) = provider.downcast_ref::<FilesTable>() {
+            (files::SOURCE_KIND, table.encode()?)
         } else if let Some(table) = provider.downcast_ref::<HBaseTable>() {
             (hbase::SOURCE_KIND, table.encode()?)
         } else if let Some(table) = provider.downcast_ref::<JsonTable>() {
@@ -394,6 +408,7 @@ impl EmporiaPhysicalCodec {
 fn decode_table(kind: &str, recipe: &[u8]) -> Result<Arc<dyn TableProvider>> {
     match kind {
         delimited::SOURCE_KIND => Ok(Arc::new(DelimitedTable::decode(recipe)?)),
+        files::SOURCE_KIND => Ok(Arc::new(FilesTable::decode(recipe)?)),
         hbase::SOURCE_KIND => Ok(Arc::new(HBaseTable::decode(recipe)?)),
         json::SOURCE_KIND => Ok(Arc::new(JsonTable::decode(recipe)?)),
         mongodb::SOURCE_KIND => Ok(Arc::new(CollectionTable::decode(recipe)?)),
@@ -472,6 +487,9 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
             }
             (Some(Message::StagedWrite(write)), [input]) => {
                 Ok(Arc::new(StagedWriteExec::new(write, Arc::clone(input))))
+            }
+            (Some(Message::PinnedScan { tags }), [scan]) => {
+                files::pinned_scan(scan, tags, &context.runtime_env())
             }
             (Some(Message::Estimated(estimate)), [input]) => {
                 Ok(Arc::new(EstimatedExec::new(Arc::clone(input), estimate)))

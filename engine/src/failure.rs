@@ -1,6 +1,7 @@
 //! From DataFusion's and Ballista's errors to Emporia's.
 
 use datafusion::error::DataFusionError;
+use emporia_connectors::files::ReadFault;
 use emporia_connectors::published::is_disk_full;
 use emporia_core::error::{Error, ErrorKind};
 use emporia_core::text::lowercase_first;
@@ -48,6 +49,10 @@ const WRONG_VALUE: [&str; 4] = [
 
 /// Parts of a failure that mean that a Parquet file cannot be read; the name of a file is none.
 const PARQUET: [&str; 3] = ["ParquetError(", "Parquet error", "Invalid Parquet file"];
+
+/// What to do about a file that is not the one that was listed.
+const READ_FAULT_HINT: &str = "submit again; if nothing writes there, check that all processes see the same files, \
+                               with the same times";
 
 /// What DataFusion and Arrow put in front of a reason.
 const PREFIXES: [&str; 12] = [
@@ -107,6 +112,9 @@ pub fn query_error(error: DataFusionError) -> Error {
     if is_disk_full(&error) || text.contains("No space left on device") {
         return disk_full();
     }
+    if let Some(fault) = ReadFault::of(&error) {
+        return Error::new(ErrorKind::Failed, fault.to_string()).with_hint(READ_FAULT_HINT);
+    }
     let root = error.find_root();
     let kind = match root {
         DataFusionError::SQL(..)
@@ -162,6 +170,8 @@ fn job_failure(text: &str) -> Option<Error> {
             ErrorKind::Corrupt,
             "check that the input files are whole; `emporia tables` shows where they are",
         )
+    } else if failure.contains("ReadFault(") {
+        (ErrorKind::Failed, READ_FAULT_HINT)
     } else if failure.contains("Resources exhausted") {
         (
             ErrorKind::ResourceExhausted,

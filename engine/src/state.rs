@@ -10,6 +10,7 @@ use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtens
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -112,6 +113,12 @@ pub fn runtime(spill_dir: Option<&Path>, stores: &Stores) -> Result<Arc<RuntimeE
         None => RuntimeEnvBuilder::new(),
     };
     let registry = Arc::new(hdfs::StoreRegistry::new(stores.settings().clone()));
+    // A process would never see again what is in a folder, nor that a file became another one of the
+    // same size and time. Footers are kept by version (connectors/src/files/footers.rs).
+    let caches = CacheManagerConfig::default()
+        .with_list_files_cache_limit(0)
+        .with_file_statistics_cache_limit(0);
+    let builder = builder.with_cache_manager(caches);
     let runtime = builder.with_object_store_registry(registry).build_arc()?;
     // Removes the folders of an old run together with its last file.
     let local = LocalFileSystem::new().with_automatic_cleanup(true);

@@ -158,10 +158,22 @@ pub async fn list(
 /// The error for a table without files.
 pub(super) fn none(name: &str, path: &Path, names: &FileNames) -> Error {
     let connector = names.connector;
+    let hint = match is_unfinished(path) {
+        true => {
+            "a name that ends in `#` and digits is that of an unfinished upload; rename the file"
+        }
+        false => "check the location in the catalog, or generate or import the data first",
+    };
     Error::not_found(format!(
         "table `{name}`: there are no {connector} files at `/{path}`"
     ))
-    .with_hint("check the location in the catalog, or generate or import the data first")
+    .with_hint(hint)
+}
+
+/// Whether the local store takes a file of this name for an upload that was not finished.
+fn is_unfinished(path: &Path) -> bool {
+    let after = path.filename().and_then(|name| name.split_once('#'));
+    after.is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

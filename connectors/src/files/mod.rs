@@ -1,32 +1,57 @@
 //! Tables in files: from a catalog definition to a table provider.
 
+mod adapter;
+mod exact_cast;
+mod footers;
 pub mod list;
+mod parquet;
 pub mod partitions;
+mod pinned;
+mod source;
+mod statistics;
+mod table;
+mod trusted;
+mod types;
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{
-    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
-};
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::physical_plan::ExecutionPlan;
 use emporia_core::catalog::{TableDef, parse_type};
 use emporia_core::error::{Error, ErrorKind, Result};
-use futures::TryStreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use self::list::FileNames;
 use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable, TextFile};
 use crate::hdfs::Fault;
 use crate::json;
 pub use crate::location::Location;
-use crate::location::{Tail, url, within};
+use crate::location::within;
 use crate::published::{DataFile, PublishedOutput, ResultSet, storage_error};
+
+use list::{FileNames, list};
+pub use pinned::ReadFault;
+pub(crate) use source::Tags;
+pub use table::FilesTable;
+pub(crate) use table::SOURCE_KIND;
+
+/// Files of a result that are looked at at a time.
+const LOOKS_AT_ONCE: usize = 16;
+
+/// DataFusion's scan, as it came over the wire, as the scan of files as they were listed.
+pub(crate) fn pinned_scan(
+    scan: &Arc<dyn ExecutionPlan>,
+    tags: Tags,
+    runtime: &RuntimeEnv,
+) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+    let footers = footers::Footers::new(runtime.cache_manager.get_file_metadata_cache());
+    source::PinnedSource::around(scan, tags, footers)
+}
 
 /// Makes the provider of a table in files; reads listings and schemas, so it needs the network.
 ///
@@ -51,7 +76,7 @@ pub async fn provider(
         return lines_of_text(name, &location, store.as_ref()).await;
     }
     if table.connector == "json" {
-        let files = list::list(name, store.as_ref(), &location.path, &FileNames::JSON).await?;
+        let files = list(name, store.as_ref(), &location.path, &FileNames::JSON).await?;
         let declared = table.declared_schema()?;
         let definition = json::Definition {
             name,
@@ -63,17 +88,17 @@ pub async fn provider(
         };
         return Ok(Arc::new(json::open(definition, files, &store).await?));
     }
-    let format: Arc<dyn FileFormat> = Arc::new(ParquetFormat::default());
-    let endings = [table.connector.as_str()];
-    let files = list(name, store.as_ref(), &location.path, &endings).await?;
-    let urls = if files.len() == 1 && files[0].path == location.path.as_ref() {
-        vec![listing_url(&location.store, &location.path, Tail::File)?]
-    } else {
-        vec![listing_url(&location.store, &location.path, Tail::Folder)?]
-    };
+    let files = list(name, store.as_ref(), &location.path, &FileNames::PARQUET).await?;
     let declared = table.declared_schema()?;
-    let declared = declared.map(|schema| options.in_files(&schema));
-    listing(name, urls, format, declared, options.partitions, state).await
+    let definition = parquet::Definition {
+        name,
+        url: &location.store,
+        base: &location.path,
+        declared: declared.map(|schema| options.in_files(&schema)),
+        partitions: &options.partitions,
+    };
+    let table = parquet::open(definition, files, state, &store).await?;
+    Ok(Arc::new(table))
 }
 
 /// The published output that `path` names: a result folder (its main output) or one output in it.
@@ -172,13 +197,46 @@ async fn result_table(
             .collect::<Result<Vec<_>>>()?;
         return Ok(Arc::new(json::result(store, files, &schema)?));
     }
-    let format: Arc<dyn FileFormat> = Arc::new(ParquetFormat::default());
-    let urls = output
-        .files
-        .iter()
-        .map(|f| listing_url(store, &data_path(base, f)?, Tail::File))
-        .collect::<Result<Vec<_>>>()?;
-    listing(name, urls, format, Some(schema), Vec::new(), state).await
+    let location = Location {
+        store: store.clone(),
+        path: base.clone(),
+    };
+    let opened = location.open(state)?;
+    let looks = output.files.iter();
+    let looks: Vec<_> = looks
+        .map(|file| part(opened.as_ref(), base, file).boxed())
+        .collect();
+    let files: Vec<_> = futures::stream::iter(looks)
+        .buffered(LOOKS_AT_ONCE)
+        .try_collect()
+        .await?;
+    let definition = parquet::Definition {
+        name,
+        url: store,
+        base,
+        declared: Some(schema),
+        partitions: &[],
+    };
+    let table = parquet::open(definition, files, state, &opened).await?;
+    Ok(Arc::new(table))
+}
+
+/// The file of a published result, if it is as it was written.
+async fn part(store: &dyn ObjectStore, base: &Path, file: &DataFile) -> Result<ObjectMeta> {
+    let path = data_path(base, file)?;
+    let found = store
+        .head(&path)
+        .await
+        .map_err(|e| storage_error("read", &path, e))?;
+    if found.size != file.bytes {
+        let text = format!(
+            "`/{path}` has {} bytes, and {} were published",
+            found.size, file.bytes
+        );
+        return Err(Error::new(ErrorKind::Corrupt, text)
+            .with_hint("another program wrote into the result; make it again"));
+    }
+    Ok(found)
 }
 
 /// The path of a file that a result lists.
@@ -187,41 +245,6 @@ fn data_path(base: &Path, file: &DataFile) -> Result<Path> {
         let text = format!("result `/{base}` lists the file `{}`", file.path);
         Error::new(ErrorKind::Corrupt, text).with_source(e)
     })
-}
-
-fn listing_url(store: &ObjectStoreUrl, path: &Path, tail: Tail) -> Result<ListingTableUrl> {
-    ListingTableUrl::try_new(url(store, path, tail)?, None)
-        .map_err(|e| Error::invalid(format!("`/{path}` cannot be a location")).with_source(e))
-}
-
-async fn listing(
-    name: &str,
-    urls: Vec<ListingTableUrl>,
-    format: Arc<dyn FileFormat>,
-    declared: Option<SchemaRef>,
-    partitions: Vec<Field>,
-    state: &dyn Session,
-) -> Result<Arc<dyn TableProvider>> {
-    let extension = format!(".{}", format.get_ext());
-    let partitions = partitions.iter();
-    let partitions = partitions.map(|f| (f.name().clone(), f.data_type().clone()));
-    let options = ListingOptions::new(format)
-        .with_file_extension(extension)
-        .with_table_partition_cols(partitions.collect());
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);
-    // The files are looked at here even where the schema is declared, so that a damaged one is
-    // reported with the table's name before anything starts.
-    let inferred = config
-        .clone()
-        .infer_schema(state)
-        .await
-        .map_err(|e| unreadable(name, e))?;
-    let config = match declared {
-        Some(schema) => config.with_schema(schema),
-        None => inferred,
-    };
-    let table = ListingTable::try_new(config).map_err(|e| unreadable(name, e))?;
-    Ok(Arc::new(table))
 }
 
 pub(crate) fn unreadable(name: &str, error: DataFusionError) -> Error {
@@ -249,7 +272,8 @@ async fn delimited(
                 .with_hint("add columns = [\"name type\", …] or contract = \"<table>\""),
         );
     };
-    let files = list(name, store.as_ref(), &location.path, &["csv"]).await?;
+    let files = list(name, store.as_ref(), &location.path, &FileNames::CSV).await?;
+    let files = text_files(files);
     let table = DelimitedTable::new(location.store.clone(), files, options, schema);
     table.check_headers(store).await.map_err(|e| {
         Error::invalid(format!("cannot read table `{name}`"))
@@ -300,7 +324,7 @@ impl FileOptions {
                                 ))
                             })?;
                         let data_type = parse_type(type_name.trim())?;
-                        parsed.partitions.push(Field::new(column, data_type, false));
+                        parsed.partitions.push(Field::new(column, data_type, true));
                     }
                 }
                 _ => {
@@ -342,86 +366,25 @@ async fn lines_of_text(
         blank_line: BlankLine::Skip,
         ..DelimitedOptions::default()
     };
-    let files = list::list(name, store, &location.path, &FileNames::JSON).await?;
-    let files = files.into_iter().filter(|file| file.size > 0);
-    let files = files.map(|file| TextFile {
-        path: file.location.to_string(),
-        size: file.size,
-    });
+    let files = list(name, store, &location.path, &FileNames::JSON).await?;
     let line = Field::new("line", DataType::Utf8, true);
     let table = DelimitedTable::new(
         location.store.clone(),
-        files.collect(),
+        text_files(files),
         options,
         Arc::new(Schema::new(vec![line])),
     );
     Ok(Arc::new(table))
 }
 
-/// The data files at `path`: the file itself, or those in the folder with one of the endings.
-async fn list(
-    name: &str,
-    store: &dyn ObjectStore,
-    path: &Path,
-    extensions: &[&str],
-) -> Result<Vec<TextFile>> {
-    match store.head(path).await {
-        Ok(file) => {
-            return Ok(vec![TextFile {
-                path: file.location.to_string(),
-                size: file.size,
-            }]);
-        }
-        // What does not go away by itself was waited for already.
-        Err(error) if Fault::of(&error).is_some_and(Fault::is_transient) => {
-            return Err(storage_error("read", path, error));
-        }
-        Err(_) => {}
-    }
-    let endings = extensions
-        .iter()
-        .flat_map(|extension| [format!(".{extension}"), format!(".{extension}.gz")]);
-    let endings: Vec<_> = endings.collect();
-    let is_data = |path: &Path| {
-        let file = path.filename().unwrap_or_default();
-        !file.starts_with(['_', '.']) && endings.iter().any(|e| file.ends_with(e))
-    };
-    let found: Vec<_> = store
-        .list(Some(path))
-        .try_collect()
-        .await
-        .map_err(|e| storage_error("list", path, e))?;
-    let mut files: Vec<_> = found
-        .into_iter()
-        .filter(|o| is_data(&o.location))
-        .map(|o| TextFile {
-            path: o.location.to_string(),
-            size: o.size,
-        })
-        .collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    // Only text may be empty: a table whose files all are is there, and has no rows.
-    if extensions != ["csv"] || files.iter().any(|file| file.size > 0) {
-        files.retain(|file| file.size > 0);
-    }
-    if files.is_empty() {
-        let extension = extensions.join(" or ");
-        let hint = match is_unfinished(path) {
-            true => {
-                "a name that ends in `#` and digits is that of an unfinished upload; rename the file"
-            }
-            false => "check the location in the catalog, or generate or import the data first",
-        };
-        return Err(Error::not_found(format!(
-            "table `{name}`: there are no {extension} files at `/{path}`"
-        ))
-        .with_hint(hint));
-    }
-    Ok(files)
-}
-
-/// Whether the local store takes a file of this name for an upload that was not finished.
-fn is_unfinished(path: &Path) -> bool {
-    let after = path.filename().and_then(|name| name.split_once('#'));
-    after.is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+/// The files of a table of text. One of no bytes has no rows; a table whose files are all empty is
+/// there, and has no rows.
+fn text_files(files: Vec<ObjectMeta>) -> Vec<TextFile> {
+    let is_empty = files.iter().all(|file| file.size == 0);
+    let files = files.into_iter().filter(|file| is_empty || file.size > 0);
+    let files = files.map(|file| TextFile {
+        path: file.location.to_string(),
+        size: file.size,
+    });
+    files.collect()
 }
