@@ -11,6 +11,8 @@ mod delimited;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod golden_cdnow;
 #[cfg(test)]
 mod golden_online_retail;
