@@ -64,7 +64,7 @@ test-rows: build ## the small comparisons with DuckDB that are part of the tests
 	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 10 --queries 25 --no-aqe --no-shrink
 	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale 0.01 --data $(peers)/data
 
-conformance: build ## run DataFusion's own test files on one process and on a cluster (45 minutes)
+conformance: build ## run DataFusion's own test files on one process and on a cluster (15 minutes)
 	$(programs)/conformance
 
 differential: build ## compare 10,000 random queries with DuckDB (installs it in a venv)
