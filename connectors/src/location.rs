@@ -15,7 +15,6 @@ use emporia_core::location::{self as text, escaped};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use url::Url;
 
 /// A location split into its store and the path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,35 +98,6 @@ impl fmt::Display for Location {
 /// When `relative` has a name that no store can have.
 pub fn within(base: &Path, relative: &str) -> Result<Path, object_store::path::Error> {
     Path::parse(format!("{base}/{relative}"))
-}
-
-/// The URL of a file or, with `Tail::Folder`, of a folder, for libraries that read URLs; everything
-/// that means something in a URL is escaped.
-///
-/// # Errors
-/// When the root of the store cannot have paths.
-pub(crate) fn url(store: &ObjectStoreUrl, path: &Path, tail: Tail) -> Result<Url> {
-    let root: &Url = store.as_ref();
-    let mut url = root.clone();
-    match url.path_segments_mut() {
-        Ok(mut names) => {
-            names.pop_if_empty().extend(path.parts());
-            if tail == Tail::Folder {
-                names.push("");
-            }
-        }
-        Err(()) => return Err(Error::internal(format!("`{root}` cannot have paths"))),
-    }
-    Ok(url)
-}
-
-/// What a URL names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tail {
-    /// One file.
-    File,
-    /// A folder.
-    Folder,
 }
 
 #[cfg(test)]

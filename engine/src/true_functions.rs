@@ -11,8 +11,7 @@ use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction, WindowFuncti
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, ScalarUDF,
-    WindowFunctionDefinition, when,
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use emporia_connectors::checked::{Checked, Operation};

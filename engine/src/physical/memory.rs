@@ -3,7 +3,6 @@
 //! A table in memory that yields its first rows only forgets that when Ballista cuts it into tasks, and on the
 //! wire a large limit becomes another one. So the limit is a node above it.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::Result;

@@ -13,7 +13,8 @@ use arrow::compute::concat_batches;
 use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrameWriteOptions;
 use emporia_core::catalog::Catalog;
-use emporia_engine::insert::{insert, insertion};
+use emporia_engine::insert::insert;
+use emporia_engine::statement::{Statement as Understood, StatementError};
 use emporia_engine::{EngineOptions, Session, Target};
 use tempfile::TempDir;
 
@@ -186,15 +187,19 @@ async fn run(session: &Session, sql: &str) -> Result<Answer, String> {
 
 /// Runs a statement that writes files, as `emporia sql` does.
 async fn write(session: &Session, sql: &str) -> Result<Answer, String> {
-    let frame = session.sql(sql).await.map_err(|e| e.to_string())?;
-    match insertion(&frame).map_err(|e| e.to_string())? {
-        None => run(session, sql).await,
-        Some(insertion) => {
+    let failed = |e: StatementError| e.into_error().to_string();
+    match session.statement(sql).await.map_err(failed)? {
+        Understood::Write(insertion) => {
             let report = insert(session, insertion)
                 .await
                 .map_err(|e| e.to_string())?;
             Answer::count(report.tables.iter().map(|t| t.rows).sum())
         }
+        Understood::Command(command) => {
+            session.run(command).await.map_err(failed)?;
+            Ok(Answer::nothing())
+        }
+        Understood::Query(_) => run(session, sql).await,
     }
 }
 
