@@ -12,7 +12,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
-use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
@@ -155,6 +155,15 @@ impl ExecutionPlan for MarkedExec {
             return internal_err!("one task has to see all rows, and the plan has {n_partitions}");
         }
         self.input.execute(partition, context)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![match self.mark {
+            Mark::Unsized => ChildStats::Skip,
+            Mark::Whole | Mark::Keyless | Mark::Unordered | Mark::Folded => {
+                ChildStats::At(partition)
+            }
+        }]
     }
 
     fn statistics_from_inputs(
