@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
     Volatility, lit,
 };
 use emporia_core::catalog::type_name;
+use emporia_core::text::lowercase_first;
 
 /// Parts of its size by which a floating number may miss a decimal or integer: what sums lose.
 const NOISE: f64 = 8.0 * f64::EPSILON;
@@ -118,6 +119,7 @@ pub(crate) fn assign(
             other => other.to_string(),
         };
         let name = shown(to);
+        let reason = lowercase_first(&reason);
         DataFusionError::Execution(format!("column `{column}` ({name}): {reason}"))
     };
     let stored = cast_with_options(values, to, &strict()).map_err(refused)?;

@@ -53,13 +53,22 @@ pub enum Statement {
 pub struct Command(Action);
 
 enum Action {
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     CreateView(CreateView),
     Drop(Drop),
-    Truncate { name: String, if_exists: bool },
-    Declare { name: String, plan: LogicalPlan },
-    Set(LogicalPlan),
-    Prepare { name: String, text: String },
+    Truncate {
+        name: String,
+        if_exists: bool,
+    },
+    Declare {
+        name: String,
+        plan: Box<LogicalPlan>,
+    },
+    Set(Box<LogicalPlan>),
+    Prepare {
+        name: String,
+        text: String,
+    },
     Deallocate(Option<String>),
     Nothing(&'static str),
 }
@@ -201,9 +210,9 @@ impl Session {
             Action::Truncate { name, if_exists } => {
                 Ok(drop::truncate(self, &name, if_exists).await?)
             }
-            Action::Declare { name, plan } => self.declare(&name, plan).await,
+            Action::Declare { name, plan } => self.declare(&name, *plan).await,
             Action::Set(plan) => {
-                self.context().execute_logical_plan(plan).await?;
+                self.context().execute_logical_plan(*plan).await?;
                 Ok(Done::saying("set"))
             }
             Action::Prepare { name, text } => {
@@ -306,7 +315,9 @@ impl Session {
             return self.planned(parsed).await;
         };
         let action = match *sql {
-            Sql::CreateTable(create) => Action::CreateTable(create::plan(self, create).await?),
+            Sql::CreateTable(create) => {
+                Action::CreateTable(Box::new(create::plan(self, create).await?))
+            }
             Sql::CreateView(view) => Action::CreateView(view::plan(self, view, text).await?),
             Sql::Drop {
                 object_type,
@@ -389,6 +400,7 @@ impl Session {
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(ref create)) => {
                 let name = self.own_name(&create.name)?;
                 check_sent(&name)?;
+                let plan = Box::new(plan);
                 Action::Declare { name, plan }
             }
             LogicalPlan::Ddl(ddl) => return Err(unsupported(words_of(&ddl)).into()),

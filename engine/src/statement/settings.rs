@@ -75,9 +75,8 @@ pub(super) async fn plan(session: &Session, set: Set) -> Result<Action, Statemen
             .into());
         }
     }
-    Ok(Action::Set(LogicalPlan::Statement(
-        PlanStatement::SetVariable(set),
-    )))
+    let plan = LogicalPlan::Statement(PlanStatement::SetVariable(set));
+    Ok(Action::Set(Box::new(plan)))
 }
 
 fn time_zone(zone: &str) -> Result<Action> {
@@ -92,9 +91,8 @@ fn time_zone(zone: &str) -> Result<Action> {
 /// Plans `RESET`.
 pub(super) fn reset(mut reset: ResetVariable) -> Result<Action> {
     reset.variable = allowed(&reset.variable)?;
-    Ok(Action::Set(LogicalPlan::Statement(
-        PlanStatement::ResetVariable(reset),
-    )))
+    let plan = LogicalPlan::Statement(PlanStatement::ResetVariable(reset));
+    Ok(Action::Set(Box::new(plan)))
 }
 
 /// Plans `SHOW` of a setting.
