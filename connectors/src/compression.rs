@@ -41,10 +41,10 @@ impl Compression {
     /// The compression of a file that begins with `head`, of which [`MAGIC_BYTES`] are looked at.
     ///
     /// # Errors
-    /// `NotImplemented` for packed files that cannot be read; they would else pass for text.
+    /// `Execution` for packed files that cannot be read; they would else pass for text.
     pub fn of(head: &[u8]) -> Result<Self> {
         let unknown = |name: &str| {
-            Err(DataFusionError::NotImplemented(format!(
+            Err(DataFusionError::Execution(format!(
                 "files packed with {name} cannot be read; use gzip, zstd, bzip2 or xz"
             )))
         };
@@ -138,9 +138,6 @@ pub fn in_file(path: &Path, error: DataFusionError) -> DataFusionError {
     match error {
         DataFusionError::Execution(text) => {
             DataFusionError::Execution(format!("cannot read `/{path}`: {text}"))
-        }
-        DataFusionError::NotImplemented(text) => {
-            DataFusionError::NotImplemented(format!("cannot read `/{path}`: {text}"))
         }
         other => other,
     }

@@ -12,10 +12,10 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
-use datafusion::error::DataFusionError;
 
 use super::column::{Column, Field};
 use super::dialect::Dialect;
+use super::failure::Failure;
 use super::fields::{self, Form, Span};
 use super::head::{Names, map_header};
 use super::key_filter::KeyFilter;
@@ -76,24 +76,6 @@ enum Fault {
     Line(&'static str),
     /// The field at the position is not of its type.
     Field(usize),
-}
-
-/// Why a batch could not be made.
-pub(super) enum Failure {
-    /// A record is bad, and reading is not permissive.
-    Record {
-        /// Where it begins in the text of the file.
-        offset: u64,
-        /// What is wrong with it, and what stands there.
-        text: String,
-    },
-    Other(DataFusionError),
-}
-
-impl From<DataFusionError> for Failure {
-    fn from(error: DataFusionError) -> Self {
-        Self::Other(error)
-    }
 }
 
 /// How far a block is decoded.
@@ -442,6 +424,7 @@ impl Decoder {
                 Err(Failure::Record {
                     offset: cursor.block.offset + line.start as u64,
                     text: self.describe(*fault, &text),
+                    hint: "set the table option permissive = \"true\" to quarantine bad records",
                 })
             }
         }

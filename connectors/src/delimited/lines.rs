@@ -5,11 +5,11 @@ use std::ops::Range;
 use bytes::Bytes;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::common::Result;
-use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 
 use super::dialect::{Dialect, Scanner};
+use super::failure::Failure;
 use super::text::TextOfFile;
 
 /// Bytes behind a range that are read with it, for the end of its last record.
@@ -44,7 +44,7 @@ pub(super) fn blocks(
     dialect: Dialect,
     range: Range<u64>,
     start: Start,
-) -> BoxStream<'static, Result<Block>> {
+) -> BoxStream<'static, Result<Block, Failure>> {
     if range.start >= range.end {
         return stream::empty().boxed();
     }
@@ -56,7 +56,6 @@ pub(super) fn blocks(
     let chunks = text.chunks(from, range.end.saturating_add(slack));
     let cutter = Cutter {
         skip_line: start == Start::Anywhere && range.start > 0,
-        path: text.path.to_string(),
         ..Cutter::new(chunks, dialect, from, range.end)
     };
     stream::try_unfold(cutter, Cutter::next).boxed()
@@ -78,8 +77,6 @@ struct Cutter {
     skip_line: bool,
     /// Records that start at or after this offset belong to the next range.
     end: u64,
-    /// The file, for errors.
-    path: String,
 }
 
 impl Cutter {
@@ -98,11 +95,10 @@ impl Cutter {
             offset,
             skip_line: false,
             end,
-            path: String::new(),
         }
     }
 
-    async fn next(mut self) -> Result<Option<(Block, Self)>> {
+    async fn next(mut self) -> Result<Option<(Block, Self)>, Failure> {
         loop {
             if self.offset >= self.end {
                 return Ok(None);
@@ -184,16 +180,17 @@ impl Cutter {
         (Block { offset, text }, self)
     }
 
-    fn check_length(&self) -> Result<()> {
+    fn check_length(&self) -> Result<(), Failure> {
         if self.tail.len() <= MAX_RECORD {
             return Ok(());
         }
-        Err(DataFusionError::Execution(format!(
-            "cannot read `/{}`: the record at byte {} is longer than {MAX_RECORD} bytes; is a quote not \
-             closed, or is this not a text file? With the table option multiline = \"false\" every line \
-             is a record",
-            self.path, self.offset
-        )))
+        Err(Failure::Record {
+            offset: self.offset,
+            text: format!(
+                "it is longer than {MAX_RECORD} bytes; is a quote not closed, or is this not a text file?"
+            ),
+            hint: "with the table option multiline = \"false\" every line is a record",
+        })
     }
 }
 

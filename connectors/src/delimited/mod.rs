@@ -9,6 +9,7 @@ mod cuts;
 mod decoder;
 mod dialect;
 mod encoding;
+mod failure;
 mod fields;
 mod head;
 mod key_filter;

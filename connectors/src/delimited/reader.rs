@@ -15,12 +15,12 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::decoder::{Decoder, Failure};
+use super::decoder::Decoder;
+use super::failure::{Failure, Place};
 use super::head::Head;
 use super::key_filter::KeyFilter;
 use super::lines::{self, Block, Start};
 use super::options::DelimitedOptions;
-use super::text::TextOfFile;
 use crate::split::SplitSource;
 
 /// Tag of [`DelimitedSource`] in an encoded plan.
@@ -176,33 +176,8 @@ impl SplitSource for DelimitedSource {
     }
 }
 
-/// The file that is read, for errors.
-struct Place {
-    text: TextOfFile,
-    file: String,
-}
-
-impl Place {
-    /// The error for a bad record: with its line, for which the text before it is read again.
-    async fn error(&self, failure: Failure) -> DataFusionError {
-        let (offset, text) = match failure {
-            Failure::Other(error) => return error,
-            Failure::Record { offset, text } => (offset, text),
-        };
-        let line = match self.text.line_of(offset).await {
-            Ok(line) => format!("line {line}, "),
-            Err(_) => String::new(),
-        };
-        DataFusionError::Execution(format!(
-            "cannot read the record at {line}byte {offset} of `{}`: {text}; \
-             set the table option permissive = \"true\" to quarantine bad records",
-            self.file
-        ))
-    }
-}
-
 fn decode_blocks(
-    blocks: BoxStream<'static, Result<Block>>,
+    blocks: BoxStream<'static, Result<Block, Failure>>,
     decoder: Decoder,
     place: Place,
     limit: Option<usize>,
@@ -225,7 +200,11 @@ fn decode_blocks(
                 tokio::task::yield_now().await;
                 return Ok(Some((batch, (blocks, decoder, place, n_seen))));
             }
-            match blocks.try_next().await? {
+            let block = match blocks.try_next().await {
+                Ok(block) => block,
+                Err(failure) => return Err(place.error(failure).await),
+            };
+            match block {
                 Some(block) => decoder.feed(block),
                 None => {
                     let last = decoder.flush()?;

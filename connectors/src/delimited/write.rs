@@ -86,7 +86,7 @@ pub fn check_columns(schema: &Schema) -> Result<()> {
         if Column::new(field.data_type()).is_err() {
             return plan_err!(
                 "column `{}` has the type {}, which csv files cannot hold; \
-                 write parquet or json, or make it a text or plain columns in the query",
+                 write parquet or json, or turn it into text or plain columns in the query",
                 field.name(),
                 field.data_type()
             );

@@ -276,9 +276,16 @@ async fn delimited(
     let files = text_files(files);
     let table = DelimitedTable::new(location.store.clone(), files, options, schema);
     table.check_headers(store).await.map_err(|e| {
-        Error::invalid(format!("cannot read table `{name}`"))
-            .with_hint("make the declared columns match the header of the files")
-            .with_source(e)
+        if let Some(fault) = Fault::of(&e) {
+            return fault.explain(format!("cannot read the files of table `{name}`"));
+        }
+        let error = Error::invalid(format!("cannot read table `{name}`"));
+        // What is wrong with the header itself needs no hint.
+        let error = match e.to_string().contains("its header names") {
+            true => error.with_hint("make the declared columns match the header of the files"),
+            false => error,
+        };
+        error.with_source(e)
     })?;
     Ok(Arc::new(table))
 }

@@ -169,6 +169,19 @@ async fn a_quote_that_is_not_closed_is_a_fault_with_its_place() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_record_without_end_is_refused_at_its_line() -> TestResult {
+    let mut text = b"a,b\n1,x\n2,\"y\n".to_vec();
+    text.resize(super::super::lines::MAX_RECORD + 100, b' ');
+    let error = fails(&text, &["a", "b"], permissive()).await?;
+    let words = "line 3, byte 8 of `memory:///t.csv`: it is longer than";
+    assert!(
+        error.contains(words) && error.contains("multiline"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn byte_order_marks_and_encodings_are_read() -> TestResult {
     let expected = [["1", "Grüße"]];
     let text = "id,name\n1,Grüße\n";
