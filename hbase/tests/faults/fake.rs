@@ -28,6 +28,8 @@ pub(crate) enum Act {
     Ignore,
     /// The reply ends after so many bytes.
     Cut(usize),
+    /// One bit of the byte at this place is another; the connection is closed behind the reply.
+    Flip(usize, u8),
     /// The reply follows a prefix of so many bytes and continues with an absurd length.
     HugeLength(usize),
     /// The reply has another sequence number.
@@ -364,6 +366,12 @@ fn reply(
         Act::Close | Act::Ignore => (Vec::new(), true),
         Act::Cut(at) => {
             bytes.truncate(*at);
+            (bytes, true)
+        }
+        Act::Flip(at, bit) => {
+            if let Some(byte) = bytes.get_mut(*at) {
+                *byte ^= bit;
+            }
             (bytes, true)
         }
         Act::HugeLength(at) => {

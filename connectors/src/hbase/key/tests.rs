@@ -312,3 +312,56 @@ fn mistakes_in_keys_are_named() {
     check("u + n", "cannot be read at `+ n`");
     check("'\u{e9}\\x' u", "bad escape");
 }
+
+/// Words of the grammar, and some that are not.
+const WORDS: [&str; 24] = [
+    "u",
+    "n",
+    "t",
+    "d",
+    "b",
+    "x",
+    "'#'",
+    "''",
+    "'",
+    "reversed(",
+    "salt(",
+    "hash(",
+    "bytes(",
+    "text(",
+    "(",
+    ")",
+    ",",
+    "0",
+    "13",
+    "9999999999999",
+    "-1",
+    "\"",
+    "\u{e9}",
+    "pattern(",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn any_words_are_a_key_or_are_refused(
+        words in vec(0..WORDS.len(), 0..12),
+        spaces in any::<u16>(),
+        row in row(),
+    ) {
+        let mut text = String::new();
+        for (index, word) in words.iter().enumerate() {
+            text += WORDS[*word];
+            if spaces >> index & 1 == 0 {
+                text.push(' ');
+            }
+        }
+        if let Ok(key) = parse(&text)
+            && let Some(bytes) = encode(&key, &row)
+        {
+            let mut values = Vec::new();
+            key.decode(&bytes, &mut values);
+        }
+    }
+}
