@@ -1,32 +1,35 @@
-//! A join for which NULL equals NULL takes no further keys.
+//! A join for which NULL equals NULL keeps its keys to itself.
 //!
-//! DataFusion makes join keys of the equalities in a join's condition. Whether NULL equals NULL is
-//! said once for all keys of a join, and DataFusion does not look at it: `a.y = b.y`, moved to a join
-//! `ON a.x IS NOT DISTINCT FROM b.x`, would match NULL with NULL.
+//! Whether NULL equals NULL is said once for all keys of a join, and two rules of DataFusion that move
+//! keys do not look at it. One makes keys of equalities in a join's condition: `a.y = b.y`, moved to a
+//! join `ON a.x IS NOT DISTINCT FROM b.x`, would match NULL with NULL. The other orders inner joins
+//! anew, and gives all of them what one of them had.
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{NullEquality, Result};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::{JoinType, NullEquality, Result};
+use datafusion::logical_expr::{Join, LogicalPlan};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 /// The rule of DataFusion that makes keys of equalities.
 const EXTRACTS_KEYS: &str = "extract_equijoin_predicate";
+/// The rule of DataFusion that orders inner joins.
+const ORDERS_JOINS: &str = "eliminate_cross_join";
 
-/// The rule, kept away from joins for which NULL equals NULL if it makes keys.
-pub(super) fn bounded(
-    rule: Arc<dyn OptimizerRule + Send + Sync>,
-) -> Arc<dyn OptimizerRule + Send + Sync> {
-    if rule.name() == EXTRACTS_KEYS {
-        Arc::new(ExtractKeys(rule))
-    } else {
-        rule
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+
+/// The rule, kept away from joins for which NULL equals NULL if it moves keys.
+pub(super) fn bounded(rule: Rule) -> Rule {
+    match rule.name() {
+        EXTRACTS_KEYS => Arc::new(ExtractKeys(rule)),
+        ORDERS_JOINS => Arc::new(OrderJoins(rule)),
+        _ => rule,
     }
 }
 
 #[derive(Debug)]
-struct ExtractKeys(Arc<dyn OptimizerRule + Send + Sync>);
+struct ExtractKeys(Rule);
 
 impl OptimizerRule for ExtractKeys {
     fn name(&self) -> &str {
@@ -49,4 +52,72 @@ impl OptimizerRule for ExtractKeys {
             _ => self.0.rewrite(plan, config),
         }
     }
+}
+
+#[derive(Debug)]
+struct OrderJoins(Rule);
+
+impl OptimizerRule for OrderJoins {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        // The rule takes inner joins only, and looks at the inputs of others one by one.
+        let hidden = plan.transform_up_with_subqueries(|plan| {
+            Ok(match plan {
+                LogicalPlan::Join(join) if is_kept_apart(&join) => {
+                    Transformed::yes(LogicalPlan::Join(Join {
+                        join_type: JoinType::Full,
+                        null_aware: true,
+                        ..join
+                    }))
+                }
+                other => Transformed::no(other),
+            })
+        })?;
+        if !hidden.transformed {
+            return self.0.rewrite(hidden.data, config);
+        }
+        let ordered = self.0.rewrite(hidden.data, config)?;
+        let is_changed = ordered.transformed;
+        let shown = ordered.data.transform_up_with_subqueries(|plan| {
+            Ok(match plan {
+                LogicalPlan::Join(join) if is_hidden(&join) => {
+                    let join = LogicalPlan::Join(Join {
+                        join_type: JoinType::Inner,
+                        null_aware: false,
+                        ..join
+                    });
+                    Transformed::yes(join.recompute_schema()?)
+                }
+                other => Transformed::no(other),
+            })
+        });
+        let plan = shown.data()?;
+        Ok(if is_changed {
+            Transformed::yes(plan)
+        } else {
+            Transformed::no(plan)
+        })
+    }
+}
+
+fn is_kept_apart(join: &Join) -> bool {
+    join.join_type == JoinType::Inner
+        && join.null_equality == NullEquality::NullEqualsNull
+        && !join.on.is_empty()
+}
+
+/// Of a full join nothing says otherwise that it minds NULL.
+fn is_hidden(join: &Join) -> bool {
+    join.join_type == JoinType::Full && join.null_aware
 }

@@ -8,8 +8,8 @@ use datafusion::functions_aggregate::expr_fn::{count, first_value};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection,
-    Subquery, lit, when,
+    Aggregate, Expr, ExprSchemable, FetchType, Filter, Join, LogicalPlan, LogicalPlanBuilder,
+    Projection, SkipType, Subquery, lit, when,
 };
 use datafusion::scalar::ScalarValue;
 
@@ -121,22 +121,33 @@ impl Attached {
     /// Whether the subquery has a row.
     fn exists(&mut self, subquery: &Subquery) -> Result<Expr> {
         let plan = rewrite(subquery.subquery.as_ref().clone(), Extent::All)?;
-        if simple::has_exactly_one_row(&plan) {
-            return Ok(lit(true));
+        let Some((plan, skipped)) = counted_rows(&plan)? else {
+            return Ok(lit(false));
+        };
+        if simple::has_exactly_one_row(plan) {
+            return Ok(lit(skipped == 0));
         }
         let n_rows = fresh("rows");
         let counted = vec![(count(lit(1_i64)), n_rows.clone())];
         let n_rows = Expr::Column(Column::from_name(n_rows));
-        match self.pushed(&plan)? {
+        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+        match self.pushed(plan)? {
             Some(pushed) => {
                 let rows = grouped(pushed, counted)?;
                 self.left_join(rows)?;
-                Ok(n_rows.is_not_null())
+                let has_any = n_rows.clone().is_not_null();
+                Ok(match skipped {
+                    0 => has_any,
+                    skipped => has_any.and(n_rows.gt(lit(skipped))),
+                })
             }
             None => {
-                let first = LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?;
+                let wanted = usize::try_from(skipped).unwrap_or(usize::MAX);
+                let first = LogicalPlanBuilder::from(plan.clone())
+                    .limit(0, wanted.checked_add(1))?
+                    .build()?;
                 self.cross_join(aggregated(first, counted)?)?;
-                Ok(n_rows.gt(lit(0_i64)))
+                Ok(n_rows.gt(lit(skipped)))
             }
         }
     }
@@ -269,6 +280,32 @@ impl Attached {
         self.plan = joined(plan, rows, None, JoinType::Left)?;
         self.has_grown = true;
         Ok(())
+    }
+}
+
+/// The rows to count to know whether there is one, and how many of them are left out; `None` if all
+/// are.
+fn counted_rows(plan: &LogicalPlan) -> Result<Option<(&LogicalPlan, usize)>> {
+    let plan = as_many_rows(plan);
+    let LogicalPlan::Limit(limit) = plan else {
+        return Ok(Some((plan, 0)));
+    };
+    Ok(match (limit.get_skip_type()?, limit.get_fetch_type()?) {
+        (_, FetchType::Literal(Some(0))) => None,
+        (SkipType::Literal(skip), FetchType::Literal(_)) => {
+            Some((as_many_rows(&limit.input), skip))
+        }
+        _ => Some((plan, 0)),
+    })
+}
+
+/// The plan below what changes neither the number of rows nor which there are.
+fn as_many_rows(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Projection(projection) => as_many_rows(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => as_many_rows(&alias.input),
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => as_many_rows(&sort.input),
+        other => other,
     }
 }
 

@@ -7,6 +7,7 @@
 //! columns that it uses ([`push`]), and the result is joined to the outer rows ([`attach`]).
 
 mod attach;
+mod comparisons;
 mod push;
 mod simple;
 
@@ -20,12 +21,9 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Expr, Filter, Join, LogicalPlan, Projection, Sort, Subquery, Window,
+    Aggregate, Expr, Filter, Join, LogicalPlan, Projection, Sort, SortExpr, Subquery, Window,
 };
-use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::analyzer::AnalyzerRule;
-use datafusion::optimizer::optimizer::OptimizerContext;
-use datafusion::optimizer::rewrite_set_comparison::RewriteSetComparison;
 
 use attach::{Attached, Place};
 
@@ -39,9 +37,7 @@ impl AnalyzerRule for Unnest {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        // `ANY` and `ALL` become EXISTS.
-        let context = OptimizerContext::new();
-        let plan = RewriteSetComparison::new().rewrite(plan, &context)?.data;
+        let plan = comparisons::as_exists(plan)?;
         let plan = rewrite(plan, Extent::Needed)?;
         check(&plan)?;
         Ok(plan)
@@ -98,6 +94,7 @@ fn rewrite_node(node: LogicalPlan, extent: Extent) -> Result<Transformed<Logical
             only(window, keeps_schema)?
         }
         LogicalPlan::Sort(Sort { expr, input, fetch }) => {
+            let input = with_outer_columns(&expr, input)?;
             let mut attached = Attached::new(&input);
             let expr = expr.into_iter().map(|mut key| {
                 key.expr = attached.replace(key.expr, Place::Other, Extent::All)?;
@@ -111,6 +108,28 @@ fn rewrite_node(node: LogicalPlan, extent: Extent) -> Result<Transformed<Logical
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(rewritten))
+}
+
+/// The input of a sort, with the columns that subqueries in its keys take from below a SELECT list.
+fn with_outer_columns(keys: &[SortExpr], input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+    let LogicalPlan::Projection(list) = input.as_ref() else {
+        return Ok(input);
+    };
+    let mut exprs = list.expr.clone();
+    for key in keys {
+        key.expr.apply(|expr| {
+            for column in used_columns(expr)?.unwrap_or_default() {
+                let is_below = list.input.schema().has_column(&column);
+                let expr = Expr::Column(column.clone());
+                if is_below && !input.schema().has_column(&column) && !exprs.contains(&expr) {
+                    exprs.push(expr);
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    let plan = Projection::try_new(exprs, Arc::clone(&list.input))?;
+    Ok(Arc::new(LogicalPlan::Projection(plan)))
 }
 
 /// The plan of a subquery, with its own subqueries as joins.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{
     Column, DFSchema, JoinConstraint, JoinType, NullEquality, Result, not_impl_err,
 };
@@ -87,10 +87,11 @@ impl Pushed {
 }
 
 impl Domain {
-    /// The distinct values that the columns have in the outer rows.
+    /// The distinct values that the columns have in the outer rows; it may have more.
     pub(super) fn new(base: &Arc<LogicalPlan>, outer: Vec<Column>) -> Result<Self> {
         let columns = outer.iter().cloned().map(Expr::Column).collect();
-        let distinct = Aggregate::try_new(Arc::clone(base), columns, Vec::new())?;
+        let base = without_limits(base.as_ref().clone())?;
+        let distinct = Aggregate::try_new(Arc::new(base), columns, Vec::new())?;
         Ok(Self {
             plan: Arc::new(LogicalPlan::Aggregate(distinct)),
             outer,
@@ -118,10 +119,48 @@ impl Domain {
         }
     }
 
+    fn is_used_in<'a>(&self, mut exprs: impl Iterator<Item = &'a Expr>) -> Result<bool> {
+        let is_outer = |expr: &Expr| match expr {
+            Expr::OuterReferenceColumn(_, column) => self.outer.contains(column),
+            _ => false,
+        };
+        exprs.try_fold(false, |found, expr| {
+            Ok(found || expr.exists(|expr| Ok(is_outer(expr)))?)
+        })
+    }
+
     fn is_used_by(&self, plan: &LogicalPlan) -> Result<bool> {
         let used = outer_columns(plan)?;
         Ok(used.iter().any(|column| self.outer.contains(column)))
     }
+}
+
+/// The rows with those that a LIMIT leaves out: which ones it takes may differ from one time to the
+/// next, and the outer rows are computed twice.
+fn without_limits(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_down(|mut node| {
+        let mut is_changed = false;
+        while let LogicalPlan::Limit(limit) = node {
+            node = limit.input.as_ref().clone();
+            is_changed = true;
+        }
+        // More rows below give more rows above, not others.
+        let goes_on = match &node {
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Sort(_) => true,
+            LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
+            _ => false,
+        };
+        let next = if goes_on {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Jump
+        };
+        Ok(Transformed::new(node, is_changed, next))
+    })
+    .data()
 }
 
 /// The rows of `plan` for every value of the domain.
@@ -401,8 +440,10 @@ fn push_distinct_on(distinct: &DistinctOn, domain: &Domain) -> Result<Pushed> {
 }
 
 fn push_join(join: &Join, domain: &Domain) -> Result<Pushed> {
-    let used_left = domain.is_used_by(&join.left)?;
-    let used_right = domain.is_used_by(&join.right)?;
+    let of_left = join.on.iter().map(|(left, _)| left);
+    let of_right = join.on.iter().map(|(_, right)| right);
+    let used_left = domain.is_used_by(&join.left)? || domain.is_used_in(of_left)?;
+    let used_right = domain.is_used_by(&join.right)? || domain.is_used_in(of_right)?;
     // A side whose rows may come without a partner needs the values itself.
     let (needs_left, needs_right) = match join.join_type {
         JoinType::Inner => (used_left || !used_right, used_right),
@@ -443,7 +484,11 @@ fn push_join(join: &Join, domain: &Domain) -> Result<Pushed> {
     let keys = of_values.keys.clone();
     let same = left_keys.iter().zip(&right_keys);
     let same = same.map(|(l, r)| (Expr::Column(l.clone()), Expr::Column(r.clone())));
-    let mut on = join.on.clone();
+    let on = join
+        .on
+        .iter()
+        .map(|(l, r)| Ok((left.inner(l.clone())?, right.inner(r.clone())?)));
+    let mut on = on.collect::<Result<Vec<_>>>()?;
     let mut filter = filter;
     let mut null_equality = join.null_equality;
     if needs_left && needs_right {

@@ -161,7 +161,9 @@ fn has_own_names(subquery: &Subquery, conditions: &[&Expr]) -> bool {
                 Some(_) => false,
                 None => output == *key,
             };
-            is_key_itself || output.name != key.name
+            // A cast has the whole name of its column for a name.
+            let is_apart = output.name != key.name && output.name != key.flat_name();
+            is_key_itself || is_apart
         });
         apart_from_keys && apart_from_outputs
     })
