@@ -118,12 +118,6 @@ mod tests {
             assert_eq!(hdfs.path, location.path);
             assert_eq!(hdfs.store.as_str(), "hdfs://nn:8020/");
             assert_eq!(Location::parse(&hdfs.to_string()).unwrap(), hdfs);
-            for (tail, end) in [(Tail::File, "/x"), (Tail::Folder, "/x/")] {
-                let url = url(&hdfs.store, &hdfs.path, tail).unwrap();
-                assert!(url.path().ends_with(end), "{url}");
-                assert_eq!((url.query(), url.fragment()), (None, None), "{url}");
-                assert_eq!(Path::from_url_path(url.path()).unwrap(), hdfs.path);
-            }
             let inside = within(&location.path, &format!("{name}/y")).unwrap();
             assert_eq!(inside.as_ref(), format!("{name}/x/{name}/y"));
         }
@@ -140,8 +134,6 @@ mod tests {
         }
         let root = Location::parse("hdfs://nn").unwrap();
         assert_eq!(root.to_string(), "hdfs://nn/");
-        let url = url(&root.store, &root.path, Tail::Folder).unwrap();
-        assert_eq!(url.as_str(), "hdfs://nn/");
     }
 
     /// The reason why [`Path::parse`] alone makes paths here.

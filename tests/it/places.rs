@@ -55,6 +55,7 @@ fn catalog(top: &Path, names: &[String]) -> Catalog {
     });
     Catalog {
         tables: tables.collect(),
+        ..Catalog::default()
     }
 }
 
@@ -146,7 +147,11 @@ async fn files_that_others_wrote_are_found() {
     }
     // Hidden files are no data, so that the folder is empty.
     let hidden = NAMES.iter().position(|name| name.starts_with('.')).unwrap();
-    let session = single_process(Catalog { tables }).unwrap();
+    let session = single_process(Catalog {
+        tables,
+        ..Catalog::default()
+    })
+    .unwrap();
     for n in 0..NAMES.len() {
         for kind in ["folder", "file"] {
             if (kind, n) == ("folder", hidden) {

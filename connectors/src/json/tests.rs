@@ -12,6 +12,7 @@ use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type, IntervalUnit, Schema};
 use datafusion::arrow::json::writer::LineDelimited;
+use datafusion::arrow::json::{ReaderBuilder, WriterBuilder};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::Count;
@@ -556,7 +557,7 @@ fn what_has_no_form_is_refused_and_not_written() {
 #[test]
 fn arrow_cuts_numbers() {
     let schema = Arc::new(schema(&["n int64"]));
-    let mut reader = datafusion::arrow::json::ReaderBuilder::new(schema)
+    let mut reader = ReaderBuilder::new(schema)
         .build(&b"{\"n\": 10.75}\n"[..])
         .unwrap();
     let rows = reader.next().unwrap().unwrap();
@@ -568,7 +569,7 @@ fn arrow_cuts_numbers() {
 fn arrow_writes_null_for_nan() {
     let nan: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN]));
     let rows = RecordBatch::try_from_iter([("c", nan)]).unwrap();
-    let builder = datafusion::arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
     let mut writer = builder.build::<_, LineDelimited>(Vec::new());
     writer.write(&rows).unwrap();
     assert_eq!(writer.into_inner(), b"{\"c\":null}\n");

@@ -63,6 +63,7 @@ impl Shelf {
     fn catalog(&self) -> Catalog {
         Catalog {
             tables: [("t".to_owned(), self.definition.clone())].into(),
+            ..Catalog::default()
         }
     }
 
