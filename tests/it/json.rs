@@ -172,13 +172,11 @@ fn a_value_that_is_not_of_its_column_fails_with_its_place() {
 fn what_emporia_writes_it_reads_by_that_name() {
     let columns = "columns = [\"id int64\", \"note string\", \"big int64\", \"amount decimal(38,10)\", \"rate float64\", \
                    \"at timestamp\", \"parts list(struct(n int64, tags list(string)))\"]\n";
-    let catalog = format!(
-        "[tables.source]\nconnector = \"json\"\nlocation = \"source.json\"\n\
-         [tables.folder]\nconnector = \"json\"\nlocation = \"folder\"\n"
-    );
+    let catalog = "[tables.source]\nconnector = \"json\"\nlocation = \"source.json\"\n\
+         [tables.folder]\nconnector = \"json\"\nlocation = \"folder\"\n";
     let place = place(
         &[("source.json", SOURCE), ("hostile.sql", HOSTILE)],
-        &catalog,
+        catalog,
     );
     let folder = place.path();
     let expected = rows(folder, &format!("WITH t AS ({}) {ROWS}", select()));
