@@ -104,7 +104,8 @@ fn trusted_statistics(
     }
     // Comparing bytes as signed was the rule of the fields that the format has given up.
     let is_old = found.is_min_max_deprecated() && !is_signed_number(descriptor);
-    if bounds == Bounds::Unknown || is_old || is_reversed(found) {
+    let is_reversed = is_signed_number(descriptor) && is_reversed(found);
+    if bounds == Bounds::Unknown || is_old || is_reversed {
         return Some(counts_only(found, n_nulls));
     }
     match found.null_count_opt() {
@@ -113,7 +114,7 @@ fn trusted_statistics(
     }
 }
 
-/// Whether the minimum is greater than the maximum.
+/// Whether the minimum is greater than the maximum, of signed numbers.
 fn is_reversed(statistics: &Statistics) -> bool {
     match statistics {
         Statistics::Int32(s) => s.min_opt() > s.max_opt() && s.max_opt().is_some(),

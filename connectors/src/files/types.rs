@@ -60,6 +60,8 @@ pub(super) fn fit(from: &DataType, to: &DataType) -> Option<Fit> {
         (Float16 | Float32 | Float64, Float16 | Float32 | Float64) => Fit::Checked,
         (Float16 | Float32 | Float64, _) if digits(to).is_some() => Fit::Checked,
         (_, Float32 | Float64) if digits(from).is_some() => Fit::Checked,
+        // Times beyond the range of the finer unit fail by themselves.
+        (Timestamp(from, _), Timestamp(to, _)) if to >= from => Fit::Wider,
         (Date32 | Date64 | Timestamp(..), Date32 | Date64 | Timestamp(..)) => Fit::Checked,
         (Time32(_) | Time64(_), Time32(_) | Time64(_)) => Fit::Checked,
         (List(from), List(to)) | (LargeList(from), LargeList(to)) | (Map(from, _), Map(to, _)) => {
