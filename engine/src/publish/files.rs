@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use datafusion::arrow::datatypes::Schema;
 use emporia_connectors::files::Location;
+use emporia_connectors::location::within;
 use emporia_connectors::published::{
     DataFile, PublishedOutput, ResultSet, discard_run, storage_error,
 };
@@ -14,7 +15,6 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::location as text;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
-use object_store::path::Path;
 
 use super::{Change, Existing, Written, WrittenTable};
 use crate::session::Session;
@@ -181,7 +181,8 @@ impl Files {
         if files.is_empty() {
             return Ok(());
         }
-        let run = self.place.path.clone().join(format!("run-{}", self.run_id));
+        let base = &self.place.path;
+        let run = base.clone().join(format!("run-{}", self.run_id));
         let found: Vec<_> = self
             .store
             .list(Some(&run))
@@ -189,11 +190,8 @@ impl Files {
             .await
             .map_err(|e| storage_error("list", &run, e))?;
         let sizes: HashMap<_, _> = found.into_iter().map(|o| (o.location, o.size)).collect();
-        let path = |file: &DataFile| -> Path {
-            let parts = file.path.split('/');
-            parts.fold(self.place.path.clone(), |path, part| path.join(part))
-        };
-        let is_seen = |file: &&&DataFile| sizes.get(&path(file)) == Some(&file.bytes);
+        let size = |file: &DataFile| sizes.get(&within(base, &file.path).ok()?);
+        let is_seen = |file: &&&DataFile| size(file) == Some(&file.bytes);
         let n_seen = files.iter().filter(is_seen).count();
         if n_seen == files.len() {
             return Ok(());
