@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn names_are_those_of_the_text() {
         for name in [
-            "shop #1", "is it?", "50%20off", "10% off", "Größe", "[a]{b}*", "C|", "a\\b",
+            "shop #1", "is it?", "50%20off", "10% off", "Größe", "[a]{b}*", "a\\b",
         ] {
             let location = Location::parse(&format!("/{name}/x")).unwrap();
             assert_eq!(location.path.as_ref(), format!("{name}/x"));
@@ -123,6 +123,15 @@ mod tests {
         }
         assert_eq!(within(&Path::ROOT, "a/b").unwrap().as_ref(), "a/b");
         within(&Path::ROOT, "a//b").unwrap_err();
+    }
+
+    /// The local store takes `C|` for the drive `C:`, at the top only.
+    #[test]
+    fn a_name_that_would_lead_elsewhere_is_refused() {
+        let error = Location::parse("/C|/x").unwrap_err();
+        assert!(error.to_string().contains("means another place"), "{error}");
+        Location::parse("/x/C|").unwrap();
+        Location::parse("hdfs://nn/C|").unwrap();
     }
 
     #[test]
