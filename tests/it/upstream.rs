@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlanBuilder;
@@ -22,11 +23,12 @@ fn context() -> Result<SessionContext> {
         .with_target_partitions(2)
         .set_bool("datafusion.optimizer.prefer_hash_join", false);
     let context = SessionContext::new_with_config(config);
+    let column = |name| Field::new(name, DataType::Int64, true);
+    let schema = Arc::new(Schema::new(vec![column("a"), column("b")]));
     let rows = |a: Vec<Option<i64>>, b: Vec<Option<i64>>| {
-        RecordBatch::try_from_iter([
-            ("a", Arc::new(Int64Array::from(a)) as ArrayRef),
-            ("b", Arc::new(Int64Array::from(b)) as ArrayRef),
-        ])
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from(a)), Arc::new(Int64Array::from(b))];
+        RecordBatch::try_new(Arc::clone(&schema), columns)
     };
     let first = rows(
         vec![Some(1), Some(2), Some(3)],
