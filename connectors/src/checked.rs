@@ -10,10 +10,12 @@ use datafusion::arrow::array::{ArrayRef, Datum};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +85,53 @@ impl Checked {
     pub fn operations_of(function: &ScalarUDF) -> Option<&[Operation]> {
         Some(&function.inner().downcast_ref::<Self>()?.operations)
     }
+}
+
+/// The expression `left operation right`, as the end of the chain that `left` may be.
+pub fn chained(left: Expr, operations: &[Operation], right: Vec<Expr>) -> Expr {
+    let (before, mut arguments) = match left {
+        Expr::ScalarFunction(call) => match Checked::operations_of(&call.func) {
+            Some([Operation::Negate]) | None => (Vec::new(), vec![Expr::ScalarFunction(call)]),
+            Some(before) => (before.to_vec(), call.args),
+        },
+        other => (Vec::new(), vec![other]),
+    };
+    let operations = before.iter().chain(operations).copied().collect();
+    arguments.extend(right);
+    let function = Arc::new(Checked::function(operations));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments))
+}
+
+/// The plan with each chain as one function again: a projection that is merged with another one may make a
+/// chain of a chain.
+///
+/// # Errors
+/// When a node cannot be rebuilt.
+pub fn with_whole_chains(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let whole = |expr: Expr| {
+        let Expr::ScalarFunction(call) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let operations = Checked::operations_of(&call.func).map(<[Operation]>::to_vec);
+        let is_chain = |expr: &Expr| match expr {
+            Expr::ScalarFunction(call) => Checked::operations_of(&call.func)
+                .is_some_and(|operations| operations != [Operation::Negate]),
+            _ => false,
+        };
+        match operations {
+            Some(operations)
+                if operations != [Operation::Negate] && call.args.first().is_some_and(is_chain) =>
+            {
+                let mut arguments = call.args.into_iter();
+                let first = arguments.next().unwrap_or_default();
+                let whole = chained(first, &operations, arguments.collect());
+                Ok(Transformed::yes(whole))
+            }
+            _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+        }
+    };
+    plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(whole)))
+        .data()
 }
 
 impl ScalarUDFImpl for Checked {

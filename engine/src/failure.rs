@@ -76,6 +76,9 @@ const ONE_ROW: &str = "add a condition, or an aggregate such as max; `LIMIT 1` t
 /// Classifies the failure of a query.
 pub fn query_error(error: DataFusionError) -> Error {
     let text = error.to_string();
+    if is_too_deep(&text) {
+        return too_deep();
+    }
     if let Some(failure) = job_failure(&text) {
         return failure;
     }
@@ -134,6 +137,18 @@ pub fn query_error(error: DataFusionError) -> Error {
         return error.with_hint(ONE_ROW);
     }
     error
+}
+
+/// Whether a message could not be read, because it has too many others in it, one in the other.
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    text.contains("RecursionLimitReached") || text.contains("recursion limit reached")
+}
+
+/// The error of such a query; its steps are cut into messages, so that an expression is the reason.
+pub(crate) fn too_deep() -> Error {
+    let text = "an expression of the query is nested too deeply: about 30 functions or CASEs, one in the other, can be sent";
+    Error::new(ErrorKind::InvalidInput, text)
+        .with_hint("compute inner parts in a subquery of their own")
 }
 
 /// Whether the error comes from a rule of the planner, which names itself in front of the cause.

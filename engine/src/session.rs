@@ -11,6 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
+use emporia_connectors::checked::with_whole_chains;
 use emporia_connectors::folded::fold;
 use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
@@ -408,7 +409,9 @@ impl Session {
                 let optimized = empty::with_columns(optimized).map_err(query_error)?;
                 let optimized = match self.target {
                     Target::SingleProcess => optimized,
-                    Target::Scheduler(_) => fold(optimized).map_err(query_error)?,
+                    Target::Scheduler(_) => with_whole_chains(optimized)
+                        .and_then(fold)
+                        .map_err(query_error)?,
                 };
                 if let Target::Scheduler(_) = self.target {
                     wire::check(&optimized, logical_codec().as_ref(), self.max_message_bytes)?;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, when,
 };
 use datafusion::optimizer::AnalyzerRule;
-use emporia_connectors::checked::{Checked, Operation};
+use emporia_connectors::checked::{Checked, Operation, chained};
 use emporia_connectors::windows::{Nulls, WireWindow};
 
 use crate::functions::{checked_average, checked_sum};
@@ -64,17 +64,18 @@ impl TrueFunctions {
         match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(op) {
                 Some(operation) if is_integer(&left) && is_integer(&right) => {
-                    Ok(Transformed::yes(chained(*left, operation, *right)))
+                    Ok(Transformed::yes(chained(*left, &[operation], vec![*right])))
                 }
                 _ => {
                     let same = BinaryExpr { left, op, right };
                     Ok(Transformed::no(Expr::BinaryExpr(same)))
                 }
             },
-            Expr::Negative(value) if is_integer(&value) => Ok(Transformed::yes(call(
-                vec![Operation::Negate],
-                vec![*value],
-            ))),
+            Expr::Negative(value) if is_integer(&value) => {
+                let negate = Arc::new(Checked::function(vec![Operation::Negate]));
+                let call = ScalarFunction::new_udf(negate, vec![*value]);
+                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            }
             Expr::AggregateFunction(mut call) => {
                 let ours = self.aggregate(&call.func);
                 let is_other = ours.is_some();
@@ -140,28 +141,6 @@ fn filtered(function: &str, mut arguments: Vec<Expr>, filter: Expr) -> Result<Ve
     let value = when(filter, value).end()?;
     arguments.insert(0, value);
     Ok(arguments)
-}
-
-/// `right` at the end of the chain that `left` is, or of a new one.
-fn chained(left: Expr, operation: Operation, right: Expr) -> Expr {
-    let operations = match &left {
-        Expr::ScalarFunction(left) => Checked::operations_of(&left.func),
-        _ => None,
-    };
-    let operations = operations.filter(|operations| *operations != [Operation::Negate]);
-    match (operations.map(<[Operation]>::to_vec), left) {
-        (Some(mut operations), Expr::ScalarFunction(mut left)) => {
-            operations.push(operation);
-            left.args.push(right);
-            call(operations, left.args)
-        }
-        (_, left) => call(vec![operation], vec![left, right]),
-    }
-}
-
-fn call(operations: Vec<Operation>, arguments: Vec<Expr>) -> Expr {
-    let function = Arc::new(Checked::function(operations));
-    Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments))
 }
 
 #[cfg(test)]

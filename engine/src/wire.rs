@@ -6,6 +6,8 @@ use datafusion_proto::logical_plan::{AsLogicalPlan, LogicalExtensionCodec};
 use datafusion_proto::protobuf::LogicalPlanNode;
 use emporia_core::error::{Error, ErrorKind, Result};
 
+use crate::failure::{is_too_deep, too_deep};
+
 const MIB: usize = 1024 * 1024;
 
 /// Checks that the scheduler can take the plan, so that one that is too large or too deep says so instead of
@@ -33,11 +35,7 @@ pub(crate) fn check(
         ));
     }
     match LogicalPlanNode::try_decode(&bytes) {
-        Err(e) if e.to_string().contains("RecursionLimitReached") => {
-            let text = "an expression of the query is nested too deeply: about 30 functions or CASEs, one in the other, can be sent";
-            Err(Error::new(ErrorKind::InvalidInput, text)
-                .with_hint("compute inner parts in a subquery of their own"))
-        }
+        Err(e) if is_too_deep(&e.to_string()) => Err(too_deep()),
         _ => Ok(()),
     }
 }
