@@ -6,8 +6,6 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -33,7 +31,9 @@ use datafusion_proto::bytes::{
 };
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use datafusion_proto::protobuf;
 use emporia_core::key_hash::KeySet;
+use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use crate::base64_text;
@@ -175,19 +175,21 @@ fn decode_empty(recipe: &[u8]) -> Result<EmptyTable> {
 }
 
 /// What a type is called in recipes, unless its own text is read as another type.
-const ENCODED: &str = "ipc:";
+const ENCODED: &str = "proto:";
 
 /// Arrow's text of a type; where a field's name has quotes in it, for example, Arrow does not read its
-/// own text, and the type is written as Arrow's binary schema.
+/// own text, and the type is written as DataFusion's message of a schema.
 fn type_to_text(data_type: &DataType) -> String {
     let text = data_type.to_string();
     if DataType::from_str(&text).is_ok_and(|read| read == *data_type) {
         return text;
     }
     let schema = Schema::new(vec![Field::new("", data_type.clone(), true)]);
-    let writer = StreamWriter::try_new(Vec::new(), &schema);
-    match writer.and_then(StreamWriter::into_inner) {
-        Ok(bytes) => format!("{ENCODED}{}", BASE64_STANDARD.encode(bytes)),
+    match protobuf::Schema::try_from(&schema) {
+        Ok(message) => format!(
+            "{ENCODED}{}",
+            BASE64_STANDARD.encode(message.encode_to_vec())
+        ),
         Err(_) => text,
     }
 }
@@ -199,8 +201,9 @@ fn type_from_text(text: &str) -> Result<DataType> {
     let bytes = BASE64_STANDARD
         .decode(encoded)
         .map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let reader = StreamReader::try_new(bytes.as_slice(), None)?;
-    match reader.schema().fields().first() {
+    let message = protobuf::Schema::decode(bytes.as_slice())
+        .map_err(|e| DataFusionError::External(Box::new(e)))?;
+    match Schema::try_from(&message)?.fields().first() {
         Some(field) => Ok(field.data_type().clone()),
         None => plan_err!("`{text}` is not a type"),
     }

@@ -96,6 +96,7 @@ pub async fn provider(
         base: &location.path,
         declared: declared.map(|schema| options.in_files(&schema)),
         partitions: &options.partitions,
+        required: &[],
     };
     let table = parquet::open(definition, files, state, &store).await?;
     Ok(Arc::new(table))
@@ -216,6 +217,7 @@ async fn result_table(
         base,
         declared: Some(schema),
         partitions: &[],
+        required: &output.required,
     };
     let table = parquet::open(definition, files, state, &opened).await?;
     Ok(Arc::new(table))

@@ -37,6 +37,8 @@ pub(super) struct Definition<'a> {
     pub(super) declared: Option<SchemaRef>,
     /// The columns in the names of folders.
     pub(super) partitions: &'a [Field],
+    /// Declared columns that no file has a null of.
+    pub(super) required: &'a [String],
 }
 
 struct OpenFile {
@@ -160,8 +162,10 @@ fn declared_columns(
             );
         }
     }
-    let optional = |field: &Field| field.clone().with_nullable(true);
-    let fields = declared.fields().iter().map(|field| optional(field));
+    let fields = declared.fields().iter().map(|field| {
+        let is_required = definition.required.contains(field.name());
+        field.as_ref().clone().with_nullable(!is_required)
+    });
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -12,6 +14,9 @@ use emporia_core::error::{Error, Result};
 use emporia_e2e::sandbox::{Sandbox, query, single_process};
 use emporia_engine::{EngineOptions, Session};
 use tempfile::TempDir;
+
+/// Files that were put anywhere, which tells their times apart.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// The folder is the table `t`.
 pub(super) struct Shelf {
@@ -53,6 +58,11 @@ impl Shelf {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
         let written = self.folder.path().join("written");
         fs::write(&written, bytes).unwrap();
+        // A clock may show two files that follow each other closely the same time.
+        let seconds = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds);
+        let file = fs::File::options().write(true).open(&written).unwrap();
+        file.set_modified(time).unwrap();
         fs::rename(written, path).unwrap();
     }
 
