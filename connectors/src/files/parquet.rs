@@ -1,6 +1,7 @@
 //! Opens a table of Parquet files: reads the footers and finds the columns that the files have in
 //! common.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
@@ -112,11 +113,25 @@ async fn read(
     let footer = footers.read(url, &file, &meta, PageIndexPolicy::Skip).await;
     let footer = footer.map_err(|e| unreadable(name, &meta.location, e))?;
     let schema = schema_of(&footer).map_err(|e| unreadable(name, &meta.location, e))?;
+    if let Some(twice) = repeated(&schema) {
+        let text = format!(
+            "table `{name}`: `/{}` has two columns `{twice}`",
+            meta.location
+        );
+        return Err(Error::invalid(text).with_hint("write the file with a name for each column"));
+    }
     Ok(OpenFile {
         meta,
         footer,
         schema,
     })
+}
+
+/// A name that several columns have.
+fn repeated(schema: &Schema) -> Option<&str> {
+    let mut seen = HashSet::new();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    names.into_iter().find(|name| !seen.insert(*name))
 }
 
 /// The declared columns, if they can be had from each file.
