@@ -51,6 +51,15 @@ impl Operation {
         }
     }
 
+    fn letter(self) -> char {
+        match self {
+            Self::Add => 'a',
+            Self::Subtract => 's',
+            Self::Multiply => 'm',
+            Self::Negate => 'n',
+        }
+    }
+
     fn apply(self, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Add => numeric::add(left, right),
@@ -64,8 +73,28 @@ impl Operation {
 /// The operations of a chain, from the left: one fewer than it has arguments, or one negation.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Checked {
+    name: String,
     operations: Vec<Operation>,
     signature: Signature,
+}
+
+/// Longest chain that every process knows by its name.
+const MAX_NAMED: usize = 3;
+
+/// The functions of short chains. Ballista sends the keys of an exchange without the codec of a session, so
+/// that a function in them is found by its name alone.
+pub fn named_functions() -> Vec<ScalarUDF> {
+    let operations = [Operation::Add, Operation::Subtract, Operation::Multiply];
+    let mut chains: Vec<Vec<Operation>> = vec![Vec::new()];
+    let mut all = vec![vec![Operation::Negate]];
+    for _ in 0..MAX_NAMED {
+        let longer = chains.iter().flat_map(|chain| {
+            operations.map(|operation| chain.iter().copied().chain([operation]).collect())
+        });
+        chains = longer.collect();
+        all.extend(chains.iter().cloned());
+    }
+    all.into_iter().map(Checked::function).collect()
 }
 
 impl Checked {
@@ -75,7 +104,9 @@ impl Checked {
             [Operation::Negate] => 1,
             _ => operations.len() + 1,
         };
+        let letters = operations.iter().map(|operation| operation.letter());
         ScalarUDF::from(Self {
+            name: format!("checked_{}", letters.collect::<String>()),
             operations,
             signature: Signature::any(n_arguments, Volatility::Immutable),
         })
@@ -135,8 +166,8 @@ pub fn with_whole_chains(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 impl ScalarUDFImpl for Checked {
-    fn name(&self) -> &'static str {
-        "checked"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     // Columns keep the names that they have with the operators.

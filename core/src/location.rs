@@ -75,7 +75,7 @@ impl Location {
         }
         Ok(Self {
             root: format!("{scheme}://{authority}"),
-            is_folder: ends_as_folder(&path),
+            is_folder: names.is_empty() || ends_as_folder(&path),
             names,
         })
     }
@@ -120,10 +120,11 @@ impl Location {
             ),
             _ => None,
         });
+        let names = names.collect::<Result<Vec<_>>>()?;
         Ok(Self {
             root: "file://".to_owned(),
-            names: names.collect::<Result<_>>()?,
-            is_folder: ends_as_folder(text),
+            is_folder: names.is_empty() || ends_as_folder(text),
+            names,
         })
     }
 

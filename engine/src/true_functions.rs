@@ -176,7 +176,7 @@ mod tests {
             "-x",
             "sum(abs(x / 2) * 2 - 2) OVER ()",
             "sum(DISTINCT abs(x / 2))  + sum(abs(x / 2))",
-            "arrow_cast(5, 'UInt64') - arrow_cast(x % 100, 'UInt64') * 0 - arrow_cast(6, 'UInt64')",
+            "arrow_cast(18446744073709551615, 'UInt64') + arrow_cast(abs(x % 2), 'UInt64')",
             "arrow_cast(x % 2 + 127, 'Int8') + arrow_cast(127, 'Int8')",
         ] {
             let error = run(&format!("SELECT {expression} {values}")).await;
@@ -187,13 +187,16 @@ mod tests {
 
     #[tokio::test]
     async fn sums_that_fit_in_the_end_are_right() -> Result<()> {
-        let text = run(&format!(
-            "SELECT g, sum(x), sum(DISTINCT x) FROM (VALUES (1, {MOST}), (1, {MOST}), (1, -{MOST}), (2, 1), (2, 1), (3, NULL)) t(g, x) \
+        let values = format!(
+            "FROM (VALUES (1, {MOST}), (1, {MOST}), (1, -{MOST}), (2, 1), (2, 1), (3, NULL)) t(g, x) \
              GROUP BY g ORDER BY g"
-        ))
-        .await?;
-        assert!(text.contains(&format!("| 1 | {MOST} | 0 ")), "{text}");
+        );
+        let text = run(&format!("SELECT g, sum(x) {values}")).await?;
+        assert!(text.contains(&format!("| 1 | {MOST} ")), "{text}");
         assert!(text.contains("| 2 | 2 "), "{text}");
+        let text = run(&format!("SELECT g, sum(DISTINCT x) {values}")).await?;
+        assert!(text.contains("| 1 | 0 "), "{text}");
+        assert!(text.contains("| 2 | 1 "), "{text}");
         Ok(())
     }
 

@@ -21,6 +21,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 
 pub(crate) use assigned::{assign, assigned_expr, is_assignable, shown};
 pub(crate) use average::checked_average;
+use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub use repeated::repeated_hashes;
@@ -38,6 +39,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     functions.push(assigned::assigned());
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
+    functions.extend(named_functions());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
