@@ -79,7 +79,7 @@ pub struct Checked {
 }
 
 /// Longest chain that every process knows by its name.
-const MAX_NAMED: usize = 3;
+pub(crate) const MAX_NAMED: usize = 4;
 
 /// The functions of short chains. Ballista sends the keys of an exchange without the codec of a session, so
 /// that a function in them is found by its name alone.
@@ -161,8 +161,39 @@ pub fn with_whole_chains(plan: LogicalPlan) -> Result<LogicalPlan> {
             _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
         }
     };
-    plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(whole)))
-        .data()
+    plan.transform_up_with_subqueries(|node| {
+        let is_window = matches!(node, LogicalPlan::Window(_));
+        let node = node.map_expressions(|expr| expr.transform_up(whole))?;
+        match is_window {
+            // What partitions a window becomes the key of an exchange.
+            true => node.transform_data(|node| {
+                node.map_expressions(|expr| expr.transform_up(|expr| Ok(in_named_chains(expr))))
+            }),
+            false => Ok(node),
+        }
+    })
+    .data()
+}
+
+/// A chain as chains that every process knows by name, one the first argument of the next.
+fn in_named_chains(expr: Expr) -> Transformed<Expr> {
+    let call = match expr {
+        Expr::ScalarFunction(call) => call,
+        other => return Transformed::no(other),
+    };
+    let operations = match Checked::operations_of(&call.func) {
+        Some(operations) if operations.len() > MAX_NAMED => operations.to_vec(),
+        _ => return Transformed::no(Expr::ScalarFunction(call)),
+    };
+    let mut arguments = call.args.into_iter();
+    let mut value = arguments.next().unwrap_or_default();
+    for part in operations.chunks(MAX_NAMED) {
+        let others = arguments.by_ref().take(part.len());
+        let function = Arc::new(Checked::function(part.to_vec()));
+        let arguments = std::iter::once(value).chain(others).collect();
+        value = Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments));
+    }
+    Transformed::yes(value)
 }
 
 impl ScalarUDFImpl for Checked {

@@ -37,7 +37,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use crate::base64_text;
-use crate::checked::{Checked, Operation};
+use crate::checked::{Checked, MAX_NAMED, Operation};
 use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::estimated::{Estimate, EstimatedExec};
 use crate::files::{self, FilesTable, Tags};
@@ -456,8 +456,11 @@ fn message_of(function: &ScalarUDF) -> Option<Message> {
         let set = function.set().as_bytes().to_vec();
         return Some(Message::InKeySet { set });
     }
-    let operations = Checked::operations_of(function)?.to_vec();
-    Some(Message::Checked { operations })
+    // A short chain is known by its name, also where no codec of ours reads it.
+    let operations = Checked::operations_of(function)?;
+    (operations.len() > MAX_NAMED).then(|| Message::Checked {
+        operations: operations.to_vec(),
+    })
 }
 
 impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
