@@ -685,3 +685,35 @@ async fn only_safe_settings_change() {
         assert_eq!(error.kind().exit_code(), 3, "{wrong}: {error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_read_has_to_be_there() {
+    let shop = Shop::open().await;
+    let mut catalog = shop.catalog(None);
+    for name in ["made", "missing"] {
+        let location = format!("file://{}", shop.path(name).display());
+        let mut table = TableDef::new("parquet", location);
+        table.columns = vec!["page string".into(), "seconds int64".into()];
+        catalog.tables.insert(name.to_owned(), table);
+    }
+    for session in [
+        shop.session(catalog.clone()),
+        single_process(catalog).unwrap(),
+    ] {
+        for sql in [
+            "INSERT OVERWRITE made SELECT * FROM missing",
+            "INSERT OVERWRITE missing SELECT * FROM missing",
+        ] {
+            assert_eq!(refusal(&session, sql).await.kind(), ErrorKind::NotFound);
+            assert!(!shop.path("made").exists() && !shop.path("missing").exists());
+        }
+    }
+    let session = single_process(shop.catalog(None)).unwrap();
+    run(&session, &["CREATE TABLE t AS SELECT * FROM visits"]).await;
+    run(
+        &session,
+        &["INSERT OVERWRITE t SELECT page, seconds + 1 FROM t"],
+    )
+    .await;
+    assert_eq!(rows(&session, "SELECT sum(seconds) FROM t").await, "14");
+}

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::Result;
+use datafusion_proto::protobuf;
+use prost::Message as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::decoder::Output;
@@ -105,10 +105,9 @@ struct Recipe {
 impl Serialize for Columns {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = |fields: &Fields| {
-            let schema = Schema::new(fields.clone());
-            let writer = StreamWriter::try_new(Vec::new(), &schema);
-            writer
-                .and_then(StreamWriter::into_inner)
+            let message = protobuf::Schema::try_from(&Schema::new(fields.clone()));
+            message
+                .map(|message| message.encode_to_vec())
                 .map_err(serde::ser::Error::custom)
         };
         let recipe = Recipe {
@@ -124,8 +123,9 @@ impl<'de> Deserialize<'de> for Columns {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let recipe = Recipe::deserialize(deserializer)?;
         let fields = |bytes: &[u8]| {
-            let reader = StreamReader::try_new(bytes, None).map_err(serde::de::Error::custom)?;
-            Ok::<_, D::Error>(reader.schema().fields().clone())
+            let message = protobuf::Schema::decode(bytes).map_err(serde::de::Error::custom)?;
+            let schema = Schema::try_from(&message).map_err(serde::de::Error::custom)?;
+            Ok::<_, D::Error>(schema.fields().clone())
         };
         let folders: Vec<Field> = fields(&recipe.folders)?
             .iter()

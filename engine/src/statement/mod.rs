@@ -23,7 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::planner::object_name_to_table_reference;
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{Insert, ObjectName, Statement as Sql};
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result};
 
@@ -279,13 +279,23 @@ impl Session {
             return Ok(());
         }
         let names = references.iter().map(TableReference::table);
-        match parsed {
-            Parsed::Statement(sql) if matches!(sql.as_ref(), Sql::Insert(_)) => {
-                self.prepare_to_write(names).await?;
-            }
-            _ => self.prepare(names).await?,
-        }
-        Ok(())
+        let Some(insert) = as_insert(parsed) else {
+            return Ok(self.prepare(names).await?);
+        };
+        // A table that is read has to be there, also if it is the one that is written.
+        let read = match &insert.source {
+            Some(query) => self
+                .context()
+                .state()
+                .resolve_table_references(&Parsed::Statement(Box::new(Sql::Query(
+                    query.clone(),
+                ))))?,
+            None => Vec::new(),
+        };
+        let read: Vec<&str> = read.iter().map(TableReference::table).collect();
+        let written: Vec<&str> = names.filter(|name| !read.contains(name)).collect();
+        self.prepare(read).await?;
+        Ok(self.prepare_to_write(written).await?)
     }
 
     /// The tables that a statement reads or writes; what it makes or drops need not be readable.
@@ -477,6 +487,16 @@ fn check_sent(name: &str) -> Result<()> {
     }
     let text = format!("`{name}` cannot be the name of a table");
     Err(Error::invalid(text).with_hint("names of tables have no points and no quotes"))
+}
+
+fn as_insert(parsed: &Parsed) -> Option<&Insert> {
+    match parsed {
+        Parsed::Statement(sql) => match sql.as_ref() {
+            Sql::Insert(insert) => Some(insert),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// How the planner begins its refusal of a statement.
