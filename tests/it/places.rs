@@ -152,13 +152,13 @@ async fn files_that_others_wrote_are_found() {
         ..Catalog::default()
     })
     .unwrap();
-    for n in 0..NAMES.len() {
+    for (n, name) in NAMES.iter().enumerate() {
         for kind in ["folder", "file"] {
             if (kind, n) == ("folder", hidden) {
                 continue;
             }
             let rows = query(&session, &format!("SELECT n FROM {kind}{n}")).await;
-            assert_eq!(rows.unwrap(), [[n.to_string()]], "{}", NAMES[n]);
+            assert_eq!(rows.unwrap(), [[n.to_string()]], "{name}");
         }
     }
 }

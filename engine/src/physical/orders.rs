@@ -194,7 +194,7 @@ struct Cut {
 }
 
 impl Cut {
-    fn new(plan: Plan, equivalences: EquivalenceProperties) -> Plan {
+    fn with(plan: Plan, equivalences: EquivalenceProperties) -> Plan {
         let properties = PlanProperties::clone(plan.properties()).with_eq_properties(equivalences);
         let properties = Arc::new(properties);
         Arc::new(Self { plan, properties })
@@ -203,14 +203,14 @@ impl Cut {
     /// Rows that come from another stage, in no order but `order`.
     fn exchanged(plan: Plan, order: Option<LexOrdering>) -> Plan {
         let equivalences = EquivalenceProperties::new_with_orderings(plan.schema(), order);
-        Self::new(plan, equivalences)
+        Self::with(plan, equivalences)
     }
 
     /// Rows that come in whatever order.
     fn unordered(plan: Plan) -> Plan {
         let mut equivalences = plan.equivalence_properties().clone();
         equivalences.clear_orderings();
-        Self::new(plan, equivalences)
+        Self::with(plan, equivalences)
     }
 }
 

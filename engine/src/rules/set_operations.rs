@@ -57,7 +57,7 @@ fn is_distinct(plan: &LogicalPlan) -> bool {
         // The types of both sides are made the same by a projection.
         LogicalPlan::Projection(Projection { expr, input, .. }) => {
             expr.len() == input.schema().fields().len()
-                && expr.iter().all(|e| is_column(e))
+                && expr.iter().all(is_column)
                 && is_distinct(input)
         }
         _ => false,

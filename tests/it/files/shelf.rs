@@ -111,7 +111,7 @@ pub(super) async fn rows_of(sessions: &[Session; 2], sql: &str) -> Vec<String> {
         found.push(rows.iter().map(|row| row.join(",")).collect::<Vec<_>>());
     }
     let on_cluster = found.pop().unwrap();
-    assert_eq!(found, [on_cluster.clone()], "{sql}");
+    assert_eq!(found, std::slice::from_ref(&on_cluster), "{sql}");
     on_cluster
 }
 
