@@ -139,6 +139,12 @@ pub fn query_error(error: DataFusionError) -> Error {
     error
 }
 
+/// What the scheduler says if an executor could not read its task.
+const UNREAD_TASK: &str = "task could not be prepared or was rejected by executor";
+const UNREAD_TASK_HINT: &str = "an expression that is nested more than about 30 deep cannot be sent, and steps that \
+    build on each other become one expression; store an inner step with CREATE TABLE … AS. For any other cause see \
+    the executors' logs";
+
 /// Whether a message could not be read, because it has too many others in it, one in the other.
 pub(crate) fn is_too_deep(text: &str) -> bool {
     text.contains("RecursionLimitReached") || text.contains("recursion limit reached")
@@ -192,6 +198,8 @@ fn job_failure(text: &str) -> Option<Error> {
             ErrorKind::ResourceExhausted,
             "give the executors more memory, or raise client.target_partitions",
         )
+    } else if failure.contains(UNREAD_TASK) {
+        (ErrorKind::Failed, UNREAD_TASK_HINT)
     } else if WRONG_VALUE.iter().any(|form| failure.contains(form)) {
         (
             ErrorKind::Failed,
