@@ -84,7 +84,13 @@ four AS (
     HAVING count(*) >= $min_support_count
 ),
 rules AS (
-    SELECT a AS item_1, NULL AS item_2, NULL AS item_3, b AS consequent, orders FROM two
+    SELECT
+        a AS item_1,
+        CAST(NULL AS VARCHAR) AS item_2,
+        CAST(NULL AS VARCHAR) AS item_3,
+        b AS consequent,
+        orders
+    FROM two
     UNION ALL
     SELECT b AS item_1, NULL AS item_2, NULL AS item_3, a AS consequent, orders FROM two
     UNION ALL

@@ -717,3 +717,14 @@ async fn a_table_that_is_read_has_to_be_there() {
     .await;
     assert_eq!(rows(&session, "SELECT sum(seconds) FROM t").await, "14");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_has_the_type_of_all_branches() {
+    let shop = Shop::open().await;
+    for session in shop.both() {
+        let sql = "CREATE TABLE u AS SELECT NULL AS x, 1 AS n UNION ALL SELECT 'a', 2.5";
+        run(&session, &[sql]).await;
+        let found = rows(&session, "SELECT count(x), min(x), sum(n) FROM u").await;
+        assert_eq!(found, "1,a,3.5");
+    }
+}

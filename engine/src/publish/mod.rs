@@ -343,8 +343,15 @@ async fn write_output(
     written: &mut Written,
 ) -> Result<u64> {
     let (state, plan) = output.frame.into_parts();
-    let fields = plan.schema().fields().iter().map(|field| {
-        let written = written_type(field.data_type());
+    // Types are made the same only here: before, a UNION has those of its first branch, such as Null.
+    let analyzed = state
+        .analyzer()
+        .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
+        .map_err(query_error)?;
+    let types = analyzed.schema().fields().iter();
+    let fields = plan.schema().fields().iter().zip(types);
+    let fields = fields.map(|(field, analyzed)| {
+        let written = written_type(analyzed.data_type());
         field.as_ref().clone().with_data_type(written)
     });
     let schema = Schema::new(fields.collect::<Vec<_>>());

@@ -99,7 +99,7 @@ impl Workplace {
     }
 }
 
-/// Runs a job and stops it; false where it was over before its store fell silent.
+/// Runs a job and stops it; false if it was over before it was stopped or its store fell silent.
 #[must_use]
 fn is_stopped(
     workplace: &Workplace,
@@ -135,7 +135,10 @@ fn is_stopped(
             workplace.sends(store, "-STOP");
         }
         if stop == Stop::CtrlC {
-            std::thread::sleep(RUN.saturating_sub(start.elapsed()));
+            // A store that answers may be through in less than that.
+            if silence != Silence::Never {
+                std::thread::sleep(RUN.saturating_sub(start.elapsed()));
+            }
             signal("INT", pid).unwrap();
         }
         let (sender, receiver) = mpsc::channel();
@@ -149,7 +152,7 @@ fn is_stopped(
             Stop::CtrlC => (130, "interrupted"),
         };
         let said = said(&output);
-        if silence == Silence::During && output.status.success() {
+        if silence != Silence::Before && output.status.success() {
             return false;
         }
         assert_eq!(output.status.code(), Some(code), "{what}: {said}");
