@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::prelude::DataFrame;
 use emporia_connectors::codec::schema_to_names;
@@ -334,15 +335,11 @@ impl OutputPlan {
     }
 }
 
-/// Writes the tables of one plan; returns how many rows they have.
-async fn write_output(
-    session: &Session,
-    output: OutputPlan,
-    run_id: &str,
-    place: &mut Place,
-    written: &mut Written,
-) -> Result<u64> {
-    let (state, plan) = output.frame.into_parts();
+/// The columns of a plan with the types that its files hold.
+///
+/// # Errors
+/// If the types of the plan do not fit together.
+pub(crate) fn written_schema(state: &SessionState, plan: &LogicalPlan) -> Result<Schema> {
     // Types are made the same only here: before, a UNION has those of its first branch, such as Null.
     let analyzed = state
         .analyzer()
@@ -354,7 +351,19 @@ async fn write_output(
         let written = written_type(analyzed.data_type());
         field.as_ref().clone().with_data_type(written)
     });
-    let schema = Schema::new(fields.collect::<Vec<_>>());
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Writes the tables of one plan; returns how many rows they have.
+async fn write_output(
+    session: &Session,
+    output: OutputPlan,
+    run_id: &str,
+    place: &mut Place,
+    written: &mut Written,
+) -> Result<u64> {
+    let (state, plan) = output.frame.into_parts();
+    let schema = written_schema(&state, &plan)?;
     let types = schema_to_names(&schema);
     place.check(&schema)?;
     let mut branches = Vec::with_capacity(output.branches.len());

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::{self, ColumnOption, Statement as Sql};
-use emporia_connectors::write::{check_storable, written_type};
+use emporia_connectors::write::check_storable;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::OutputSpec;
 
 use super::{Done, Holder, StatementError, insert, unsupported};
 use crate::job::JobRun;
 use crate::managed::{Lifetime, Object};
-use crate::publish::{Change, Destination, Existing, RESULT_OUTPUT, publish, publish_no_rows};
+use crate::publish::{
+    Change, Destination, Existing, RESULT_OUTPUT, publish, publish_no_rows, written_schema,
+};
 use crate::session::Session;
 
 /// A table to make.
@@ -59,11 +61,8 @@ pub(super) async fn plan(
             Some(target.rows_of(session, query).await?)
         }
     };
-    let fields = input.schema().fields().iter().map(|field| {
-        let data_type = written_type(field.data_type());
-        field.as_ref().clone().with_data_type(data_type)
-    });
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let (state, input) = session.frame(Arc::unwrap_or_clone(input)).into_parts();
+    let schema = Arc::new(written_schema(&state, &input)?);
     check_storable(&schema)?;
     let required = schema
         .fields()
