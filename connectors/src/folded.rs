@@ -2,7 +2,7 @@
 //!
 //! A message is read to a depth of a hundred, and each step of a plan is two messages, one in the other: forty
 //! common table expressions, or as many joins, were too many. So the part of a plan that is below a number of
-//! steps is one opaque value of the message, and a message of its own when it is read.
+//! steps is one opaque value of the message, and is read as a separate message.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -132,7 +132,7 @@ pub fn steps(plan: &LogicalPlan) -> usize {
     1 + below.max().unwrap_or_default()
 }
 
-/// The physical plan with marks at which messages begin anew.
+/// The physical plan with marks at which a new message begins.
 ///
 /// # Errors
 /// When a node cannot be rebuilt.

@@ -34,7 +34,7 @@ pub enum Mark {
     Unsized,
     /// Its rows are to be taken for unordered.
     Unordered,
-    /// Nothing: a message begins anew there (`folded.rs`).
+    /// Nothing: a new message begins there (`folded.rs`).
     Folded,
 }
 

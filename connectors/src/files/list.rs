@@ -85,7 +85,7 @@ impl FileNames {
     }
 }
 
-/// What follows the last dot, if it is an ending: `2024-01` of `orders.2024-01` is none.
+/// What follows the last dot, if it is an ending: `2024-01` of `orders.2024-01` is not one.
 fn ending(file: &str) -> Option<&str> {
     let (_, ending) = file.rsplit_once('.')?;
     let is_word = ending.starts_with(|c: char| c.is_ascii_alphabetic())

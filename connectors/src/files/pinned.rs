@@ -1,7 +1,7 @@
 //! Reads of one version of a file.
 //!
 //! Files are listed once, when a query is planned, and read later, in pieces, by several processes. A
-//! file that is replaced meanwhile must not give old rows beside new ones, so whoever opens it
+//! file that is replaced in between must not give old rows beside new ones, so whoever opens it
 //! compares it with what was listed. An object store reports size and time of what it opened with
 //! every read, so that costs no further call.
 

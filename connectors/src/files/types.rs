@@ -95,7 +95,7 @@ fn fit_inside(from: &FieldRef, to: &FieldRef) -> Option<Fit> {
     }
 }
 
-/// The narrowest type that holds the values of both; `None` where there is none.
+/// The narrowest type that holds the values of both; `None` if there is no such type.
 pub(super) fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::{
         Date32, Dictionary, Float16, Float32, Float64, LargeList, List, Map, Null, Struct, Time32,

@@ -55,7 +55,7 @@ impl Keys {
     /// Looks at the object in a line.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If the line is not an object.
     pub(super) fn observe(&mut self, line: &str) -> Result<(), Fault> {
         let mut cursor = Cursor::new(line);
         if cursor.value()? != Value::Object {

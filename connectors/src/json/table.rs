@@ -18,7 +18,7 @@ use super::reader::{JsonFile, JsonSource, Range, folder_value};
 use super::schema::Columns;
 use crate::split::{SplitScanExec, deal};
 
-/// Smallest range worth a split of its own.
+/// Smallest range worth a separate split.
 pub(super) const MIN_SPLIT: u64 = 8 * 1024 * 1024;
 /// Ranges per partition: enough that partitions of a few uneven files end together.
 const SPLITS_PER_PARTITION: u64 = 4;

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{Date32Type, TimeUnit};
 const NANOS: i128 = 1_000_000_000;
 const SECONDS_OF_DAY: i128 = 86_400;
 
-/// Days since the epoch of `YYYY-MM-DD`. A date with a time is none: the time would be lost.
+/// Days since the epoch of `YYYY-MM-DD`. A date with a time is refused: the time would be lost.
 pub(super) fn date(text: &str) -> Option<i32> {
     let is_signed = text.starts_with(['+', '-']);
     if text.len() > 10 && !is_signed {
