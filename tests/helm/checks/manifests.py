@@ -234,7 +234,7 @@ def network(release, check):
     gateways = {"gateway"} if any(o["kind"] in ("Ingress", "HTTPRoute") for o in release.objects) else set()
     allowed = {
         ("scheduler", API): clients | {"executor"} | monitored | scaled | gateways,
-        ("executor", FLIGHT): clients | {"executor"},
+        ("executor", FLIGHT): clients | {"executor", "scheduler"},
         ("executor", TASKS): {"scheduler"},
         ("executor", HEALTH): monitored,
         ("scheduler", FLIGHT): set(),
