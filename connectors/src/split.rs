@@ -22,6 +22,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_err};
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -39,6 +40,8 @@ use datafusion::physical_plan::{
     PlanProperties,
 };
 use futures::{StreamExt, TryStreamExt};
+
+use crate::estimated::EstimatedExec;
 
 /// What a connector implements to be read in parallel: how one split becomes rows.
 ///
@@ -77,6 +80,34 @@ pub trait SplitSource: fmt::Debug + Send + Sync + Any {
         context: Arc<TaskContext>,
         n_skipped: &Count,
     ) -> Result<SendableRecordBatchStream>;
+}
+
+/// Sources whose splits have the same rows each time that they are read during a query: files that are
+/// checked against the list of the query, and series.
+const FIXED: [&str; 3] = [
+    crate::delimited::SOURCE_KIND,
+    crate::json::SOURCE_KIND,
+    crate::series::SOURCE_KIND,
+];
+
+/// Whether `node` reads rows that cannot change during a query, or is a part of such a scan.
+pub fn is_fixed_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
+    match node.downcast_ref::<SplitScanExec>() {
+        Some(scan) => scan.limit.is_none() && FIXED.contains(&scan.source.kind()),
+        None => node.is::<EstimatedExec>() || is_whole_source(node),
+    }
+}
+
+/// Whether it is a scan of files or of rows in the plan, and has no limit.
+fn is_whole_source(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let Some(scan) = node.downcast_ref::<DataSourceExec>() else {
+        return false;
+    };
+    let source: &dyn Any = scan.data_source().as_ref();
+    match source.downcast_ref::<FileScanConfig>() {
+        Some(files) => files.limit.is_none(),
+        None => source.is::<MemorySourceConfig>(),
+    }
 }
 
 /// Name of the only column of the descriptor table.

@@ -8,7 +8,6 @@ mod empty;
 mod failure;
 pub mod functions;
 mod grouping;
-mod guard;
 pub mod insert;
 pub mod job;
 mod managed;
@@ -26,6 +25,10 @@ pub mod statement;
 mod true_functions;
 mod wire;
 
+/// Stands for the executor where a task does not know which of those that it read from has lost its output.
+pub const EVERY_EXECUTOR: &str = "*";
+
+pub use emporia_connectors::split::is_fixed_scan;
 pub use emporia_connectors::stores::Stores;
 pub use failure::query_error;
 pub use options::EngineOptions;

@@ -1,11 +1,14 @@
 //! One query on the cluster: its rows, its job id, and how to cancel it.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ballista_core::execution_plans::DistributedQueryExec;
-use ballista_core::serde::protobuf::CancelJobParams;
+use ballista_core::serde::protobuf::job_status::Status;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
@@ -14,19 +17,24 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 
 use crate::failure::query_error;
-use crate::guard::Guard;
-use crate::session::Session;
+use crate::session::{Session, Target};
 
-/// How often a query is run anew after the loss of an executor.
+/// How often a query is submitted whose result is lost before it is fetched.
 const MAX_ATTEMPTS: usize = 4;
+
+/// Rows that are fetched before the first of them are handed out, in bytes of memory. A result up to this
+/// size can be computed again where an executor is lost while it is fetched.
+const FETCHED_AHEAD: usize = 16 * 1024 * 1024;
 
 /// A running query.
 pub struct Query {
     session: Session,
     frame: DataFrame,
     attempt: Attempt,
-    /// Set until the first rows are handed out; from then on the query is complete on the cluster.
-    guard: Option<Guard>,
+    /// Rows that were fetched and not handed out.
+    fetched: VecDeque<RecordBatch>,
+    /// Whether the first rows are here.
+    has_begun: bool,
 }
 
 /// One run of the query's plan.
@@ -36,55 +44,79 @@ pub(crate) struct Attempt {
 }
 
 impl Query {
-    pub(crate) fn new(
-        session: Session,
-        frame: DataFrame,
-        attempt: Attempt,
-        guard: Option<Guard>,
-    ) -> Self {
+    pub(crate) fn new(session: Session, frame: DataFrame, attempt: Attempt) -> Self {
         Self {
             session,
             frame,
             attempt,
-            guard,
+            fetched: VecDeque::new(),
+            has_begun: false,
         }
     }
 
     /// The next rows, `None` at the end.
     ///
+    /// The scheduler computes again what is lost with an executor. Only a result that is lost after the
+    /// query's end, before it is fetched, is for the client: the query is submitted again.
+    ///
     /// # Errors
-    /// Of the query; where executors are lost again and again, of kind `Failed`.
+    /// Of the query; of kind `Failed` where an executor is lost that holds rows of a large result of which
+    /// others were handed out.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(mut guard) = self.guard.take() else {
-            return self.attempt.rows.try_next().await.map_err(query_error);
-        };
-        let mut lost = Vec::new();
-        for _ in 0..MAX_ATTEMPTS {
-            // The first rows come when the cluster is done with the query.
-            let first = tokio::select! {
-                first = self.attempt.rows.try_next() => Some(first),
-                gone = guard.until_lost() => {
-                    lost = gone;
-                    None
-                }
-            };
-            if let Some(first) = first {
-                lost = guard.lost().await;
-                if lost.is_empty() {
-                    return first.map_err(query_error);
-                }
-            }
-            tracing::warn!(executors = ?lost, "executors were lost; the query runs again");
-            guard.give_up(self.job_id(), &lost).await;
-            (guard, self.attempt) = self.session.attempt_guarded(self.frame.clone()).await?;
+        if !self.has_begun {
+            self.begin().await?;
+            self.has_begun = true;
         }
-        guard.give_up(self.job_id(), &[]).await;
-        let text = format!(
-            "the query lost executors {MAX_ATTEMPTS} times, last {}",
-            lost.join(", ")
-        );
-        Err(Error::new(ErrorKind::Failed, text)
-            .with_hint("`emporia cluster status` shows the executors; see their logs"))
+        if let Some(batch) = self.fetched.pop_front() {
+            return Ok(Some(batch));
+        }
+        let error = match self.attempt.rows.try_next().await {
+            Ok(next) => return Ok(next),
+            Err(error) => error,
+        };
+        Err(match is_done(self.submitted()).await {
+            true => result_lost(error),
+            false => query_error(error),
+        })
+    }
+
+    /// Fetches the first rows.
+    async fn begin(&mut self) -> Result<()> {
+        for n_attempts in 1.. {
+            let Err(error) = self.fetch_ahead().await else {
+                break;
+            };
+            if !is_done(self.submitted()).await {
+                return Err(query_error(error));
+            }
+            if n_attempts == MAX_ATTEMPTS {
+                return Err(result_lost(error));
+            }
+            tracing::warn!(%error, "the result was lost; the query runs again");
+            self.attempt = self.session.attempt(self.frame.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_ahead(&mut self) -> std::result::Result<(), DataFusionError> {
+        self.fetched.clear();
+        let mut n_bytes = 0;
+        while n_bytes < FETCHED_AHEAD {
+            let Some(batch) = self.attempt.rows.try_next().await? else {
+                break;
+            };
+            n_bytes += batch.get_array_memory_size();
+            self.fetched.push_back(batch);
+        }
+        Ok(())
+    }
+
+    /// The job id and the scheduler's URL, once it accepted the query.
+    fn submitted(&self) -> Option<(String, String)> {
+        match self.session.target() {
+            Target::Scheduler(url) => Some((self.job_id()?, url.clone())),
+            Target::SingleProcess => None,
+        }
     }
 
     /// All rows; for small results only.
@@ -105,6 +137,29 @@ impl Query {
     pub fn job_id(&self) -> Option<String> {
         job_id(&self.attempt.plan)
     }
+}
+
+/// Whether the scheduler says that a query has succeeded, so that what failed is the fetch of its rows.
+async fn is_done(submitted: Option<(String, String)>) -> bool {
+    let Some((job_id, url)) = submitted else {
+        return false;
+    };
+    let Ok(mut scheduler) = SchedulerGrpcClient::connect(url).await else {
+        return false;
+    };
+    let answer = scheduler
+        .get_job_status(GetJobStatusParams { job_id })
+        .await;
+    let status = answer.ok().and_then(|answer| answer.into_inner().status);
+    matches!(status.and_then(|s| s.status), Some(Status::Successful(_)))
+}
+
+fn result_lost(error: DataFusionError) -> Error {
+    let text =
+        "the query is done, but its rows cannot be fetched from the executors that hold them";
+    Error::new(ErrorKind::Failed, text)
+        .with_hint("submit again; `emporia cluster status` shows the executors")
+        .with_source(error)
 }
 
 fn job_id(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {

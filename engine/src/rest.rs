@@ -1,5 +1,5 @@
-//! The scheduler's REST API, as far as Emporia uses it: the guard watches the executors, the client
-//! shows them and how far a job is.
+//! The scheduler's REST API, as far as Emporia uses it: the client shows the executors and how far a
+//! job is.
 
 use std::time::Duration;
 

@@ -22,7 +22,6 @@ use futures::future::BoxFuture;
 use crate::ddl::{self, Declared};
 use crate::empty;
 use crate::failure::query_error;
-use crate::guard::Guard;
 use crate::managed::{Managed, Object};
 use crate::options::EngineOptions;
 use crate::query::{ActiveQueries, Attempt, Query};
@@ -375,29 +374,16 @@ impl Session {
         }
     }
 
-    /// Starts a query. It survives the loss of executors, see [`Query::next`].
+    /// Starts a query.
     ///
     /// # Errors
     /// Where the plan is wrong, or the first step fails.
     pub async fn start(&self, frame: DataFrame) -> Result<Query> {
-        if matches!(self.target, Target::SingleProcess) {
-            let attempt = self.attempt(frame.clone()).await?;
-            return Ok(Query::new(self.clone(), frame, attempt, None));
-        }
-        let (guard, attempt) = self.attempt_guarded(frame.clone()).await?;
-        Ok(Query::new(self.clone(), frame, attempt, Some(guard)))
+        let attempt = self.attempt(frame.clone()).await?;
+        Ok(Query::new(self.clone(), frame, attempt))
     }
 
-    pub(crate) async fn attempt_guarded(&self, frame: DataFrame) -> Result<(Guard, Attempt)> {
-        let url = match &self.target {
-            Target::Scheduler(url) => url.as_str(),
-            Target::SingleProcess => "",
-        };
-        let guard = Guard::start(url).await;
-        Ok((guard, self.attempt(frame).await?))
-    }
-
-    async fn attempt(&self, frame: DataFrame) -> Result<Attempt> {
+    pub(crate) async fn attempt(&self, frame: DataFrame) -> Result<Attempt> {
         let (state, plan) = frame.into_parts();
         let optimized = state.optimize(&plan).map_err(query_error)?;
         let plan: Arc<dyn ExecutionPlan> = match optimized {

@@ -1,7 +1,9 @@
 //! Session configuration, runtime and state: what all processes must agree on.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ballista_core::extension::{SessionConfigExt, SessionStateExt};
@@ -29,6 +31,7 @@ use emporia_connectors::stores::Stores;
 use emporia_connectors::write::StagedWritePlanner;
 use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
+use tonic::transport::Endpoint;
 
 use crate::functions;
 use crate::grouping::OneGroup;
@@ -55,6 +58,18 @@ pub fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
 /// How long an executor or scheduler may take to accept a connection.
 const CONNECT_TIMEOUT_SECONDS: u64 = 5;
 
+/// A connection in use is asked whether the other side is there after so long without a word, and has as
+/// long for the answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Has connections between processes end when the other side is gone.
+fn with_limits(endpoint: Endpoint) -> std::result::Result<Endpoint, Box<dyn Error + Send + Sync>> {
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE))
+}
+
 /// The configuration of a session in any process.
 pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionConfig {
     SessionConfig::new_with_ballista()
@@ -75,6 +90,8 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             "ballista.client.grpc_connect_timeout_seconds",
             CONNECT_TIMEOUT_SECONDS,
         )
+        // Reads of other executors' output do not know that setting.
+        .with_ballista_override_create_grpc_client_endpoint(Arc::new(with_limits))
         // Exchanged views carry the whole buffers that they point to.
         .set_bool(
             "datafusion.execution.parquet.schema_force_view_types",

@@ -1,4 +1,4 @@
-//! Ballista's execution of tasks, counted.
+//! Ballista's execution of tasks, counted and checked.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 
+use crate::checked_read::checked;
 use crate::clients::ClientPool;
 use crate::metrics::TaskMetrics;
 
-/// Runs tasks as Ballista does and counts them: Ballista's own collector of metrics cannot be
+/// Runs tasks as Ballista does, checks what they read, and counts them: Ballista's own collector of metrics cannot be
 /// replaced in an executor process.
 pub(crate) struct CountingEngine {
     inner: DefaultExecutionEngine,
@@ -53,7 +54,7 @@ impl ExecutionEngine for CountingEngine {
             stage_id,
             task_id,
             global_output_partition_ids,
-            plan,
+            checked(plan)?,
             work_dir,
             config,
         )?;

@@ -2,6 +2,7 @@
 //! port with probes and metrics.
 
 pub mod args;
+mod checked_read;
 mod clients;
 mod config;
 mod engine;

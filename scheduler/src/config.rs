@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::extension::SessionConfigExt;
 use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
 use emporia_core::config::{SchedulerSettings, StoreSettings, TaskDistribution};
 use emporia_core::error::{Error, Result};
@@ -63,6 +64,9 @@ pub(crate) fn build(
         override_physical_codec: Some(state::physical_codec()),
         override_config_producer: Some(Arc::new(move || state::session_config(&options, &stores))),
         override_session_builder: Some(Arc::new(move |config| {
+            // The stages of a job are planned when it begins, whatever its client asks for: recovery
+            // knows no others.
+            let config = config.with_ballista_adaptive_query_planner(false);
             state::planning_state(config, Arc::clone(&runtime))
         })),
         job_id_generator: Some(Arc::new(JobIds::default())),

@@ -10,8 +10,8 @@ mod drain;
 mod healthcheck;
 mod job_ids;
 mod metrics;
+mod recovery;
 mod serve;
-mod slots;
 
 pub use healthcheck::healthcheck;
 pub use serve::serve;

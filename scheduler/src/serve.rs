@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::api::get_routes;
-use ballista_scheduler::cluster::BallistaCluster;
+use ballista_scheduler::cluster::{BallistaCluster, ClusterState};
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
@@ -26,7 +26,7 @@ use tonic::service::RoutesBuilder;
 use crate::config;
 use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
-use crate::slots;
+use crate::recovery::{self, Limits, Recovering};
 
 /// Ballista's scheduler with the plans of DataFusion.
 pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
@@ -55,9 +55,18 @@ pub async fn serve(
             Error::invalid(format!("cannot create the event log folder `{folder}`")).with_source(e)
         })?;
     }
+    let limits = Limits {
+        task_failures: settings.task_max_failures,
+        stage_failures: settings.stage_max_failures,
+    };
     let cluster = BallistaCluster::new_from_config(&config)
         .await
         .map_err(failed)?;
+    let recovering = Arc::new(Recovering::new(cluster.cluster_state(), limits));
+    let cluster = BallistaCluster::new(
+        Arc::clone(&recovering) as Arc<dyn ClusterState>,
+        cluster.job_state(),
+    );
     let scheduler: Arc<Scheduler> = Arc::new(
         create_scheduler(cluster, Arc::new(config))
             .await
@@ -65,8 +74,7 @@ pub async fn serve(
     );
 
     let metrics = Metrics::new(Arc::clone(&scheduler))?;
-    let slots = slots::watch(Arc::clone(&scheduler), settings.executor_timeout);
-    let _slots = AbortOnDropHandle::new(tokio::spawn(slots));
+    let _probes = AbortOnDropHandle::new(tokio::spawn(recovery::watch(recovering)));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
     let drained = drain.done(Arc::clone(&scheduler));

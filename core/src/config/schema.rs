@@ -80,11 +80,11 @@ settings! {
     external_host: Option<String> = None;
     /// Largest gRPC message, received or sent. A plan that is larger looks like a lost executor.
     grpc_max_message: ByteSize = mib(128), MESSAGE_SIZE;
-    /// Time without a heartbeat after which an executor counts as lost.
+    /// Time without a heartbeat after which an executor counts as lost. One that does not answer the
+    /// scheduler's questions is lost earlier, see docs/recovery.md.
     executor_timeout: Duration = secs(20), SECONDS_FROM_1;
-    /// How often the scheduler looks for lost executors. Together with `executor_timeout` it is
-    /// the longest time in which a dead executor is noticed.
-    expire_dead_executor_interval: Duration = secs(5), SECONDS_FROM_1;
+    /// How often the scheduler drops executors that are lost.
+    expire_dead_executor_interval: Duration = secs(1), SECONDS_FROM_1;
     /// How long running jobs wait for an executor when the last one is lost, before they fail;
     /// longer than `executor.heartbeat_interval`.
     no_executors_grace_period: Duration = secs(30), SECONDS;

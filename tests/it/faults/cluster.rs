@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -54,35 +54,32 @@ pub(crate) fn start(
 
 /// A scheduler and executors that are children of the test, so that their exit codes can be seen.
 pub(super) struct Processes {
+    folder: PathBuf,
     pub(super) url: String,
     pub(super) scheduler: Process,
-    pub(super) executors: Vec<Process>,
+    pub(super) executors: Vec<Executor>,
+}
+
+/// An executor, and where it serves its metrics.
+pub(super) struct Executor {
+    pub(super) name: String,
+    pub(super) process: Process,
+    health_url: String,
 }
 
 impl Processes {
     /// Starts executors with one slot each and waits until they are registered.
     pub(super) fn start(folder: &Path, n_executors: usize) -> Result<Self, String> {
         let [port] = free_ports()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let scheduler = Process::start(folder, "scheduler", &["--bind-port", &port])?;
-        let mut executors = Vec::new();
-        for number in 1..=n_executors {
-            let name = format!("executor-{number}");
-            let [flight, grpc, health] = free_ports()?;
-            let work_dir = folder.join(&name).display().to_string();
-            #[rustfmt::skip]
-            let flags = [
-                "--id", &name, "--scheduler-url", &url, "--task-slots", "1",
-                "--work-dir", &work_dir, "--flight-port", &flight, "--grpc-port", &grpc,
-                "--health-port", &health,
-            ];
-            executors.push(Process::start(folder, "executor", &flags)?);
-        }
-        let processes = Self {
-            url,
-            scheduler,
-            executors,
+        let mut processes = Self {
+            folder: folder.to_owned(),
+            url: format!("http://127.0.0.1:{port}"),
+            scheduler: Process::start(folder, "scheduler", &["--bind-port", &port])?,
+            executors: Vec::new(),
         };
+        for _ in 0..n_executors {
+            processes.add_executor()?;
+        }
         match wait_until(START, || executors_of(&processes.url).len() == n_executors) {
             true => Ok(processes),
             false => Err(format!(
@@ -90,6 +87,40 @@ impl Processes {
                 processes.url
             )),
         }
+    }
+
+    /// Starts one more executor, without waiting for it.
+    pub(super) fn add_executor(&mut self) -> Result<(), String> {
+        let name = format!("executor-{}", self.executors.len() + 1);
+        let [flight, grpc, health] = free_ports()?;
+        let work_dir = self.folder.join(&name).display().to_string();
+        #[rustfmt::skip]
+        let flags = [
+            "--id", &name, "--scheduler-url", &self.url, "--task-slots", "1",
+            "--work-dir", &work_dir, "--flight-port", &flight, "--grpc-port", &grpc,
+            "--health-port", &health,
+        ];
+        let process = Process::start(&self.folder, "executor", &flags)?;
+        let health_url = format!("http://127.0.0.1:{health}");
+        self.executors.push(Executor {
+            name,
+            process,
+            health_url,
+        });
+        Ok(())
+    }
+}
+
+impl Executor {
+    /// How many tasks it has done; 0 where it does not answer.
+    pub(super) fn n_done(&self) -> u64 {
+        let metrics = get(&self.health_url, "/metrics").map(|(_, text)| text);
+        let metrics = metrics.unwrap_or_default();
+        let done = metrics.lines().find_map(|line| {
+            let n = line.strip_prefix("emporia_executor_tasks_total{outcome=\"succeeded\"} ")?;
+            n.parse().ok()
+        });
+        done.unwrap_or(0)
     }
 }
 
@@ -111,9 +142,9 @@ impl Process {
         child.map(Self).map_err(|e| e.to_string())
     }
 
-    /// Tells the process to end.
-    pub(super) fn terminate(&self) -> Result<(), String> {
-        signal("TERM", self.0.id().into())
+    /// Sends the process a signal, such as `TERM`.
+    pub(super) fn signal(&self, name: &str) -> Result<(), String> {
+        signal(name, self.0.id().into())
     }
 
     /// How it ended; `None` where it has not within `limit`.

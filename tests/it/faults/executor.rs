@@ -1,182 +1,164 @@
-//! Executors that are killed or told to end.
+//! Executors that are killed, paused, told to end, or join late and die.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emporia_e2e::programs::wait_until;
 
-use super::cluster::{self, Patience, Processes, executors_of};
-use super::job::{Data, JOBS, Submission};
+use super::cluster::{self, Patience, Process, Processes, executors_of};
+use super::job::{Data, JOBS, Submission, Undisturbed};
 use super::turn;
 
-/// Time in which a job has to end after the loss of an executor; it is noticed after about 6 s.
-const DEADLINE: Duration = Duration::from_secs(40);
-/// Tries to kill an executor before the job is over.
-const TRIES: usize = 3;
-/// Time in which the scheduler notices, with its defaults, that an executor is dead.
-const NOTICED: Duration = Duration::from_secs(30);
+/// Time in which a job has to end after the loss of an executor.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Tries to break an executor before the job is over.
+const TRIES: usize = 5;
+/// Time in which the scheduler notices that an executor is dead.
+const NOTICED: Duration = Duration::from_secs(15);
+/// Time in which a started executor has done a task of a running job.
+const JOINED: Duration = Duration::from_secs(30);
 
-/// How a job ended whose executor was lost.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    /// With the right rows.
-    Right,
-    /// With an error that names the reason; the old result is still current.
-    Failed(String),
-    /// Before the executor could be killed.
-    TooFast,
-    /// Not within the deadline; the old result is still current.
-    Hang,
-    /// In any other way.
-    Wrong(String),
+/// A job on a cluster of children of the test.
+struct Scene {
+    processes: Processes,
+    submission: Submission,
+    before: Undisturbed,
+    _folder: tempfile::TempDir,
 }
 
-/// Kills one of three executors when the job is half done.
-fn kill_one(
-    data: &Arc<Data>,
-    job: &'static str,
-    aqe: bool,
-    folder: &Path,
-) -> Result<Outcome, String> {
-    let cluster = cluster::start(&folder.join("cluster"), 3, Patience::Short, &[])?;
-    let submission = Submission {
-        data: Arc::clone(data),
-        job,
-        url: cluster.url.clone(),
-        aqe,
-        folder: folder.join(job),
-    };
-    for _ in 0..TRIES {
-        let before = submission.run()?;
-        let Some(mut process) = submission.start_half(&before)? else {
-            continue;
+impl Scene {
+    fn new(data: &Arc<Data>, job: &'static str, n_executors: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let processes = Processes::start(&folder.path().join("cluster"), n_executors).unwrap();
+        let submission = Submission {
+            data: Arc::clone(data),
+            job,
+            url: processes.url.clone(),
+            aqe: false,
+            folder: folder.path().join(job),
         };
-        cluster.kill("executor-2")?;
-        let status = process.wait(DEADLINE);
-        let is_old = || {
-            submission
-                .published()
-                .map(|now| now.as_ref() == Some(&before.published))
-        };
-        let errors = submission.errors();
-        return Ok(match status.map(|status| status.code()) {
-            None if is_old()? => Outcome::Hang,
-            Some(Some(0)) => match submission.compare(&before.published) {
-                Ok(()) => Outcome::Right,
-                Err(difference) => Outcome::Wrong(difference),
-            },
-            // The run before was right, so that a complaint about the data is not clear.
-            Some(Some(1)) if names_the_job_or_executor(&errors) && is_old()? => {
-                Outcome::Failed(errors)
+        let before = submission.run().unwrap();
+        Self {
+            processes,
+            submission,
+            before,
+            _folder: folder,
+        }
+    }
+
+    /// Starts the job and returns when it is half done.
+    fn half(&mut self) -> Process {
+        for _ in 0..TRIES {
+            if let Some(process) = self.submission.start_half(&self.before).unwrap() {
+                return process;
             }
-            other => Outcome::Wrong(format!(
-                "{other:?}, old result current: {}: {errors}",
-                is_old()?
-            )),
-        });
+            self.before = self.submission.run().unwrap();
+        }
+        panic!("{} is too fast", self.submission.job);
     }
-    Ok(Outcome::TooFast)
-}
 
-fn names_the_job_or_executor(errors: &str) -> bool {
-    let first = errors.lines().next().unwrap_or_default();
-    (first.starts_with("error: job ") && first.contains(" failed: ")) || first.contains("executor")
-}
-
-/// The outcomes of all jobs, each on a cluster of its own, as a table and as a list.
-fn kill_in_each_job(aqe: bool) -> Result<(String, Vec<Outcome>), String> {
-    let data = Data::get()?;
-    let _turn = turn();
-    let one = |job| {
-        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    /// The job ends well, with the rows of the undisturbed run.
+    #[track_caller]
+    fn ends_right(&self, mut job: Process, what: &str) {
         let start = Instant::now();
-        let outcome = kill_one(&data, job, aqe, folder.path())?;
-        Ok((job, start.elapsed(), outcome))
-    };
-    let one = &one;
-    let results: [Result<_, String>; 4] = std::thread::scope(|scope| {
-        let threads = JOBS.map(|job| scope.spawn(move || one(job)));
-        threads.map(|thread| {
-            let result = thread.join();
-            result.unwrap_or_else(|_| Err("a thread panicked".to_owned()))
-        })
-    });
-    let mut table = "job                  aqe    seconds  outcome\n".to_owned();
-    let mut outcomes = Vec::new();
-    for result in results {
-        let (job, time, outcome) = result?;
-        let seconds = time.as_secs_f64();
-        writeln!(table, "{job:<20} {aqe:<6} {seconds:>7.1}  {outcome:?}")
-            .map_err(|e| e.to_string())?;
-        outcomes.push(outcome);
+        let name = self.submission.job;
+        let status = job.wait(DEADLINE);
+        let code = status.and_then(|s| s.code());
+        let errors = self.submission.errors();
+        assert_eq!(code, Some(0), "{name}, {what}: {status:?} {errors}");
+        let compared = self.submission.compare(&self.before.published);
+        assert_eq!(compared, Ok(()), "{name}, {what}");
+        eprintln!("{name}, {what}: right {:.1?} later", start.elapsed());
     }
-    // Also where the test passes, when standard error is captured.
-    std::io::stderr()
-        .write_all(table.as_bytes())
-        .map_err(|e| e.to_string())?;
-    Ok((table, outcomes))
 }
 
 #[test]
-fn a_killed_executor_leads_to_the_right_rows_or_an_error() {
-    let (mut table, mut outcomes) = kill_in_each_job(false).unwrap();
-    let is_wrong = |outcome: &Outcome| matches!(outcome, Outcome::Wrong(_));
-    assert!(!outcomes.iter().any(is_wrong), "\n{table}");
-    // Ballista can lose the slots of a stage that it rolls back before the guard cancels the query
-    // (docs/decisions.md); that needs an unlucky moment, so it must not happen twice in a row.
-    if outcomes.iter().any(|o| matches!(o, Outcome::Hang)) {
-        (table, outcomes) = kill_in_each_job(false).unwrap();
+fn a_killed_executor_costs_no_row() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    for job in JOBS {
+        let mut scene = Scene::new(&data, job, 3);
+        let process = scene.half();
+        scene.processes.executors[1].process.signal("KILL").unwrap();
+        scene.ends_right(process, "executor-2 killed");
     }
-    let is_good = |outcome: &Outcome| matches!(outcome, Outcome::Right | Outcome::Failed(_));
-    assert!(outcomes.iter().all(is_good), "\n{table}");
 }
 
-/// As above with adaptive execution, where a job may hang; it must not publish wrong rows.
+/// The second loss comes while the first is repaired.
 #[test]
-fn a_killed_executor_never_leads_to_wrong_rows_of_an_adaptive_job() {
-    let (table, outcomes) = kill_in_each_job(true).unwrap();
-    let is_bad = |outcome: &Outcome| matches!(outcome, Outcome::Wrong(_) | Outcome::TooFast);
-    assert!(!outcomes.iter().any(is_bad), "\n{table}");
+fn two_killed_executors_cost_no_row() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    let mut scene = Scene::new(&data, "clv", 3);
+    let process = scene.half();
+    let executors = &scene.processes.executors;
+    executors[1].process.signal("KILL").unwrap();
+    let url = scene.processes.url.clone();
+    let is_noticed = wait_until(NOTICED, || executors_of(&url).len() == 2);
+    assert!(is_noticed, "{:?}", executors_of(&url));
+    executors[2].process.signal("KILL").unwrap();
+    scene.ends_right(process, "two executors killed");
+}
+
+/// Nobody but the scheduler knows of an executor that joins when a query has begun.
+#[test]
+fn an_executor_that_joins_late_and_dies_costs_no_row() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    for job in ["clv", "revenue_by_category"] {
+        let mut scene = Scene::new(&data, job, 1);
+        let mut process = None;
+        for _ in 0..TRIES {
+            let mut started = scene.submission.start().unwrap();
+            scene.processes.add_executor().unwrap();
+            let joined = scene.processes.executors.last().unwrap();
+            let mut has_ended = false;
+            let has_worked = wait_until(JOINED, || {
+                has_ended = !matches!(started.0.try_wait(), Ok(None));
+                has_ended || joined.n_done() > 0
+            });
+            assert!(has_worked, "{} got no task", joined.name);
+            joined.process.signal("KILL").unwrap();
+            if !has_ended {
+                process = Some(started);
+                break;
+            }
+            // Too fast: the next try starts with the executors of this one gone.
+            let url = scene.processes.url.clone();
+            assert!(wait_until(NOTICED, || executors_of(&url) == ["executor-1"]));
+            scene.before = scene.submission.run().unwrap();
+        }
+        let process = process.expect("the job is too fast");
+        scene.ends_right(process, "a late executor killed");
+    }
+}
+
+/// A paused process accepts connections, and reports late what it did before.
+#[test]
+fn a_paused_executor_costs_no_row() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    let mut scene = Scene::new(&data, "clv", 2);
+    let process = scene.half();
+    let paused = &scene.processes.executors[1].process;
+    paused.signal("STOP").unwrap();
+    let url = scene.processes.url.clone();
+    let is_noticed = wait_until(NOTICED * 2, || executors_of(&url) == ["executor-1"]);
+    paused.signal("CONT").unwrap();
+    assert!(is_noticed, "{:?}", executors_of(&url));
+    scene.ends_right(process, "executor-2 paused");
 }
 
 #[test]
 fn an_executor_that_is_told_to_end_drains() {
     let data = Data::get().unwrap();
     let _turn = turn();
-    let mut n_hangs = 0;
-    let mut jobs = JOBS.to_vec();
-    while let Some(job) = jobs.pop() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut processes = Processes::start(&folder.path().join("cluster"), 3).unwrap();
-        let submission = Submission {
-            data: Arc::clone(&data),
-            job,
-            url: processes.url.clone(),
-            aqe: false,
-            folder: folder.path().join(job),
-        };
-        let (before, mut process) = (0..TRIES)
-            .find_map(|_| {
-                let before = submission.run().unwrap();
-                let process = submission.start_half(&before).unwrap()?;
-                Some((before, process))
-            })
-            .expect("the job is too fast");
-        let executor = &mut processes.executors[1];
-        executor.terminate().unwrap();
-        let status = process.wait(DEADLINE);
-        if status.is_none() && n_hangs == 0 {
-            // See above: a rare hang, which must not happen twice.
-            n_hangs += 1;
-            jobs.push(job);
-            continue;
-        }
-        let code = status.and_then(|s| s.code());
-        assert_eq!(code, Some(0), "{job}: {status:?} {}", submission.errors());
-        assert_eq!(submission.compare(&before.published), Ok(()), "{job}");
+    for job in JOBS {
+        let mut scene = Scene::new(&data, job, 3);
+        let process = scene.half();
+        scene.processes.executors[1].process.signal("TERM").unwrap();
+        scene.ends_right(process, "executor-2 told to end");
+        let executor = &mut scene.processes.executors[1].process;
         let code = executor.wait(DEADLINE).and_then(|s| s.code());
         assert_eq!(code, Some(0), "the executor of {job}");
     }

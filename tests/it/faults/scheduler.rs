@@ -50,7 +50,7 @@ fn an_idle_scheduler_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut processes = Processes::start(folder.path(), 1).unwrap();
     assert_eq!(get(&processes.url, "/readyz").unwrap().0, 200);
-    processes.scheduler.terminate().unwrap();
+    processes.scheduler.signal("TERM").unwrap();
     let code = processes.scheduler.wait(IDLE_END).and_then(|s| s.code());
     assert_eq!(code, Some(0));
 }
@@ -76,7 +76,7 @@ fn a_draining_scheduler_is_not_ready_and_refuses_new_jobs() {
         .unwrap()
         .expect("the job is too fast");
 
-    processes.scheduler.terminate().unwrap();
+    processes.scheduler.signal("TERM").unwrap();
     let mut answer = None;
     let is_draining = wait_until(Duration::from_secs(5), || {
         answer = get(&processes.url, "/readyz").ok();

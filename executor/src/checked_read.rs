@@ -1,0 +1,191 @@
+//! Reads of other stages' output, checked against what their tasks reported.
+//!
+//! Ballista reads a file whose index is gone as one without rows, or whole, and a file that is cut off
+//! as one that ends there.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use ballista_core::error::BallistaError;
+use ballista_core::execution_plans::ShuffleReaderExec;
+use ballista_core::serde::protobuf;
+use ballista_core::serde::scheduler::PartitionLocation;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use emporia_engine::EVERY_EXECUTOR;
+use futures::Stream;
+
+/// The plan of a task, with its reads checked.
+pub(crate) fn checked(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        let Some(reader) = node.downcast_ref::<ShuffleReaderExec>() else {
+            return Ok(Transformed::no(node));
+        };
+        let stage = reader.stage_id;
+        let n_rows = match (reader.broadcast, reader.partition.first()) {
+            // Each partition of such a reader reads all.
+            (true, Some(all)) => Expected::Whole(n_rows(all)),
+            _ => Expected::Partitions(reader.partition.iter().map(|p| n_rows(p)).collect()),
+        };
+        let checked: Arc<dyn ExecutionPlan> = Arc::new(CheckedReadExec {
+            reader: node,
+            stage,
+            n_rows,
+        });
+        Ok(Transformed::yes(checked))
+    })
+    .data()
+}
+
+/// The rows at these places, where all of them are known.
+fn n_rows(places: &[PartitionLocation]) -> Option<u64> {
+    let of = |place: &PartitionLocation| {
+        let stats: protobuf::PartitionStats = place.partition_stats.into();
+        u64::try_from(stats.num_rows).ok()
+    };
+    places.iter().map(of).sum()
+}
+
+/// How many rows a reader has to find.
+#[derive(Debug, Clone)]
+enum Expected {
+    /// In each partition alike.
+    Whole(Option<u64>),
+    Partitions(Vec<Option<u64>>),
+}
+
+/// Yields what `reader` reads, and fails at its end where rows are missing or too many.
+#[derive(Debug)]
+struct CheckedReadExec {
+    reader: Arc<dyn ExecutionPlan>,
+    stage: usize,
+    n_rows: Expected,
+}
+
+impl DisplayAs for CheckedReadExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CheckedReadExec: stage={}", self.stage)
+    }
+}
+
+impl ExecutionPlan for CheckedReadExec {
+    fn name(&self) -> &'static str {
+        "CheckedReadExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.reader.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.reader]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(reader), true) = (children.pop(), children.is_empty()) else {
+            return internal_err!("CheckedReadExec has one input");
+        };
+        Ok(Arc::new(Self {
+            reader,
+            stage: self.stage,
+            n_rows: self.n_rows.clone(),
+        }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = self.reader.execute(partition, context)?;
+        let expected = match &self.n_rows {
+            Expected::Whole(n_rows) => *n_rows,
+            Expected::Partitions(n_rows) => n_rows.get(partition).copied().flatten(),
+        };
+        Ok(match expected {
+            Some(n_expected) => Box::pin(CountedRows {
+                rows,
+                n_expected,
+                n_read: 0,
+                stage: self.stage,
+                partition,
+            }),
+            None => rows,
+        })
+    }
+}
+
+struct CountedRows {
+    rows: SendableRecordBatchStream,
+    n_expected: u64,
+    n_read: u64,
+    stage: usize,
+    partition: usize,
+}
+
+impl Stream for CountedRows {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = ready!(self.rows.as_mut().poll_next(cx));
+        match &next {
+            Some(Ok(batch)) => self.n_read += batch.num_rows() as u64,
+            None if self.n_read != self.n_expected => {
+                let text = format!(
+                    "{} rows were read that stage {} had written, not {}: its files were changed or removed",
+                    self.n_read, self.stage, self.n_expected
+                );
+                // Not again, should the stream be asked once more.
+                self.n_expected = self.n_read;
+                let error = BallistaError::FetchFailed(
+                    EVERY_EXECUTOR.to_owned(),
+                    self.stage,
+                    self.partition,
+                    text,
+                );
+                return Poll::Ready(Some(Err(error.into_datafusion())));
+            }
+            Some(Err(_)) | None => {}
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl RecordBatchStream for CountedRows {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}

@@ -1,0 +1,607 @@
+//! Jobs of random shapes meet random faults. A small world keeps what each task read, so that at the end
+//! the result can be followed back to the leaves.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::*;
+
+const N_SEQUENCES: u64 = 100_000;
+
+/// No fault of the world may end a job here; tests of their own look at the limits.
+const LIMITS: Limits = Limits {
+    task_failures: usize::MAX,
+    stage_failures: usize::MAX,
+};
+
+/// A fault in what carries out the decisions, which the checks have to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mutant {
+    None,
+    /// Outputs that were given up are still read.
+    ForgetsNothing,
+    /// The report of a task counts whoever sends it, and whenever.
+    BelievesAll,
+    /// A stage counts as repeatable and is not.
+    TrustsRerun,
+    /// The loss of an executor is not told while its outputs are read no more.
+    HidesLoss,
+}
+
+/// What a task read: the tasks of each input, as its plan named them.
+type Read = BTreeMap<StageId, BTreeSet<TaskId>>;
+
+struct World {
+    random: fastrand::Rng,
+    mutant: Mutant,
+    lineage: Lineage,
+    shapes: BTreeMap<StageId, StageShape>,
+    n_partitions: BTreeMap<StageId, usize>,
+    /// Partitions on offer, as the graph keeps them.
+    offers: BTreeMap<StageId, VecDeque<usize>>,
+    /// What tasks of the stage read that are given out now.
+    plans: BTreeMap<StageId, Read>,
+    /// Tasks whose output is read by plans.
+    outputs: BTreeMap<StageId, BTreeSet<TaskId>>,
+    /// All tasks ever given out: executor, partitions, what they read.
+    tasks: BTreeMap<(StageId, TaskId), (String, Vec<usize>, Read)>,
+    /// Tasks that have not reported.
+    silent: BTreeSet<(StageId, TaskId)>,
+    alive: BTreeSet<String>,
+    n_executors: usize,
+    end: Option<Result<(), String>>,
+    /// What is wrong, found on the way.
+    fault: Option<String>,
+}
+
+impl World {
+    fn new(seed: u64, mutant: Mutant) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let n_stages = random.usize(1..=6);
+        let mut shapes = BTreeMap::new();
+        let mut unread: Vec<StageId> = Vec::new();
+        for id in 1..=n_stages {
+            let n_inputs = if id == n_stages {
+                unread.len()
+            } else {
+                random.usize(0..=unread.len().min(2))
+            };
+            random.shuffle(&mut unread);
+            let mut inputs: Vec<StageId> = unread.drain(..n_inputs).collect();
+            // Now and then a stage is read twice.
+            if id > 1 && random.u8(..) < 20 {
+                let twice = random.usize(1..id);
+                if !inputs.contains(&twice) {
+                    inputs.push(twice);
+                }
+            }
+            let is_repeatable = random.bool();
+            shapes.insert(
+                id,
+                StageShape {
+                    inputs,
+                    is_repeatable,
+                },
+            );
+            unread.push(id);
+        }
+        let mut told = shapes.clone();
+        if mutant == Mutant::TrustsRerun {
+            told.values_mut()
+                .for_each(|shape| shape.is_repeatable = true);
+        }
+        let (lineage, actions) = Lineage::new(told, LIMITS).unwrap();
+        let n_partitions = shapes.keys().map(|id| (*id, random.usize(1..=5))).collect();
+        let mut world = Self {
+            random,
+            mutant,
+            lineage,
+            shapes,
+            n_partitions,
+            offers: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            alive: BTreeSet::new(),
+            n_executors: 0,
+            end: None,
+            fault: None,
+        };
+        world.join();
+        world.carry_out(actions);
+        world
+    }
+
+    fn join(&mut self) {
+        self.n_executors += 1;
+        self.alive.insert(format!("e{}", self.n_executors));
+    }
+
+    fn step(&mut self, event: Event) {
+        let actions = self.lineage.step(event);
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            match action {
+                Action::Forget { stage, task } => {
+                    if self.mutant != Mutant::ForgetsNothing {
+                        self.outputs.entry(stage).or_default().remove(&task);
+                    }
+                }
+                // The task goes on until it reports.
+                Action::Kill { .. } => {}
+                Action::Wait { stage } => {
+                    self.offers.remove(&stage);
+                }
+                Action::Start { stage, .. } => {
+                    let inputs = self.shapes[&stage].inputs.iter();
+                    let read = inputs.map(|input| {
+                        (*input, self.outputs.get(input).cloned().unwrap_or_default())
+                    });
+                    self.plans.insert(stage, read.collect());
+                    self.offers.insert(stage, VecDeque::new());
+                    let started = self.lineage.step(Event::Started {
+                        stage,
+                        n_partitions: self.n_partitions[&stage],
+                    });
+                    started
+                        .into_iter()
+                        .rev()
+                        .for_each(|a| actions.push_front(a));
+                }
+                Action::Offer { stage, partitions } => {
+                    if let Some(offers) = self.offers.get_mut(&stage) {
+                        offers.extend(partitions);
+                    }
+                }
+                Action::Complete { stage } => {
+                    self.offers.remove(&stage);
+                }
+                Action::Finish => self.end = Some(Ok(())),
+                Action::Fail { text } => self.end = Some(Err(text)),
+            }
+        }
+        self.check_step();
+    }
+
+    /// Each partition of a running stage is on offer, worked on, or computed: one of them, once.
+    fn check_step(&mut self) {
+        if self.mutant != Mutant::None || self.end.is_some() {
+            return;
+        }
+        for (id, stage) in &self.lineage.stages {
+            if stage.phase != Phase::Running {
+                continue;
+            }
+            let mut seen: Vec<usize> = self.offers[id].iter().copied().collect();
+            let open: BTreeSet<usize> = seen.iter().copied().collect();
+            assert_eq!(open, stage.open, "offers of stage {id}");
+            let counted = stage.tasks.iter().filter(|t| t.state != TaskState::Gone);
+            seen.extend(counted.flat_map(|t| &t.partitions));
+            seen.sort_unstable();
+            let all: Vec<usize> = (0..self.n_partitions[id]).collect();
+            assert_eq!(seen, all, "partitions of stage {id}");
+            let running = stage.tasks.iter().filter(|t| t.state == TaskState::Running);
+            assert_eq!(running.count(), stage.n_running);
+        }
+    }
+
+    fn bind(&mut self) -> bool {
+        let open: Vec<StageId> = self
+            .offers
+            .iter()
+            .filter(|(_, offers)| !offers.is_empty())
+            .map(|(id, _)| *id)
+            .collect();
+        let alive: Vec<String> = self.alive.iter().cloned().collect();
+        let (Some(stage), Some(executor)) = (self.random.choice(open), self.random.choice(alive))
+        else {
+            return false;
+        };
+        let offers = self.offers.get_mut(&stage).unwrap();
+        let n = self.random.usize(1..=3).min(offers.len());
+        let partitions: Vec<usize> = offers.drain(..n).collect();
+        let task = self.lineage.n_tasks(stage);
+        let read = self.plans[&stage].clone();
+        self.tasks
+            .insert((stage, task), (executor.clone(), partitions.clone(), read));
+        self.silent.insert((stage, task));
+        self.step(Event::Bound {
+            stage,
+            executor,
+            partitions,
+        });
+        true
+    }
+
+    /// A task reports its end; also one that nobody waits for any more.
+    fn report(&mut self, failure: Option<Failure>) -> bool {
+        let silent: Vec<_> = self.silent.iter().copied().collect();
+        let Some((stage, task)) = self.random.choice(silent) else {
+            return false;
+        };
+        // Reports come twice, or under another name.
+        let mut executor = self.tasks[&(stage, task)].0.clone();
+        match self.random.u8(..) {
+            0..5 => executor = "somebody else".to_owned(),
+            5..15 => {}
+            _ => {
+                self.silent.remove(&(stage, task));
+            }
+        }
+        let counts = self.lineage.is_running(stage, task, &executor);
+        if failure.is_none() && (counts || self.mutant == Mutant::BelievesAll) {
+            self.outputs.entry(stage).or_default().insert(task);
+        }
+        self.step(match failure {
+            None => Event::Succeeded {
+                stage,
+                task,
+                executor,
+            },
+            Some(failure) => Event::Failed {
+                stage,
+                task,
+                executor,
+                failure,
+            },
+        });
+        true
+    }
+
+    fn random_failure(&mut self) -> Failure {
+        let executors = self.n_executors;
+        let stages = self.shapes.len();
+        match self.random.u8(..3) {
+            0 => Failure::Passing("it broke".to_owned()),
+            1 => Failure::Stopped,
+            _ => Failure::NoInput {
+                stage: self.random.usize(1..=stages),
+                executor: (self.random.u8(..) > 50)
+                    .then(|| format!("e{}", self.random.usize(1..=executors))),
+                text: "no answer".to_owned(),
+            },
+        }
+    }
+
+    fn lose(&mut self) {
+        let alive: Vec<String> = self.alive.iter().cloned().collect();
+        let Some(executor) = self.random.choice(alive) else {
+            return;
+        };
+        self.alive.remove(&executor);
+        if self.mutant == Mutant::HidesLoss {
+            for tasks in self.outputs.iter_mut() {
+                let is_there = |task: &TaskId| self.tasks[&(*tasks.0, *task)].0 != executor;
+                tasks.1.retain(is_there);
+            }
+            return;
+        }
+        self.step(Event::Lost { executor });
+    }
+
+    /// Runs the job with `n_faults` random events, and then without faults to its end.
+    fn run(&mut self, n_faults: usize) {
+        for _ in 0..n_faults {
+            if self.end.is_some() {
+                return;
+            }
+            match self.random.u8(..100) {
+                0..45 => {
+                    self.bind();
+                }
+                45..80 => {
+                    self.report(None);
+                }
+                80..87 => {
+                    let failure = self.random_failure();
+                    self.report(Some(failure));
+                }
+                87..94 => self.lose(),
+                _ => self.join(),
+            }
+        }
+        self.join();
+        for _ in 0..2_000 {
+            if self.end.is_some() {
+                return;
+            }
+            // Tasks of lost executors never report.
+            let alive = &self.alive;
+            let tasks = &self.tasks;
+            self.silent.retain(|task| alive.contains(&tasks[task].0));
+            if !self.bind() && !self.report(None) {
+                break;
+            }
+        }
+        self.fault = Some(format!("the job hangs: {:?}", self.lineage));
+    }
+
+    /// Follows the result back to the leaves: each task read all partitions of each input once, and the
+    /// tasks of a stage whose outputs are read together read the same versions of what may come out
+    /// differently.
+    fn check_result(&self) -> Result<(), String> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        match &self.end {
+            Some(Ok(())) => {}
+            end => return Err(format!("the job ended with {end:?}")),
+        }
+        let root = *self.shapes.keys().last().unwrap();
+        self.check_output(root, &self.outputs[&root])
+    }
+
+    fn check_output(&self, stage: StageId, tasks: &BTreeSet<TaskId>) -> Result<(), String> {
+        let mut partitions: Vec<usize> = Vec::new();
+        for task in tasks {
+            partitions.extend(&self.tasks[&(stage, *task)].1);
+        }
+        partitions.sort_unstable();
+        let all: Vec<usize> = (0..self.n_partitions[&stage]).collect();
+        if partitions != all {
+            return Err(format!("stage {stage} is read as {partitions:?}"));
+        }
+        let reads: BTreeSet<&Read> = tasks
+            .iter()
+            .map(|task| &self.tasks[&(stage, *task)].2)
+            .collect();
+        for input in &self.shapes[&stage].inputs {
+            let versions: BTreeSet<&BTreeSet<TaskId>> =
+                reads.iter().map(|read| &read[input]).collect();
+            if versions.len() > 1 && !self.is_repeatable(*input) {
+                return Err(format!("stage {stage} reads versions of stage {input}"));
+            }
+            for version in versions {
+                self.check_output(*input, version)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_repeatable(&self, stage: StageId) -> bool {
+        let shape = &self.shapes[&stage];
+        shape.is_repeatable && shape.inputs.iter().all(|input| self.is_repeatable(*input))
+    }
+}
+
+fn outcome(seed: u64, mutant: Mutant) -> Result<(), String> {
+    let mut world = World::new(seed, mutant);
+    let n_faults = world.random.usize(0..150);
+    world.run(n_faults);
+    world.check_result()
+}
+
+#[test]
+fn every_sequence_of_faults_ends_with_each_row_once() {
+    for seed in 0..N_SEQUENCES {
+        if let Err(fault) = outcome(seed, Mutant::None) {
+            panic!("seed {seed}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn each_broken_rule_is_found() {
+    for mutant in [
+        Mutant::ForgetsNothing,
+        Mutant::BelievesAll,
+        Mutant::TrustsRerun,
+        Mutant::HidesLoss,
+    ] {
+        let is_found = (0..5_000).any(|seed| {
+            let run = std::panic::catch_unwind(|| outcome(seed, mutant));
+            !matches!(run, Ok(Ok(())))
+        });
+        assert!(is_found, "{mutant:?}");
+    }
+}
+
+/// A chain of stages 1 ← 2 ← 3 with the number of partitions of each.
+struct Chain {
+    lineage: Lineage,
+    actions: Vec<Action>,
+}
+
+impl Chain {
+    fn new(n_stages: usize, is_repeatable: bool, limits: Limits) -> Self {
+        let shapes = (1..=n_stages).map(|id| {
+            let inputs = if id == 1 { vec![] } else { vec![id - 1] };
+            let shape = StageShape {
+                inputs,
+                is_repeatable,
+            };
+            (id, shape)
+        });
+        let (lineage, actions) = Lineage::new(shapes.collect(), limits).unwrap();
+        Self { lineage, actions }
+    }
+
+    fn step(&mut self, event: Event) -> &[Action] {
+        self.actions = self.lineage.step(event);
+        &self.actions
+    }
+
+    fn start(&mut self, stage: StageId, n_partitions: usize) {
+        self.step(Event::Started {
+            stage,
+            n_partitions,
+        });
+    }
+
+    fn bind(&mut self, stage: StageId, executor: &str, partitions: &[usize]) {
+        self.step(Event::Bound {
+            stage,
+            executor: executor.to_owned(),
+            partitions: partitions.to_vec(),
+        });
+    }
+
+    fn succeed(&mut self, stage: StageId, task: TaskId, executor: &str) -> &[Action] {
+        self.step(Event::Succeeded {
+            stage,
+            task,
+            executor: executor.to_owned(),
+        })
+    }
+
+    fn fail(
+        &mut self,
+        stage: StageId,
+        task: TaskId,
+        executor: &str,
+        failure: Failure,
+    ) -> &[Action] {
+        self.step(Event::Failed {
+            stage,
+            task,
+            executor: executor.to_owned(),
+            failure,
+        })
+    }
+
+    fn lose(&mut self, executor: &str) -> &[Action] {
+        self.step(Event::Lost {
+            executor: executor.to_owned(),
+        })
+    }
+
+    /// Stage 1 is complete, of one partition on each of `a` and `b`; of stage 2, `b` has computed
+    /// partition 1 and works on partition 0.
+    fn half_done(is_repeatable: bool) -> Self {
+        let mut job = Self::new(2, is_repeatable, LIMITS);
+        job.start(1, 2);
+        job.bind(1, "a", &[0]);
+        job.bind(1, "b", &[1]);
+        job.succeed(1, 0, "a");
+        job.succeed(1, 1, "b");
+        job.start(2, 2);
+        job.bind(2, "b", &[1]);
+        job.succeed(2, 0, "b");
+        job.bind(2, "b", &[0]);
+        job
+    }
+}
+
+#[test]
+fn what_is_repeatable_is_kept() {
+    let mut job = Chain::half_done(true);
+    let lost = [
+        Action::Forget { stage: 1, task: 0 },
+        Action::Kill { stage: 2, task: 1 },
+        Action::Wait { stage: 2 },
+        Action::Start {
+            stage: 1,
+            keeps_outputs: true,
+        },
+    ];
+    assert_eq!(job.lose("a"), lost);
+    assert!(job.lineage.is_live(2, 0));
+    job.start(1, 2);
+    let offer = Action::Offer {
+        stage: 1,
+        partitions: vec![0],
+    };
+    assert_eq!(job.actions, [offer]);
+    job.bind(1, "b", &[0]);
+    let start = Action::Start {
+        stage: 2,
+        keeps_outputs: true,
+    };
+    assert_eq!(
+        job.succeed(1, 2, "b"),
+        [Action::Complete { stage: 1 }, start]
+    );
+    job.start(2, 2);
+    job.bind(2, "b", &[0]);
+    assert_eq!(job.lineage.n_rerun(), 2);
+    let done = [Action::Complete { stage: 2 }, Action::Finish];
+    assert_eq!(job.succeed(2, 2, "b"), done);
+}
+
+#[test]
+fn what_is_not_repeatable_is_computed_again() {
+    let mut job = Chain::half_done(false);
+    job.lose("a");
+    assert!(job.actions.contains(&Action::Forget { stage: 2, task: 0 }));
+    assert!(!job.lineage.is_live(2, 0));
+}
+
+#[test]
+fn an_input_that_nobody_reads_any_more_is_not_computed_again() {
+    let mut job = Chain::new(3, true, LIMITS);
+    job.start(1, 1);
+    job.bind(1, "a", &[0]);
+    job.succeed(1, 0, "a");
+    job.start(2, 1);
+    job.bind(2, "b", &[0]);
+    job.succeed(2, 0, "b");
+    assert_eq!(job.lose("a"), [Action::Forget { stage: 1, task: 0 }]);
+}
+
+#[test]
+fn a_task_that_ends_its_executors_fails_the_job() {
+    let mut job = Chain::new(1, true, LIMITS);
+    job.start(1, 1);
+    for n in 1..=MAX_LOSSES_OF_PARTITION {
+        let executor = format!("e{n}");
+        job.bind(1, &executor, &[0]);
+        job.lose(&executor);
+    }
+    let [Action::Offer { .. }, Action::Fail { text }] = &*job.actions else {
+        panic!("{:?}", job.actions);
+    };
+    assert!(
+        text.contains("lost its executor 10 times, last e10"),
+        "{text}"
+    );
+}
+
+#[test]
+fn limits_end_a_job_with_the_last_reason() {
+    let limits = Limits {
+        task_failures: 2,
+        stage_failures: 2,
+    };
+    let mut job = Chain::new(1, true, limits);
+    job.start(1, 1);
+    let failure = || Failure::Passing("no space".to_owned());
+    job.bind(1, "a", &[0]);
+    assert!(!matches!(
+        job.fail(1, 0, "a", failure()),
+        [Action::Fail { .. }]
+    ));
+    job.bind(1, "a", &[0]);
+    let [Action::Fail { text }] = job.fail(1, 1, "a", failure()) else {
+        panic!("{:?}", job.actions);
+    };
+    assert!(text.contains("failed 2 times"), "{text}");
+    assert!(text.contains("no space"), "{text}");
+    assert_eq!(job.lose("a"), []);
+}
+
+#[test]
+fn shapes_without_one_end_are_refused() {
+    let shape = |inputs: &[StageId]| StageShape {
+        inputs: inputs.to_vec(),
+        is_repeatable: true,
+    };
+    let new = |shapes: &[(StageId, StageShape)]| {
+        Lineage::new(shapes.iter().cloned().collect(), LIMITS).unwrap_err()
+    };
+    assert_eq!(
+        new(&[(1, shape(&[])), (2, shape(&[]))]),
+        "a job ends in one stage, not in 2"
+    );
+    assert_eq!(
+        new(&[(1, shape(&[2])), (2, shape(&[1])), (3, shape(&[2]))]),
+        "its stages read each other in a circle"
+    );
+    assert_eq!(
+        new(&[(1, shape(&[7]))]),
+        "stage 1 reads stage 7, which is not there"
+    );
+}

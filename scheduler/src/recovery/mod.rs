@@ -1,0 +1,18 @@
+//! Recovery from the loss of executors, in the scheduler: what is lost is computed again, nothing is
+//! counted twice, and no client takes part. docs/recovery.md has the rules.
+//!
+//! [`Recovering`] stands between Ballista and its cluster state. Before the first task of a job is
+//! given out, it puts a [`graph::RecoveringGraph`] in the place of Ballista's graph of the job.
+
+mod bind;
+mod cluster;
+mod graph;
+mod lineage;
+mod places;
+mod probe;
+mod repeatable;
+mod slots;
+
+pub(crate) use cluster::Recovering;
+pub(crate) use lineage::Limits;
+pub(crate) use probe::watch;

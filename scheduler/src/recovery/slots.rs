@@ -1,0 +1,133 @@
+//! Which tasks hold the slots of which executor.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ballista_core::JobId;
+use ballista_core::serde::scheduler::TaskKey;
+
+/// The slots of all executors. A task holds its slots from when it is given to an executor until the
+/// executor reports its end, is lost, or the job ends; so none can be lost or given back twice.
+#[derive(Debug, Default)]
+pub(crate) struct Slots(Mutex<BTreeMap<String, Executor>>);
+
+#[derive(Debug, Default)]
+struct Executor {
+    n_slots: u32,
+    n_held: u32,
+    held: HashMap<TaskKey, u32>,
+}
+
+impl Slots {
+    fn executors(&self) -> MutexGuard<'_, BTreeMap<String, Executor>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an executor that runs nothing.
+    pub(crate) fn add(&self, executor: &str, n_slots: u32) {
+        let new = Executor {
+            n_slots,
+            ..Executor::default()
+        };
+        self.executors().insert(executor.to_owned(), new);
+    }
+
+    /// Removes an executor and all that it ran.
+    pub(crate) fn remove(&self, executor: &str) {
+        self.executors().remove(executor);
+    }
+
+    /// A task takes slots.
+    pub(crate) fn hold(&self, executor: &str, task: TaskKey, n_slots: u32) {
+        if let Some(executor) = self.executors().get_mut(executor) {
+            executor.n_held += n_slots;
+            executor.held.insert(task, n_slots);
+        }
+    }
+
+    /// A task has ended.
+    pub(crate) fn release(&self, executor: &str, task: &TaskKey) {
+        if let Some(executor) = self.executors().get_mut(executor)
+            && let Some(n_slots) = executor.held.remove(task)
+        {
+            executor.n_held -= n_slots;
+        }
+    }
+
+    /// Tasks of other jobs no longer count: their jobs have ended, and they are being stopped.
+    pub(crate) fn keep_jobs(&self, is_running: impl Fn(&JobId) -> bool) {
+        for executor in self.executors().values_mut() {
+            executor.held.retain(|task, _| is_running(&task.job_id));
+            executor.n_held = executor.held.values().sum();
+        }
+    }
+
+    /// The free slots of each of `executors`, most first.
+    pub(crate) fn free(&self, executors: &HashSet<String>) -> Vec<(String, u32)> {
+        let mut free: Vec<(String, u32)> = self
+            .executors()
+            .iter()
+            .filter(|(id, _)| executors.contains(*id))
+            .map(|(id, e)| (id.clone(), e.n_slots.saturating_sub(e.n_held)))
+            .filter(|(_, n_free)| *n_free > 0)
+            .collect();
+        free.sort_by(|(a, n_a), (b, n_b)| n_b.cmp(n_a).then_with(|| a.cmp(b)));
+        free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(job: &str, task_id: usize) -> TaskKey {
+        TaskKey {
+            job_id: job.into(),
+            stage_id: 1,
+            task_id,
+        }
+    }
+
+    fn free(slots: &Slots) -> Vec<(String, u32)> {
+        slots.free(&["a", "b"].map(str::to_owned).into())
+    }
+
+    #[test]
+    fn slots_come_back_once() {
+        let slots = Slots::default();
+        slots.add("a", 4);
+        slots.add("b", 2);
+        slots.add("not asked for", 9);
+        slots.hold("a", task("j", 0), 3);
+        assert_eq!(free(&slots), [("b".to_owned(), 2), ("a".to_owned(), 1)]);
+        // A report of another executor, a second report, and one of an unknown task.
+        slots.release("b", &task("j", 0));
+        slots.release("a", &task("j", 0));
+        slots.release("a", &task("j", 0));
+        slots.release("a", &task("j", 7));
+        assert_eq!(free(&slots), [("a".to_owned(), 4), ("b".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_new_process_under_an_old_name_has_all_slots() {
+        let slots = Slots::default();
+        slots.add("a", 1);
+        slots.hold("a", task("j", 0), 1);
+        assert_eq!(free(&slots), []);
+        slots.remove("a");
+        slots.hold("a", task("j", 1), 1);
+        slots.add("a", 1);
+        slots.release("a", &task("j", 0));
+        assert_eq!(free(&slots), [("a".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn ended_jobs_hold_nothing() {
+        let slots = Slots::default();
+        slots.add("a", 2);
+        slots.hold("a", task("ended", 0), 1);
+        slots.hold("a", task("runs", 0), 1);
+        slots.keep_jobs(|job| job.as_str() == "runs");
+        assert_eq!(free(&slots), [("a".to_owned(), 1)]);
+    }
+}
