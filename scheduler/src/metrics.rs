@@ -9,6 +9,7 @@ use ballista_core::BALLISTA_VERSION;
 use emporia_core::error::{Error, Result};
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::recovery::Counts;
 use crate::serve::Scheduler;
 
 /// In front of the names that are not Ballista's.
@@ -30,12 +31,17 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Describes `scheduler`.
+    /// Describes `scheduler`; shows `counts`.
     ///
     /// # Errors
     /// `Internal` where two metrics have one name.
-    pub(crate) fn new(scheduler: Arc<Scheduler>) -> Result<Self> {
+    pub(crate) fn new(scheduler: Arc<Scheduler>, counts: &Counts) -> Result<Self> {
         let registry = Registry::new_custom(Some(PREFIX.to_owned()), None).map_err(invalid)?;
+        for counter in [&counts.rerun, &counts.lost] {
+            registry
+                .register(Box::new(counter.clone()))
+                .map_err(invalid)?;
+        }
         let gauge = |name: &str, help: &str| -> Result<IntGauge> {
             let gauge = IntGauge::new(name, help).map_err(invalid)?;
             registry

@@ -26,7 +26,7 @@ use tonic::service::RoutesBuilder;
 use crate::config;
 use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
-use crate::recovery::{self, Limits, Recovering};
+use crate::recovery::{self, Counts, Limits, Recovering};
 
 /// Ballista's scheduler with the plans of DataFusion.
 pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
@@ -62,7 +62,10 @@ pub async fn serve(
     let cluster = BallistaCluster::new_from_config(&config)
         .await
         .map_err(failed)?;
-    let recovering = Arc::new(Recovering::new(cluster.cluster_state(), limits));
+    let counts =
+        Counts::new().map_err(|e| Error::internal("cannot set up the metrics").with_source(e))?;
+    let recovering = Recovering::new(cluster.cluster_state(), limits, counts.clone());
+    let recovering = Arc::new(recovering);
     let cluster = BallistaCluster::new(
         Arc::clone(&recovering) as Arc<dyn ClusterState>,
         cluster.job_state(),
@@ -73,7 +76,7 @@ pub async fn serve(
             .map_err(failed)?,
     );
 
-    let metrics = Metrics::new(Arc::clone(&scheduler))?;
+    let metrics = Metrics::new(Arc::clone(&scheduler), &counts)?;
     let _probes = AbortOnDropHandle::new(tokio::spawn(recovery::watch(recovering)));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());

@@ -14,6 +14,7 @@ use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
 
 use super::bind::{Job, bind};
+use super::counts::Counts;
 use super::graph::RecoveringGraph;
 use super::lineage::Limits;
 use super::slots::Slots;
@@ -22,6 +23,7 @@ use super::slots::Slots;
 pub(crate) struct Recovering {
     inner: Arc<dyn ClusterState>,
     slots: Arc<Slots>,
+    counts: Counts,
     limits: Limits,
     /// The jobs that were taken over.
     adopted: Mutex<HashSet<JobId>>,
@@ -30,10 +32,11 @@ pub(crate) struct Recovering {
 }
 
 impl Recovering {
-    pub(crate) fn new(inner: Arc<dyn ClusterState>, limits: Limits) -> Self {
+    pub(crate) fn new(inner: Arc<dyn ClusterState>, limits: Limits, counts: Counts) -> Self {
         Self {
             inner,
             slots: Arc::default(),
+            counts,
             limits,
             adopted: Mutex::default(),
             silent: Mutex::default(),
@@ -51,7 +54,8 @@ impl Recovering {
         if !lock(&self.adopted).insert(job_id.clone()) {
             return;
         }
-        match RecoveringGraph::adopt(graph, self.limits, Arc::clone(&self.slots)) {
+        let (slots, counts) = (Arc::clone(&self.slots), self.counts.clone());
+        match RecoveringGraph::adopt(graph, self.limits, slots, counts) {
             Ok(ours) => **graph = Box::new(ours),
             Err(error) => {
                 tracing::error!(job = %job_id, %error, "a job cannot be run");
@@ -127,6 +131,9 @@ impl ClusterState for Recovering {
     }
 
     async fn remove_executor(&self, executor_id: &str) -> Result<()> {
+        if self.inner.get_executor_metadata(executor_id).await.is_ok() {
+            self.counts.lost.inc();
+        }
         self.inner.remove_executor(executor_id).await?;
         lock(&self.silent).remove(executor_id);
         self.slots.remove(executor_id);

@@ -27,6 +27,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use emporia_engine::EVERY_EXECUTOR;
 
+use super::counts::Counts;
 use super::lineage::{Action, Event, Failure, Limits, Lineage, StageId, StageShape, TaskId};
 use super::places::{Outputs, moved};
 use super::repeatable::is_repeatable;
@@ -36,8 +37,7 @@ use super::slots::Slots;
 /// plans of stages, keeps where outputs lie, and shows Ballista the stages in its own types.
 #[derive(Clone)]
 pub(super) struct RecoveringGraph {
-    /// Ballista's graph of the job: names, configuration, plans.
-    planned: Planned,
+    about: About,
     status: JobStatus,
     queued_at: u64,
     end_time: u64,
@@ -50,14 +50,34 @@ pub(super) struct RecoveringGraph {
     past: HashMap<StageId, Past>,
     outputs: Outputs,
     slots: Arc<Slots>,
+    counts: Counts,
 }
 
-/// A box that can be cloned.
-struct Planned(ExecutionGraphBox);
+/// What does not change while a job runs.
+#[derive(Clone)]
+struct About {
+    job_id: JobId,
+    job_name: String,
+    session_id: String,
+    scheduler_id: Option<String>,
+    session_config: Arc<SessionConfig>,
+    logical_plan: Option<String>,
+    physical_plan: Arc<dyn ExecutionPlan>,
+    start_time: u64,
+}
 
-impl Clone for Planned {
-    fn clone(&self) -> Self {
-        Self(self.0.cloned())
+impl About {
+    fn of(graph: &ExecutionGraphBox) -> Self {
+        Self {
+            job_id: graph.job_id().clone(),
+            job_name: graph.job_name().to_owned(),
+            session_id: graph.session_id().to_owned(),
+            scheduler_id: graph.scheduler_id().map(str::to_owned),
+            session_config: graph.session_config(),
+            logical_plan: graph.logical_plan().map(str::to_owned),
+            physical_plan: graph.physical_plan(),
+            start_time: graph.start_time(),
+        }
     }
 }
 
@@ -86,6 +106,7 @@ impl RecoveringGraph {
         planned: &ExecutionGraphBox,
         limits: Limits,
         slots: Arc<Slots>,
+        counts: Counts,
     ) -> Result<Self> {
         let mut templates = BTreeMap::new();
         for (id, stage) in planned.stages() {
@@ -122,7 +143,7 @@ impl RecoveringGraph {
             _ => planned.start_time(),
         };
         let mut graph = Self {
-            planned: Planned(planned.cloned()),
+            about: About::of(planned),
             status,
             queued_at,
             end_time: 0,
@@ -132,6 +153,7 @@ impl RecoveringGraph {
             past: HashMap::new(),
             outputs: Outputs::default(),
             slots,
+            counts,
         };
         let effects = graph.carry_out(actions);
         match effects.end {
@@ -158,9 +180,14 @@ impl RecoveringGraph {
                 }
             }
         }
+        let n_before = self.lineage.n_rerun();
         for event in bound {
             self.lineage.step(event);
         }
+        let n_rerun = self.lineage.n_rerun() - n_before;
+        self.counts
+            .rerun
+            .inc_by(n_rerun.try_into().unwrap_or(u64::MAX));
     }
 
     fn step(&mut self, event: Event, effects: &mut Effects) {
@@ -472,23 +499,23 @@ impl fmt::Debug for RecoveringGraph {
 
 impl ExecutionGraph for RecoveringGraph {
     fn job_id(&self) -> &JobId {
-        self.planned.0.job_id()
+        &self.about.job_id
     }
 
     fn job_name(&self) -> &str {
-        self.planned.0.job_name()
+        &self.about.job_name
     }
 
     fn session_id(&self) -> &str {
-        self.planned.0.session_id()
+        &self.about.session_id
     }
 
     fn scheduler_id(&self) -> Option<&str> {
-        self.planned.0.scheduler_id()
+        self.about.scheduler_id.as_deref()
     }
 
     fn session_config(&self) -> Arc<SessionConfig> {
-        self.planned.0.session_config()
+        Arc::clone(&self.about.session_config)
     }
 
     fn status(&self) -> &JobStatus {
@@ -496,15 +523,15 @@ impl ExecutionGraph for RecoveringGraph {
     }
 
     fn logical_plan(&self) -> Option<&str> {
-        self.planned.0.logical_plan()
+        self.about.logical_plan.as_deref()
     }
 
     fn physical_plan(&self) -> Arc<dyn ExecutionPlan> {
-        self.planned.0.physical_plan()
+        Arc::clone(&self.about.physical_plan)
     }
 
     fn start_time(&self) -> u64 {
-        self.planned.0.start_time()
+        self.about.start_time
     }
 
     fn end_time(&self) -> u64 {
@@ -590,7 +617,10 @@ impl ExecutionGraph for RecoveringGraph {
     }
 
     fn output_locations(&self) -> Vec<PartitionLocation> {
-        self.outputs.list(self.lineage.last_stage())
+        let is_last = |stage: &&ExecutionStage| stage.output_links().is_empty();
+        let last = self.stages.iter().find(|(_, stage)| is_last(stage));
+        last.map(|(id, _)| self.outputs.list(*id))
+            .unwrap_or_default()
     }
 
     fn reset_stages_on_lost_executor(
@@ -671,8 +701,24 @@ impl ExecutionGraph for RecoveringGraph {
         self.stages.len()
     }
 
+    /// Of a job that has ended, what can still be asked for: it is kept for hours.
     fn cloned(&self) -> ExecutionGraphBox {
-        Box::new(self.clone())
+        if matches!(self.status.status, Some(Status::Running(_))) {
+            return Box::new(self.clone());
+        }
+        Box::new(Self {
+            about: self.about.clone(),
+            status: self.status.clone(),
+            queued_at: self.queued_at,
+            end_time: self.end_time,
+            lineage: Lineage::ended(),
+            templates: BTreeMap::new(),
+            stages: self.stages.clone(),
+            past: HashMap::new(),
+            outputs: self.outputs.clone(),
+            slots: Arc::clone(&self.slots),
+            counts: self.counts.clone(),
+        })
     }
 
     // Ballista calls these of its own graphs only, from their other methods. The lineage decides here.

@@ -232,6 +232,20 @@ impl Lineage {
         actions
     }
 
+    /// A job that has ended, of which nothing is known any more.
+    pub(crate) fn ended() -> Self {
+        Self {
+            stages: BTreeMap::new(),
+            order: Vec::new(),
+            limits: Limits {
+                task_failures: 0,
+                stage_failures: 0,
+            },
+            has_ended: true,
+            n_rerun: 0,
+        }
+    }
+
     /// Ends the job from outside; nothing is done any more.
     pub(crate) fn end(&mut self) {
         self.has_ended = true;
@@ -256,12 +270,11 @@ impl Lineage {
     }
 
     /// The stage whose output is the result.
-    pub(crate) fn last_stage(&self) -> StageId {
+    fn last_stage(&self) -> StageId {
         self.order.first().copied().unwrap_or_default()
     }
 
     /// How many partitions were given to a task again, after a failure or a loss.
-    #[cfg(test)]
     pub(crate) fn n_rerun(&self) -> usize {
         self.n_rerun
     }

@@ -6,6 +6,7 @@
 
 mod bind;
 mod cluster;
+mod counts;
 mod graph;
 mod lineage;
 mod places;
@@ -14,5 +15,6 @@ mod repeatable;
 mod slots;
 
 pub(crate) use cluster::Recovering;
+pub(crate) use counts::Counts;
 pub(crate) use lineage::Limits;
 pub(crate) use probe::watch;

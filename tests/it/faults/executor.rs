@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use emporia_e2e::programs::wait_until;
 
-use super::cluster::{self, Patience, Process, Processes, executors_of};
+use super::cluster::{self, Patience, Process, Processes, executors_of, get};
 use super::job::{Data, JOBS, Submission, Undisturbed};
 use super::turn;
 
@@ -81,6 +81,11 @@ fn a_killed_executor_costs_no_row() {
         let process = scene.half();
         scene.processes.executors[1].process.signal("KILL").unwrap();
         scene.ends_right(process, "executor-2 killed");
+        // The executors that are left have all their slots.
+        scene.submission.run().unwrap();
+        let metrics = get(&scene.processes.url, "/metrics").unwrap().1;
+        let lost = "emporia_scheduler_executors_lost_total 1";
+        assert!(metrics.lines().any(|line| line == lost), "{metrics}");
     }
 }
 
