@@ -16,6 +16,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
+use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -156,6 +157,23 @@ struct CountedRows {
     partition: usize,
 }
 
+impl CountedRows {
+    fn fetch_failed(&self, text: String) -> DataFusionError {
+        let executor = EVERY_EXECUTOR.to_owned();
+        BallistaError::FetchFailed(executor, self.stage, self.partition, text).into_datafusion()
+    }
+
+    /// A file that cannot be decoded is as good as lost.
+    fn lost(&self, error: DataFusionError) -> DataFusionError {
+        match error.find_root() {
+            DataFusionError::ArrowError(..) | DataFusionError::IoError(_) => {
+                self.fetch_failed(error.to_string())
+            }
+            _ => error,
+        }
+    }
+}
+
 impl Stream for CountedRows {
     type Item = Result<RecordBatch>;
 
@@ -170,22 +188,76 @@ impl Stream for CountedRows {
                 );
                 // Not again, should the stream be asked once more.
                 self.n_expected = self.n_read;
-                let error = BallistaError::FetchFailed(
-                    EVERY_EXECUTOR.to_owned(),
-                    self.stage,
-                    self.partition,
-                    text,
-                );
-                return Poll::Ready(Some(Err(error.into_datafusion())));
+                return Poll::Ready(Some(Err(self.fetch_failed(text))));
             }
             Some(Err(_)) | None => {}
         }
-        Poll::Ready(next)
+        let lost = |error| self.lost(error);
+        Poll::Ready(next.map(|rows| rows.map_err(lost)))
     }
 }
 
 impl RecordBatchStream for CountedRows {
     fn schema(&self) -> SchemaRef {
         self.rows.schema()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::record_batch;
+    use datafusion::arrow::error::ArrowError;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    /// Reads two batches of two rows, and `end`, where `n_expected` rows were written.
+    async fn read(n_expected: u64, end: Option<DataFusionError>) -> Result<Vec<RecordBatch>> {
+        let batch = record_batch!(("a", Int32, [1, 2])).unwrap();
+        let schema = batch.schema();
+        let rows = [Ok(batch.clone()), Ok(batch)].into_iter();
+        let rows = futures::stream::iter(rows.chain(end.map(Err)));
+        let counted = CountedRows {
+            rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+            n_expected,
+            n_read: 0,
+            stage: 3,
+            partition: 1,
+        };
+        counted.try_collect().await
+    }
+
+    /// Who lost the output, as the scheduler is told.
+    fn lost_by(error: &DataFusionError) -> Option<&str> {
+        let DataFusionError::External(error) = error else {
+            return None;
+        };
+        match error.downcast_ref::<BallistaError>() {
+            Some(BallistaError::FetchFailed(executor, 3, 1, _)) => Some(executor),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn all_rows_or_a_lost_output() {
+        assert_eq!(read(4, None).await.unwrap().len(), 2);
+        for n_expected in [0, 3, 5] {
+            let error = read(n_expected, None).await.unwrap_err();
+            assert_eq!(lost_by(&error), Some(EVERY_EXECUTOR), "{error}");
+        }
+        let cut = ArrowError::IpcError("cut off".to_owned()).into();
+        let error = read(4, Some(cut)).await.unwrap_err();
+        assert_eq!(lost_by(&error), Some(EVERY_EXECUTOR), "{error}");
+    }
+
+    #[tokio::test]
+    async fn other_errors_keep_their_kind() {
+        let full = DataFusionError::ResourcesExhausted("no memory".to_owned());
+        let error = read(4, Some(full)).await.unwrap_err();
+        assert!(
+            matches!(error, DataFusionError::ResourcesExhausted(_)),
+            "{error}"
+        );
     }
 }

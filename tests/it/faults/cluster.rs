@@ -60,10 +60,13 @@ pub(super) struct Processes {
     pub(super) executors: Vec<Executor>,
 }
 
-/// An executor, and where it serves its metrics.
+/// An executor, how it was started, and where it serves its metrics.
 pub(super) struct Executor {
     pub(super) name: String,
     pub(super) process: Process,
+    pub(super) work_dir: PathBuf,
+    folder: PathBuf,
+    flags: Vec<String>,
     health_url: String,
 }
 
@@ -93,25 +96,36 @@ impl Processes {
     pub(super) fn add_executor(&mut self) -> Result<(), String> {
         let name = format!("executor-{}", self.executors.len() + 1);
         let [flight, grpc, health] = free_ports()?;
-        let work_dir = self.folder.join(&name).display().to_string();
+        let work_dir = self.folder.join(&name);
+        let work_path = work_dir.display().to_string();
         #[rustfmt::skip]
         let flags = [
             "--id", &name, "--scheduler-url", &self.url, "--task-slots", "1",
-            "--work-dir", &work_dir, "--flight-port", &flight, "--grpc-port", &grpc,
+            "--work-dir", &work_path, "--flight-port", &flight, "--grpc-port", &grpc,
             "--health-port", &health,
         ];
-        let process = Process::start(&self.folder, "executor", &flags)?;
-        let health_url = format!("http://127.0.0.1:{health}");
         self.executors.push(Executor {
+            process: Process::start(&self.folder, "executor", &flags)?,
+            work_dir,
+            folder: self.folder.clone(),
+            flags: flags.map(str::to_owned).to_vec(),
+            health_url: format!("http://127.0.0.1:{health}"),
             name,
-            process,
-            health_url,
         });
         Ok(())
     }
 }
 
 impl Executor {
+    /// Kills it and starts it again, under the same name.
+    pub(super) fn restart(&mut self) -> Result<(), String> {
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        let _ = self.process.0.kill();
+        let _ = self.process.0.wait();
+        self.process = Process::start(&self.folder, "executor", &flags)?;
+        Ok(())
+    }
+
     /// How many tasks it has done; 0 where it does not answer.
     pub(super) fn n_done(&self) -> u64 {
         let metrics = get(&self.health_url, "/metrics").map(|(_, text)| text);

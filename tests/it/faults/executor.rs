@@ -1,5 +1,7 @@
 //! Executors that are killed, paused, told to end, or join late and die.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const TRIES: usize = 5;
 /// Time in which the scheduler notices that an executor is dead.
 const NOTICED: Duration = Duration::from_secs(15);
+/// Longest time between two deaths of an executor that flaps.
+const FLAP: Duration = Duration::from_secs(5);
 /// Time in which a started executor has done a task of a running job.
 const JOINED: Duration = Duration::from_secs(30);
 
@@ -152,6 +156,86 @@ fn a_paused_executor_costs_no_row() {
     paused.signal("CONT").unwrap();
     assert!(is_noticed, "{:?}", executors_of(&url));
     scene.ends_right(process, "executor-2 paused");
+}
+
+/// All that was computed is lost, and a new process comes under an old name.
+#[test]
+fn all_executors_may_die_and_one_come_back() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    let mut scene = Scene::new(&data, "revenue_by_category", 2);
+    let process = scene.half();
+    for executor in &scene.processes.executors {
+        executor.process.signal("KILL").unwrap();
+    }
+    let url = scene.processes.url.clone();
+    assert!(wait_until(NOTICED, || executors_of(&url).is_empty()));
+    scene.processes.executors[0].restart().unwrap();
+    scene.ends_right(process, "all killed, one back");
+}
+
+/// An executor that dies again and again costs time, or the job fails and says so.
+#[test]
+fn an_executor_that_flaps_costs_no_row() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    let mut scene = Scene::new(&data, "clv", 3);
+    let mut process = scene.half();
+    let start = Instant::now();
+    while matches!(process.0.try_wait(), Ok(None)) && start.elapsed() < DEADLINE {
+        scene.processes.executors[1].restart().unwrap();
+        let url = scene.processes.url.clone();
+        wait_until(FLAP, || {
+            executors_of(&url).len() == 3 || !matches!(process.0.try_wait(), Ok(None))
+        });
+    }
+    scene.ends_right(process, "executor-2 flaps");
+}
+
+/// What becomes of the files of an executor's output.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Removed,
+    WithoutIndex,
+    CutOff,
+}
+
+#[test]
+fn damaged_files_of_outputs_cost_no_row() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    for damage in [Damage::Removed, Damage::WithoutIndex, Damage::CutOff] {
+        let mut scene = Scene::new(&data, "clv", 2);
+        let process = scene.half();
+        let n_damaged = harm(&scene.processes.executors[1].work_dir, damage);
+        scene.ends_right(process, &format!("{n_damaged} files {damage:?}"));
+    }
+}
+
+/// Damages all files below `folder`; how many.
+fn harm(folder: &Path, damage: Damage) -> usize {
+    let mut n_damaged = 0;
+    // The executor removes files meanwhile.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            n_damaged += harm(&path, damage);
+            continue;
+        }
+        let is_index = path.to_string_lossy().contains("index");
+        let is_done = match damage {
+            Damage::Removed => fs::remove_file(&path).is_ok(),
+            Damage::WithoutIndex => is_index && fs::remove_file(&path).is_ok(),
+            Damage::CutOff => !is_index && cut_off(&path).is_ok(),
+        };
+        n_damaged += usize::from(is_done);
+    }
+    n_damaged
+}
+
+fn cut_off(path: &Path) -> std::io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    file.set_len(file.metadata()?.len() / 2)
 }
 
 #[test]
