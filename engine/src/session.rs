@@ -25,6 +25,7 @@ use crate::failure::query_error;
 use crate::managed::{Managed, Object};
 use crate::options::EngineOptions;
 use crate::query::{ActiveQueries, Attempt, Query};
+use crate::rules::with_halves;
 use crate::state::{client_state, logical_codec, planning_state, runtime, session_config};
 use crate::wire;
 
@@ -396,6 +397,7 @@ impl Session {
                 let optimized = match self.target {
                     Target::SingleProcess => optimized,
                     Target::Scheduler(_) => with_whole_chains(optimized)
+                        .and_then(with_halves)
                         .and_then(fold)
                         .map_err(query_error)?,
                 };

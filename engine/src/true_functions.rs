@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Float16Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result, not_impl_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, not_impl_err};
+use datafusion::functions::math::expr_fn::nanvl;
 use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, when,
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use emporia_connectors::checked::{Checked, Operation, chained};
@@ -78,20 +80,22 @@ impl TrueFunctions {
             }
             Expr::AggregateFunction(mut call) => {
                 let ours = self.aggregate(&call.func);
-                let is_other = ours.is_some();
+                let is_ordered = with_one_nan(call.func.name(), &mut call.params.args, schema);
+                let is_other = ours.is_some() || is_ordered;
                 call.func = ours.unwrap_or(call.func);
                 let call = Expr::AggregateFunction(call);
                 Ok(Transformed::new_transformed(call, is_other))
             }
-            Expr::WindowFunction(call) => self.window(*call),
+            Expr::WindowFunction(call) => self.window(*call, schema),
             other => Ok(Transformed::no(other)),
         }
     }
 
-    fn window(&self, mut call: WindowFunction) -> Result<Transformed<Expr>> {
+    fn window(&self, mut call: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let mut is_other = false;
         match &call.fun {
             WindowFunctionDefinition::AggregateUDF(function) => {
+                is_other |= with_one_nan(function.name(), &mut call.params.args, schema);
                 let ours = self.aggregate(function);
                 if let Some(filter) = call.params.filter.take() {
                     is_other = true;
@@ -126,6 +130,41 @@ impl TrueFunctions {
         };
         (function != ours).then(|| Arc::clone(ours))
     }
+}
+
+/// Aggregates that pick values by their order.
+const ORDERED: [&str; 6] = [
+    "median",
+    "percentile_cont",
+    "quantile_cont",
+    "approx_median",
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+];
+
+/// Makes one NaN of all in the values of an aggregate that picks them by their order, and says whether it
+/// changed them. There are negative ones, which are the least for some comparisons and no number for
+/// others, so that the result would depend on the order of rows. The one that is left is the greatest.
+fn with_one_nan(function: &str, arguments: &mut [Expr], schema: &DFSchema) -> bool {
+    if !ORDERED.contains(&function) {
+        return false;
+    }
+    let Some(value) = arguments.first_mut() else {
+        return false;
+    };
+    let nan = match value.get_type(schema) {
+        Ok(DataType::Float16) => {
+            ScalarValue::Float16(Some(<<Float16Type as ArrowPrimitiveType>::Native>::NAN))
+        }
+        Ok(DataType::Float32) => ScalarValue::Float32(Some(f32::NAN)),
+        Ok(DataType::Float64) => ScalarValue::Float64(Some(f64::NAN)),
+        _ => return false,
+    };
+    let is_done = matches!(value, Expr::ScalarFunction(call) if call.func.name() == "nanvl");
+    if !is_done {
+        *value = nanvl(std::mem::take(value), lit(nan));
+    }
+    !is_done
 }
 
 /// The arguments of an aggregate over a window, NULL for the rows that its `FILTER` leaves out: a physical plan

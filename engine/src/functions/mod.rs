@@ -7,7 +7,9 @@ mod clv;
 mod grouped;
 mod hashing;
 mod logged_session;
+mod orders;
 mod repeated;
+mod row_count;
 mod series;
 mod single_row;
 mod sum;
@@ -25,6 +27,7 @@ use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub use repeated::repeated_hashes;
+pub(crate) use row_count::row_count;
 pub(crate) use single_row::{SEVERAL_ROWS, single_row};
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
@@ -46,7 +49,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in [repeated_hashes(), checked_sum(), checked_average()] {
         state.register_udaf(Arc::new(function))?;
     }
+    state.register_udf(row_count())?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
+    orders::register(state)?;
     series::register(state)
 }

@@ -2,9 +2,13 @@
 //!
 //! docs/upstream.md says which fault of which project each one answers.
 
+mod constant_keys;
 mod equal_nulls;
+mod halves;
 mod in_lists;
 mod keys;
+mod limits;
+mod row_values;
 mod set_operations;
 mod subqueries;
 #[cfg(test)]
@@ -15,9 +19,16 @@ use std::sync::Arc;
 use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 
-/// DataFusion's analyzer rules, then ours.
+pub(crate) use halves::with_halves;
+pub(crate) use row_values::ROWS;
+
+/// DataFusion's analyzer rules with ours before and behind them.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules = Analyzer::new().rules;
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(row_values::RowsAsExists)];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(constant_keys::DropConstantKeys));
+    rules.push(Arc::new(limits::LimitByNumber));
     rules.push(Arc::new(set_operations::KeepMultiplicity));
     rules.push(Arc::new(subqueries::Unnest));
     rules.push(Arc::new(keys::HideKeys));

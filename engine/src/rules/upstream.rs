@@ -88,3 +88,38 @@ async fn a_qualified_sort_key_is_ambiguous() {
     let said = rows(query).await.unwrap_err();
     assert!(said.contains("ambiguous"), "{said}");
 }
+
+#[tokio::test]
+async fn rows_are_compared_as_if_null_were_a_value() {
+    let query = "SELECT id FROM t WHERE NOT (id, k) = (3, 5)";
+    assert_eq!(rows(query).await, Ok(4), "right are 3");
+}
+
+#[tokio::test]
+async fn a_sort_key_may_not_leave_the_domain_of_a_function() {
+    let query = "SELECT id FROM (SELECT id FROM t ORDER BY acosh(sin(id)) LIMIT 3) AS s";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("out-of-domain"), "right are 3 rows: {said}");
+}
+
+#[tokio::test]
+async fn a_limit_is_a_number() {
+    let said = rows("SELECT id FROM t LIMIT (SELECT 2)").await.unwrap_err();
+    assert!(
+        said.contains("only supports literal"),
+        "right are 2 rows: {said}"
+    );
+}
+
+#[tokio::test]
+async fn the_median_of_a_negative_nan_is_another() {
+    let query = "SELECT m FROM (SELECT median(x) AS m FROM (VALUES (-CAST('NaN' AS DOUBLE)), \
+                 (1), (2), (3)) AS v(x)) AS s WHERE m = 2.5";
+    assert_eq!(rows(query).await, Ok(0), "right is 1");
+}
+
+#[tokio::test]
+async fn a_cube_has_an_expression_once() {
+    let said = rows("SELECT k FROM t GROUP BY CUBE (k, k)").await;
+    assert!(said.is_err(), "right are 10 rows: {said:?}");
+}

@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+use super::{grouping_sets, pivot, rows};
+
 /// Rewrites the queries of a statement.
 pub(super) fn translate(parsed: &mut Parsed) {
     let mut forms = Forms;
@@ -33,6 +35,21 @@ impl VisitorMut for Forms {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetch_as_limit(query);
         joins(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let Some(query) = pivot::as_query(table) {
+            *table = query;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let spelled_out = rows::by_fields(expr).or_else(|| grouping_sets::spelled_out(expr));
+        if let Some(other) = spelled_out {
+            *expr = other;
+        }
         ControlFlow::Continue(())
     }
 }

@@ -7,9 +7,12 @@
 mod create;
 mod dialect;
 mod drop;
+mod grouping_sets;
 mod insert;
 mod lateral;
+mod pivot;
 mod prepared;
+mod rows;
 mod settings;
 #[cfg(test)]
 mod upstream;

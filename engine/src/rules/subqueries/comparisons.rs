@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, ExprSchema, Result};
+use datafusion::common::{DFSchema, ExprSchema, Result, Spans};
 use datafusion::logical_expr::expr::{Exists, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -49,8 +49,8 @@ fn compared(comparison: SetComparison, outer: &DFSchema) -> Result<Expr> {
         SetQuantifier::Any => holds,
         SetQuantifier::All => !holds,
     };
-    let is_true = exists(&subquery, wanted.clone())?;
-    let is_unknown = exists(&subquery, wanted.is_null())?;
+    let is_true = exists_where(&subquery, wanted.clone())?;
+    let is_unknown = exists_where(&subquery, wanted.is_null())?;
     let any = when(is_true, lit(true))
         .when(is_unknown, lit(ScalarValue::Boolean(None)))
         .otherwise(lit(false))?;
@@ -60,21 +60,25 @@ fn compared(comparison: SetComparison, outer: &DFSchema) -> Result<Expr> {
     })
 }
 
-fn exists(subquery: &Subquery, condition: Expr) -> Result<Expr> {
+fn exists_where(subquery: &Subquery, condition: Expr) -> Result<Expr> {
     let plan = Filter::try_new(condition, Arc::clone(&subquery.subquery))?;
-    let plan = LogicalPlan::Filter(plan);
-    Ok(Expr::Exists(Exists {
+    Ok(exists(LogicalPlan::Filter(plan), subquery.spans.clone()))
+}
+
+/// Whether the plan of a subquery has a row.
+pub(in crate::rules) fn exists(plan: LogicalPlan, spans: Spans) -> Expr {
+    Expr::Exists(Exists {
         subquery: Subquery {
             outer_ref_columns: plan.all_out_ref_exprs(),
             subquery: Arc::new(plan),
-            spans: subquery.spans.clone(),
+            spans,
         },
         negated: false,
-    }))
+    })
 }
 
 /// The expression as one within a subquery.
-fn as_outer(expr: Expr, outer: &DFSchema) -> Result<Expr> {
+pub(in crate::rules) fn as_outer(expr: Expr, outer: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| {
         Ok(match expr {
             Expr::Column(column) => {

@@ -26,6 +26,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
 use attach::{Attached, Place};
+pub(super) use comparisons::{as_outer, exists};
 
 /// Turns subqueries into joins.
 #[derive(Debug)]
@@ -333,7 +334,7 @@ fn collect_outer(plan: &LogicalPlan, columns: &mut Vec<Column>) -> Result<()> {
 }
 
 /// Whether the expression holds a subquery.
-fn has_subquery(expr: &Expr) -> bool {
+pub(super) fn has_subquery(expr: &Expr) -> bool {
     let is_subquery = |expr: &Expr| {
         matches!(
             expr,
@@ -358,7 +359,7 @@ fn only(plan: LogicalPlan, columns: Vec<Column>) -> Result<LogicalPlan> {
 }
 
 /// A column name that no other plan of this process has.
-fn fresh(what: &str) -> String {
+pub(super) fn fresh(what: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("__emporia_{what}_{number}")

@@ -1,0 +1,100 @@
+//! Functions that have no value for some numbers, such as `acosh`, in a sort key.
+//!
+//! The planner asks a function whether its values are in the order of its argument. DataFusion's fail
+//! there if the argument may leave their domain, and with them the query, although every row has a
+//! value or NaN. Here they know of no order.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::Result;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature,
+};
+
+/// The functions whose domain is not all numbers.
+const PARTIAL: [&str; 9] = [
+    "acos", "acosh", "asin", "atanh", "ln", "log", "log10", "log2", "sqrt",
+];
+
+/// Puts ours in the place of DataFusion's.
+pub(super) fn register(state: &mut SessionState) -> Result<()> {
+    for name in PARTIAL {
+        let inner = state.udf(name)?;
+        if !inner.inner().is::<Partial>() {
+            state.register_udf(Arc::new(ScalarUDF::from(Partial { inner })))?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Partial {
+    inner: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for Partial {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner.inner().is_strict()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.inner.invoke_with_args(args)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner.simplify(args, info)
+    }
+
+    fn evaluate_bounds(&self, inputs: &[&Interval]) -> Result<Interval> {
+        match self.inner.evaluate_bounds(inputs) {
+            Ok(bounds) => Ok(bounds),
+            Err(_) => {
+                let data_type = inputs.first().map(|input| input.data_type());
+                Interval::make_unbounded(&data_type.unwrap_or(DataType::Float64))
+            }
+        }
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        let order = self.inner.output_ordering(inputs);
+        Ok(order.unwrap_or(SortProperties::Unordered))
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
