@@ -29,7 +29,7 @@ use datafusion_proto::bytes::{
     logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
-use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::logical_plan::{DefaultLogicalExtensionCodec, LogicalExtensionCodec};
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use datafusion_proto::protobuf;
 use emporia_core::key_hash::KeySet;
@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base64_text;
 use crate::checked::{Checked, MAX_NAMED, Operation};
+use crate::composed::{self, Composed, Functions};
 use crate::delimited::{self, DelimitedSource, DelimitedTable};
 use crate::estimated::{Estimate, EstimatedExec};
 use crate::files::{self, FilesTable, Tags};
@@ -225,12 +226,13 @@ pub fn schema_from_names(columns: &[(String, String)]) -> Result<SchemaRef> {
 #[derive(Debug)]
 pub struct EmporiaLogicalCodec {
     inner: Arc<dyn LogicalExtensionCodec>,
+    functions: Functions,
 }
 
 impl EmporiaLogicalCodec {
-    /// Wraps `inner`.
-    pub fn new(inner: Arc<dyn LogicalExtensionCodec>) -> Self {
-        Self { inner }
+    /// Wraps `inner`; `functions` are those that deep expressions use.
+    pub fn new(inner: Arc<dyn LogicalExtensionCodec>, functions: Functions) -> Self {
+        Self { inner, functions }
     }
 }
 
@@ -331,6 +333,9 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     }
 
     fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        if let Some(definition) = bytes.strip_prefix(composed::MAGIC) {
+            return Composed::decode(definition, self.functions, self).map(Arc::new);
+        }
         match decode_function(bytes)? {
             Some(function) => Ok(function),
             None => self.inner.try_decode_udf(name, bytes),
@@ -338,6 +343,9 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        if let Some(composed) = Composed::of(node) {
+            return composed.encode(buffer, self);
+        }
         match message_of(node) {
             Some(message) => message.write(buffer),
             None => self.inner.try_encode_udf(node, buffer),
@@ -387,12 +395,18 @@ impl LogicalExtensionCodec for EmporiaLogicalCodec {
 #[derive(Debug)]
 pub struct EmporiaPhysicalCodec {
     inner: Arc<dyn PhysicalExtensionCodec>,
+    /// For the definitions of deep expressions, which are logical.
+    logical: EmporiaLogicalCodec,
 }
 
 impl EmporiaPhysicalCodec {
-    /// Wraps `inner`.
-    pub fn new(inner: Arc<dyn PhysicalExtensionCodec>) -> Self {
-        Self { inner }
+    /// Wraps `inner`; `functions` are those that deep expressions use.
+    pub fn new(inner: Arc<dyn PhysicalExtensionCodec>, functions: Functions) -> Self {
+        let named = Arc::new(DefaultLogicalExtensionCodec {});
+        Self {
+            inner,
+            logical: EmporiaLogicalCodec::new(named, functions),
+        }
     }
 
     /// A schema on the wire is an empty relation, which keeps all that a schema has.
@@ -580,6 +594,9 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
     }
 
     fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        if bytes.starts_with(composed::MAGIC) {
+            return self.logical.try_decode_udf(name, bytes);
+        }
         match decode_function(bytes)? {
             Some(function) => Ok(function),
             None => self.inner.try_decode_udf(name, bytes),
@@ -587,6 +604,9 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        if Composed::of(node).is_some() {
+            return self.logical.try_encode_udf(node, buffer);
+        }
         match message_of(node) {
             Some(message) => message.write(buffer),
             None => self.inner.try_encode_udf(node, buffer),

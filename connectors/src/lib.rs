@@ -7,6 +7,7 @@
 mod base64_text;
 pub mod checked;
 pub mod codec;
+pub mod composed;
 pub mod compression;
 pub mod delimited;
 pub mod error;

@@ -141,18 +141,18 @@ pub fn query_error(error: DataFusionError) -> Error {
 
 /// What the scheduler says if an executor could not read its task.
 const UNREAD_TASK: &str = "task could not be prepared or was rejected by executor";
-const UNREAD_TASK_HINT: &str = "an expression that is nested more than about 30 deep cannot be sent, and steps that \
-    build on each other become one expression; store an inner step with CREATE TABLE … AS. For any other cause see \
-    the executors' logs";
+const UNREAD_TASK_HINT: &str = "a key of PARTITION BY that is nested more than about 30 deep cannot be sent; compute it \
+    in a subquery. For any other cause see the executors' logs";
 
 /// Whether a message could not be read, because it has too many others in it, one in the other.
 pub(crate) fn is_too_deep(text: &str) -> bool {
     text.contains("RecursionLimitReached") || text.contains("recursion limit reached")
 }
 
-/// The error of such a query; its steps are cut into messages, so that an expression is the reason.
+/// The error of such a query; its steps and most expressions are cut into messages, so that what cannot be cut
+/// is the reason.
 pub(crate) fn too_deep() -> Error {
-    let text = "an expression of the query is nested too deeply: about 30 functions or CASEs, one in the other, can be sent";
+    let text = "a type, a lambda or a subquery in an expression of the query is nested too deeply to be sent";
     Error::new(ErrorKind::InvalidInput, text)
         .with_hint("compute inner parts in a subquery of their own")
 }

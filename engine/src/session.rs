@@ -12,6 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
 use emporia_connectors::checked::with_whole_chains;
+use emporia_connectors::composed::{check_depth, compose};
 use emporia_connectors::folded::fold;
 use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
@@ -386,7 +387,9 @@ impl Session {
 
     pub(crate) async fn attempt(&self, frame: DataFrame) -> Result<Attempt> {
         let (state, plan) = frame.into_parts();
+        check_depth(&plan).map_err(query_error)?;
         let optimized = state.optimize(&plan).map_err(query_error)?;
+        check_depth(&optimized).map_err(query_error)?;
         let plan: Arc<dyn ExecutionPlan> = match optimized {
             // Ballista's planner loses the columns of a relation that is known to be empty.
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
@@ -398,6 +401,7 @@ impl Session {
                     Target::SingleProcess => optimized,
                     Target::Scheduler(_) => with_whole_chains(optimized)
                         .and_then(with_halves)
+                        .and_then(compose)
                         .and_then(fold)
                         .map_err(query_error)?,
                 };

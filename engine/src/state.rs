@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::ExecutionPlan;
@@ -43,17 +43,36 @@ use crate::true_functions::TrueFunctions;
 
 /// The codec of logical plans.
 pub fn logical_codec() -> Arc<dyn LogicalExtensionCodec> {
-    Arc::new(EmporiaLogicalCodec::new(Arc::new(
-        BallistaLogicalExtensionCodec::default(),
-    )))
+    let ballistas = Arc::new(BallistaLogicalExtensionCodec::default());
+    Arc::new(EmporiaLogicalCodec::new(ballistas, functions_by_name))
 }
 
 /// The codec of physical plans.
 pub fn physical_codec() -> Arc<dyn PhysicalExtensionCodec> {
-    Arc::new(EmporiaPhysicalCodec::new(Arc::new(
-        BallistaPhysicalExtensionCodec::default(),
-    )))
+    let ballistas = Arc::new(BallistaPhysicalExtensionCodec::default());
+    Arc::new(EmporiaPhysicalCodec::new(ballistas, functions_by_name))
 }
+
+/// Where the codecs find functions: they are the same in every process.
+fn functions_by_name() -> Result<Arc<TaskContext>> {
+    static CONTEXT: OnceLock<Arc<TaskContext>> = OnceLock::new();
+    if let Some(context) = CONTEXT.get() {
+        return Ok(Arc::clone(context));
+    }
+    let context = any_state()?.task_ctx();
+    Ok(Arc::clone(CONTEXT.get_or_init(|| context)))
+}
+
+/// A state of which only the functions matter.
+fn any_state() -> Result<SessionState> {
+    let stores = Stores::new(StoreSettings::default());
+    let config = session_config(&EngineOptions::default(), &stores);
+    planning_state(config, runtime(None, &stores)?)
+}
+
+/// Functions, parentheses and subqueries of a text that may be one in the other. More than are computed
+/// (`emporia_connectors::composed::MAX_NESTED`), because each is several steps of the parser in some forms.
+const MAX_NESTED_TEXT: usize = 1500;
 
 /// How long an executor or scheduler may take to accept a connection.
 const CONNECT_TIMEOUT_SECONDS: u64 = 5;
@@ -106,6 +125,7 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
         )
         // Its groups of the first rows ask for memory for all rows where a query has an offset and no limit.
         .set_bool("datafusion.optimizer.enable_topk_aggregation", false)
+        .set_usize("datafusion.sql_parser.recursion_limit", MAX_NESTED_TEXT)
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(
@@ -200,10 +220,7 @@ fn add_rules(state: &mut SessionState) {
 /// # Errors
 /// When a function cannot be registered.
 pub fn function_registry() -> Result<BallistaFunctionRegistry> {
-    let stores = Stores::new(StoreSettings::default());
-    let config = session_config(&EngineOptions::default(), &stores);
-    let state = planning_state(config, runtime(None, &stores)?)?;
-    Ok(BallistaFunctionRegistry::from(&state))
+    Ok(BallistaFunctionRegistry::from(&any_state()?))
 }
 
 /// Makes plans whole that were folded to be sent.

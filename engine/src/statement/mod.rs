@@ -18,7 +18,7 @@ mod settings;
 mod upstream;
 mod view;
 
-use datafusion::common::TableReference;
+use datafusion::common::{TableReference, plan_datafusion_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     DdlStatement, LogicalPlan, LogicalPlanBuilder, Statement as PlanStatement,
@@ -255,7 +255,15 @@ impl Session {
     fn parse(&self, text: &str) -> Result<Parsed, DataFusionError> {
         let state = self.context().state();
         let limit = state.config_options().sql_parser.recursion_limit.get();
-        let mut parsed = parse_statement(text, limit)?;
+        let mut parsed = parse_statement(text, limit).map_err(|error| {
+            match error.to_string().contains(TOO_DEEP) {
+                true => plan_datafusion_err!(
+                    "the text is nested too deeply: at most {limit} functions, parentheses and subqueries can \
+                     be one in the other"
+                ),
+                false => error,
+            }
+        })?;
         dialect::translate(&mut parsed);
         Ok(parsed)
     }
@@ -491,6 +499,9 @@ fn check_sent(name: &str) -> Result<()> {
     let text = format!("`{name}` cannot be the name of a table");
     Err(Error::invalid(text).with_hint("names of tables have no points and no quotes"))
 }
+
+/// How the parser refuses a text that is nested too deeply.
+const TOO_DEEP: &str = "recursion limit exceeded";
 
 fn as_insert(parsed: &Parsed) -> Option<&Insert> {
     match parsed {

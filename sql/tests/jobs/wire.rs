@@ -105,7 +105,9 @@ async fn every_job_plans_over_the_contract_and_survives_the_wire() -> TestResult
             let frame = plan(&context, &job, &Params::bind(job.spec(), &given)?).await?;
             let expected = frame.clone().into_optimized_plan()?;
             for sent in [frame.logical_plan(), &expected] {
-                let codec = EmporiaLogicalCodec::new(Arc::new(ByName));
+                let codec = EmporiaLogicalCodec::new(Arc::new(ByName), || {
+                    Ok(Arc::new(TaskContext::default()))
+                });
                 // The engine sends deep plans in parts, too.
                 let folded = fold(sent.clone())?;
                 let bytes = logical_plan_to_bytes_with_extension_codec(&folded, &codec)
