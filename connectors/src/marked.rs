@@ -34,6 +34,8 @@ pub enum Mark {
     Unsized,
     /// Its rows are to be taken for unordered.
     Unordered,
+    /// What is above it does not move below.
+    Apart,
     /// Nothing: a new message begins there (`folded.rs`).
     Folded,
 }
@@ -66,7 +68,7 @@ impl MarkedExec {
                 unordered.clear_orderings();
                 Arc::new(PlanProperties::clone(given).with_eq_properties(unordered))
             }
-            Mark::Whole | Mark::Unsized | Mark::Folded => Arc::clone(given),
+            Mark::Whole | Mark::Unsized | Mark::Apart | Mark::Folded => Arc::clone(given),
         };
         Self {
             input,
@@ -103,7 +105,7 @@ impl ExecutionPlan for MarkedExec {
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![match self.mark {
             Mark::Whole => Distribution::SinglePartition,
-            Mark::Keyless | Mark::Unsized | Mark::Unordered | Mark::Folded => {
+            Mark::Keyless | Mark::Unsized | Mark::Unordered | Mark::Apart | Mark::Folded => {
                 Distribution::UnspecifiedDistribution
             }
         }]
@@ -160,7 +162,7 @@ impl ExecutionPlan for MarkedExec {
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
         vec![match self.mark {
             Mark::Unsized => ChildStats::Skip,
-            Mark::Whole | Mark::Keyless | Mark::Unordered | Mark::Folded => {
+            Mark::Whole | Mark::Keyless | Mark::Unordered | Mark::Apart | Mark::Folded => {
                 ChildStats::At(partition)
             }
         }]
@@ -172,10 +174,10 @@ impl ExecutionPlan for MarkedExec {
         _: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
         match (self.mark, inputs) {
-            (Mark::Whole | Mark::Keyless | Mark::Unordered | Mark::Folded, [input]) => {
-                Ok(Arc::clone(input))
+            (Mark::Unsized, _) | (_, [] | [_, _, ..]) => {
+                Ok(Arc::new(Statistics::new_unknown(&self.schema())))
             }
-            _ => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
+            (_, [input]) => Ok(Arc::clone(input)),
         }
     }
 

@@ -251,7 +251,7 @@ impl QueryPlanner for Planner {
         let planner =
             DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
         let plan = physical::with_whole_work_tables(plan.clone())?;
-        let plan = rules::with_halves(plan)?;
+        let plan = rules::with_halves(rules::guarded(plan)?)?;
         physical::cuttable(planner.create_physical_plan(&plan, state).await?)
     }
 }

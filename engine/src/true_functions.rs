@@ -9,7 +9,9 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, not_impl_err};
 use datafusion::functions::math::expr_fn::nanvl;
-use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunctionParams, NullTreatment, ScalarFunction, WindowFunction,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -20,6 +22,7 @@ use emporia_connectors::checked::{Checked, Operation, chained};
 use emporia_connectors::windows::{Nulls, WireWindow};
 
 use crate::functions::{checked_average, checked_sum};
+use crate::rules::{Risk, risk};
 
 /// Analyzes a plan of which the types are known.
 #[derive(Debug)]
@@ -81,7 +84,8 @@ impl TrueFunctions {
             Expr::AggregateFunction(mut call) => {
                 let ours = self.aggregate(&call.func);
                 let is_ordered = with_one_nan(call.func.name(), &mut call.params.args, schema);
-                let is_other = ours.is_some() || is_ordered;
+                let is_guarded = with_filter_as_guard(&mut call.params, schema)?;
+                let is_other = ours.is_some() || is_ordered || is_guarded;
                 call.func = ours.unwrap_or(call.func);
                 let call = Expr::AggregateFunction(call);
                 Ok(Transformed::new_transformed(call, is_other))
@@ -130,6 +134,26 @@ impl TrueFunctions {
         };
         (function != ours).then(|| Arc::clone(ours))
     }
+}
+
+/// Makes values that may fail NULL for the rows that FILTER leaves out, for which they are computed, too. Says
+/// whether it changed any.
+fn with_filter_as_guard(params: &mut AggregateFunctionParams, schema: &DFSchema) -> Result<bool> {
+    let Some(filter) = &params.filter else {
+        return Ok(false);
+    };
+    let mut is_changed = false;
+    for value in &mut params.args {
+        let is_guarded = match &*value {
+            Expr::Case(case) => case.when_then_expr.iter().any(|(when, _)| when == filter),
+            _ => false,
+        };
+        if !is_guarded && risk(value, schema)? > Risk::Never {
+            *value = when(filter.as_ref().clone(), std::mem::take(value)).end()?;
+            is_changed = true;
+        }
+    }
+    Ok(is_changed)
 }
 
 /// Aggregates that pick values by their order.

@@ -1,6 +1,7 @@
 //! What is done to physical plans so that their tasks, each in a process of its own, make the same rows as
 //! one process does.
 
+mod guarded;
 mod hash_joins;
 mod keys;
 mod leaves;
@@ -40,6 +41,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     insert_after(&mut rules, JOINS, joins);
     insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
     rules.push(Arc::new(keys::TrueKeys));
+    rules.insert(0, Arc::new(guarded::KeepAboveFilters));
     rules
 }
 

@@ -4,10 +4,13 @@
 
 mod constant_keys;
 mod equal_nulls;
+mod fallible;
+mod guards;
 mod halves;
 mod in_lists;
 mod keys;
 mod limits;
+mod risky_filters;
 mod row_values;
 mod set_operations;
 mod subqueries;
@@ -19,6 +22,8 @@ use std::sync::Arc;
 use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 
+pub(crate) use fallible::{Risk, of_cast, of_function, risk};
+pub(crate) use guards::guarded;
 pub(crate) use halves::with_halves;
 pub(crate) use row_values::ROWS;
 
@@ -39,5 +44,8 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 /// DataFusion's optimizer rules, some of them within bounds of ours.
 pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let rules = Optimizer::new().rules.into_iter();
-    rules.map(equal_nulls::bounded).collect()
+    rules
+        .map(equal_nulls::bounded)
+        .map(risky_filters::bounded)
+        .collect()
 }

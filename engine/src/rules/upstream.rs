@@ -96,6 +96,20 @@ async fn rows_are_compared_as_if_null_were_a_value() {
 }
 
 #[tokio::test]
+async fn a_condition_does_not_guard_the_next_one() {
+    let query = "SELECT id FROM t WHERE id <> 1 AND 10 / (id - 1) > 0";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("Divide by zero"), "right are 3 rows: {said}");
+}
+
+#[tokio::test]
+async fn a_condition_meets_rows_that_a_join_leaves_out() {
+    let query = "SELECT t.id FROM t JOIN u ON t.id = u.id + 1 WHERE 10 / (t.id - 1) > 0";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("Divide by zero"), "right are 3 rows: {said}");
+}
+
+#[tokio::test]
 async fn a_sort_key_may_not_leave_the_domain_of_a_function() {
     let query = "SELECT id FROM (SELECT id FROM t ORDER BY acosh(sin(id)) LIMIT 3) AS s";
     let said = rows(query).await.unwrap_err();

@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
+use super::fallible::{Risk, risk};
 use attach::{Attached, Place};
 pub(super) use comparisons::{as_outer, exists};
 
@@ -147,11 +148,13 @@ fn inner(plan: LogicalPlan, extent: Extent) -> Result<Transformed<LogicalPlan>> 
 }
 
 fn rewrite_filter(filter: Filter, extent: Extent) -> Result<LogicalPlan> {
+    let schema = Arc::clone(filter.input.schema());
+    let may_fail = |part: &Expr| risk(part, &schema).is_ok_and(|risk| risk == Risk::Value);
     let (with, without): (Vec<_>, Vec<_>) = split_conjunction_owned(filter.predicate)
         .into_iter()
-        .partition(|part| has_subquery(part) || part.is_volatile());
+        .partition(|part| has_subquery(part) || part.is_volatile() || may_fail(part));
     let columns = filter.input.schema().columns();
-    // What needs no subquery comes first: it makes a join of a product, and rows fewer.
+    // What needs no subquery and cannot fail comes first: it makes a join of a product, and rows fewer.
     let input = match conjunction(without) {
         Some(predicate) => Arc::new(LogicalPlan::Filter(Filter::try_new(
             predicate,
