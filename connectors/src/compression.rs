@@ -1,16 +1,13 @@
 //! Compressed text files: told from their first bytes, because names lie, and read as a stream, so that
 //! a small file that unpacks to a huge one takes no more memory than any other.
 
-use std::sync::Arc;
-
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -67,19 +64,6 @@ impl Compression {
         }
     }
 
-    /// Reads the first bytes of a file to tell its compression.
-    ///
-    /// # Errors
-    /// Those of the store, and of [`Compression::of`].
-    pub async fn of_file(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<Self> {
-        if size == 0 {
-            return Ok(Self::None);
-        }
-        let head = store.get_range(path, 0..size.min(MAGIC_BYTES)).await;
-        let head = head.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-        Self::of(&head).map_err(|e| in_file(path, e))
-    }
-
     /// The unpacked bytes of `chunks`, all members of them. Text that ends too early is an error.
     pub fn unpack(
         self,
@@ -113,24 +97,6 @@ impl Compression {
             .map_err(unreadable)
             .boxed()
     }
-
-    /// The unpacked bytes of a file.
-    pub fn read(
-        self,
-        store: Arc<dyn ObjectStore>,
-        path: Path,
-    ) -> BoxStream<'static, Result<Bytes>> {
-        let file = path.clone();
-        let chunks = stream::once(async move {
-            let found = store.get(&path).await;
-            let found = found.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-            let chunks = found.into_stream();
-            Ok::<_, DataFusionError>(chunks.map_err(|e| DataFusionError::ObjectStore(Box::new(e))))
-        });
-        self.unpack(chunks.try_flatten().boxed())
-            .map_err(move |e| in_file(&file, e))
-            .boxed()
-    }
 }
 
 /// Names the file in an error about its content; errors of the store name it themselves.
@@ -159,6 +125,8 @@ fn unreadable(error: std::io::Error) -> DataFusionError {
 #[cfg(test)]
 mod tests {
     use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+
+    use futures::stream;
 
     use super::*;
 

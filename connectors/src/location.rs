@@ -54,6 +54,11 @@ impl Location {
         Ok(found)
     }
 
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.store.as_str().starts_with("file:")
+    }
+
     /// Where the local store looks for a folder of this path.
     fn local_path(&self) -> Result<PathBuf> {
         let inside = within(&self.path, "f").map_err(|e| Error::invalid(e.to_string()))?;

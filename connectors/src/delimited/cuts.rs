@@ -5,20 +5,20 @@
 //! windows at a time. That is a search for one byte and takes a small part of the time that reading the
 //! fields takes. Files of one range are not looked at, nor are tables that have no line breaks inside
 //! quotes (`multiline = "false"`, `quote = "none"`). What was found is kept for the next scan of the same
-//! file, known by its place, size, time and tag.
+//! file, known by its place and version.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use datafusion::common::{Result, exec_err};
-use datafusion::error::DataFusionError;
+use datafusion::common::Result;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use object_store::{ObjectMeta, ObjectStoreExt};
+use object_store::path::Path;
 
 use super::dialect::{Dialect, Scanner};
 use super::head::Head;
+use crate::files::{FileVersion, PinnedFile};
 
 /// Files whose cuts are remembered.
 const MAX_KNOWN: usize = 1024;
@@ -27,7 +27,8 @@ const MAX_KNOWN: usize = 1024;
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     store: String,
-    meta: (String, u64, i64, Option<String>),
+    path: Path,
+    version: FileVersion,
     dialect: (u8, Option<u8>, Option<u8>, Option<u8>),
     wanted: Vec<u64>,
 }
@@ -51,23 +52,14 @@ pub(super) async fn record_starts(
     wanted: Vec<u64>,
 ) -> Result<Arc<Vec<u64>>> {
     let text = &head.text;
-    let found = text.store.head(&text.path).await;
-    let found = found.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))?;
-    if found.size != text.size {
-        return exec_err!(
-            "the file `/{}` was changed while the query was planned: it had {} bytes, now {}",
-            text.path,
-            text.size,
-            found.size
-        );
-    }
-    let key = key(store, found, dialect, wanted);
+    let size = text.file.size();
+    let key = key(store, &text.file, dialect, wanted);
     let lock = || known().lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(starts) = lock().get(&key) {
         return Ok(Arc::clone(starts));
     }
-    let chunks = text.chunks(head.start, text.size);
-    let starts = starts_in(chunks, head.start, text.size, dialect, &key.wanted).await?;
+    let chunks = text.chunks(head.start, size);
+    let starts = starts_in(chunks, head.start, size, dialect, &key.wanted).await?;
     let starts = Arc::new(starts);
     let mut known = lock();
     if known.len() >= MAX_KNOWN {
@@ -77,7 +69,7 @@ pub(super) async fn record_starts(
     Ok(starts)
 }
 
-fn key(store: &str, file: ObjectMeta, dialect: Dialect, wanted: Vec<u64>) -> Key {
+fn key(store: &str, file: &PinnedFile, dialect: Dialect, wanted: Vec<u64>) -> Key {
     let Dialect {
         delimiter,
         quote,
@@ -87,12 +79,8 @@ fn key(store: &str, file: ObjectMeta, dialect: Dialect, wanted: Vec<u64>) -> Key
     } = dialect;
     Key {
         store: store.to_owned(),
-        meta: (
-            file.location.to_string(),
-            file.size,
-            file.last_modified.timestamp_micros(),
-            file.e_tag,
-        ),
+        path: file.path().clone(),
+        version: file.version().clone(),
         dialect: (delimiter, quote, escape, comment),
         wanted,
     }

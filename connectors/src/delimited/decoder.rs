@@ -11,7 +11,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 
 use super::column::{Column, Field};
 use super::dialect::Dialect;
@@ -34,6 +34,8 @@ const MAX_SHOWN: usize = 120;
 enum Target {
     /// Index in `Decoder::parsed`.
     Parsed(usize),
+    /// The folder of the file.
+    Folder(ScalarValue),
     Raw,
     Source,
     Position,
@@ -157,13 +159,14 @@ impl Decoder {
     ) -> Result<Self> {
         let declared = Arc::clone(&source.declared);
         let (positions, n_fields) = match header {
-            Some(names) => (map_header(names, &declared, &range.path)?, names.len()),
+            Some(names) => (map_header(names, &declared, &range.file.path)?, names.len()),
             None => (
                 (0..declared.fields().len()).collect(),
                 declared.fields().len(),
             ),
         };
-        let table = source.options.table_schema(&declared);
+        let folders = &source.folders;
+        let table = source.options.table_schema(&declared, folders);
         let mut parsed = Vec::new();
         let mut parse = |index: usize, position: usize| -> Result<()> {
             let column = Column::new(declared.field(index).data_type())?;
@@ -181,6 +184,12 @@ impl Decoder {
                 parse(*index, *position)?;
                 targets.push(Target::Parsed(n_parsed));
                 n_parsed += 1;
+                continue;
+            }
+            let in_folders = *index - positions.len();
+            if let Some(folder) = folders.get(in_folders) {
+                let value = range.file.folders.value(in_folders, folder)?;
+                targets.push(Target::Folder(value));
                 continue;
             }
             targets.push(match table.field(*index).name().as_str() {
@@ -205,8 +214,8 @@ impl Decoder {
         Ok(Self {
             schema: source.schema(),
             options: source.options.clone(),
-            dialect: source.options.dialect(&range.path),
-            path: format!("{}{}", source.store.as_str(), range.path),
+            dialect: source.options.dialect(&range.file.path),
+            path: format!("{}{}", source.store.as_str(), range.file.path),
             targets,
             parsed,
             n_fields,
@@ -434,7 +443,7 @@ impl Decoder {
     fn append_meta(&mut self, cursor: &Cursor) -> Result<()> {
         for target in &self.targets {
             match target {
-                Target::Parsed(_) | Target::Source => {}
+                Target::Parsed(_) | Target::Folder(_) | Target::Source => {}
                 Target::Raw => {
                     for line in &self.lines {
                         let text = &cursor.block.text[line.start..line.end];
@@ -518,6 +527,7 @@ impl Decoder {
         for target in &self.targets {
             arrays.push(match target {
                 Target::Parsed(index) => Arc::clone(&columns[*index]),
+                Target::Folder(value) => value.to_array_of_size(self.n_rows)?,
                 Target::Raw => {
                     self.raw_block = None;
                     Arc::new(self.raw.finish())

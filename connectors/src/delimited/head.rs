@@ -1,15 +1,12 @@
 //! What the beginning of a file tells: how it is packed and encoded, and the names of its columns.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore};
 
 use super::dialect::{Dialect, Scanner};
 use super::encoding::Encoding;
@@ -17,6 +14,7 @@ use super::fields::{self, Form};
 use super::options::DelimitedOptions;
 use super::text::TextOfFile;
 use crate::compression::{Compression, in_file};
+use crate::files::PinnedFile;
 
 /// Bytes of a file that are read to know it.
 const FIRST_BYTES: u64 = 64 * 1024;
@@ -41,19 +39,13 @@ impl Head {
     /// # Errors
     /// Those of the store; where the file is packed in a way that cannot be read, or the header is no
     /// text, has a wrong quote, or is too long.
-    pub(super) async fn read(
-        store: &Arc<dyn ObjectStore>,
-        path: &Path,
-        size: u64,
-        options: &DelimitedOptions,
-    ) -> Result<Self> {
-        let first = first_bytes(store, path, size).await?;
-        let compression = Compression::of(&first).map_err(|e| in_file(path, e))?;
+    pub(super) async fn read(file: PinnedFile, options: &DelimitedOptions) -> Result<Self> {
+        let size = file.size();
+        let first = file.read_one(0..size.min(FIRST_BYTES)).await?;
+        let compression = Compression::of(&first).map_err(|e| in_file(file.path(), e))?;
         let (encoding, _) = options.encoding.marked(&first);
         let text = TextOfFile {
-            store: Arc::clone(store),
-            path: path.clone(),
-            size,
+            file,
             compression,
             encoding: options.encoding,
             is_plain: compression == Compression::None && encoding == Encoding::Utf8,
@@ -76,7 +68,7 @@ impl Head {
         text: &TextOfFile,
         options: &DelimitedOptions,
     ) -> Result<(Option<Names>, u64)> {
-        let path = &text.path;
+        let path = text.file.path();
         let dialect = options.dialect(path.as_ref());
         let mut found = known.to_vec();
         let mut is_whole = false;
@@ -116,25 +108,6 @@ impl Head {
             }
         }
     }
-}
-
-async fn first_bytes(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<Bytes> {
-    if size == 0 {
-        return Ok(Bytes::new());
-    }
-    let wanted = GetOptions {
-        range: Some((0..size.min(FIRST_BYTES)).into()),
-        ..GetOptions::default()
-    };
-    let failed = |e| DataFusionError::ObjectStore(Box::new(e));
-    let found = store.get_opts(path, wanted).await.map_err(failed)?;
-    if found.meta.size != size {
-        return exec_err!(
-            "the file `/{path}` was changed while the query ran: it had {size} bytes, now {}",
-            found.meta.size
-        );
-    }
-    found.bytes().await.map_err(failed)
 }
 
 /// Start and end of the first record of `text` at or after `at`, without its line break; `None` where

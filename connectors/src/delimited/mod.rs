@@ -29,5 +29,5 @@ pub use options::{
     BlankLine, DelimitedOptions, ERROR, Empty, META_COLUMNS, POSITION, RAW, Ragged, Records, SOURCE,
 };
 pub use reader::{DelimitedSource, SOURCE_KIND};
-pub use table::{DelimitedTable, TextFile};
+pub use table::DelimitedTable;
 pub use write::{Style, check_columns, encode, header};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use emporia_core::error::{Error, Result, nearest};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub const ERROR: &str = "_error";
 /// The columns that permissive reading appends to the declared ones.
 pub const META_COLUMNS: [&str; 4] = [RAW, SOURCE, POSITION, ERROR];
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "comment",
     "delimiter",
     "empty",
@@ -31,6 +31,7 @@ const KEYS: [&str; 11] = [
     "header",
     "multiline",
     "null",
+    "partitions",
     "permissive",
     "quote",
     "ragged",
@@ -133,7 +134,8 @@ impl DelimitedOptions {
         }
     }
 
-    /// Parses the options of a catalog table.
+    /// Parses the options of a catalog table. `partitions` is not one of them: it says how a folder is
+    /// read, and not a file.
     ///
     /// # Errors
     /// `InvalidInput` for an unknown key (with the nearest one) or a bad value.
@@ -220,12 +222,13 @@ impl DelimitedOptions {
         }
     }
 
-    /// The schema of the table: the declared columns, all nullable, and the columns that permissive
-    /// reading adds.
-    pub fn table_schema(&self, declared: &Schema) -> SchemaRef {
+    /// The schema of the table: the declared columns of the files, those of their folders, all
+    /// nullable, and the columns that permissive reading adds.
+    pub fn table_schema(&self, declared: &Schema, folders: &Fields) -> SchemaRef {
         let mut fields: Vec<Field> = declared
             .fields()
             .iter()
+            .chain(folders)
             .map(|f| f.as_ref().clone().with_nullable(true))
             .collect();
         if self.permissive {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::{Result, exec_err};
+use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -12,7 +12,6 @@ use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::decoder::Decoder;
@@ -21,6 +20,7 @@ use super::head::Head;
 use super::key_filter::KeyFilter;
 use super::lines::{self, Block, Start};
 use super::options::DelimitedOptions;
+use crate::files::TextFile;
 use crate::split::SplitSource;
 
 /// Tag of [`DelimitedSource`] in an encoded plan.
@@ -29,8 +29,7 @@ pub const SOURCE_KIND: &str = "delimited";
 /// One byte range of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Range {
-    pub(super) path: String,
-    pub(super) size: u64,
+    pub(super) file: TextFile,
     pub(super) start: u64,
     pub(super) end: u64,
 }
@@ -38,7 +37,7 @@ pub(super) struct Range {
 impl Range {
     /// Whether it is the whole file, which need not be plain text then.
     fn is_whole(&self) -> bool {
-        self.start == 0 && self.end == self.size
+        self.start == 0 && self.end == self.file.size()
     }
 }
 
@@ -48,8 +47,10 @@ pub struct DelimitedSource {
     /// Root of the store that holds the files.
     pub(super) store: ObjectStoreUrl,
     pub(super) options: DelimitedOptions,
-    /// The declared columns, without those that permissive reading adds.
+    /// The declared columns of the files.
     pub(super) declared: SchemaRef,
+    /// The columns whose values are names of folders.
+    pub(super) folders: Fields,
     /// Indices into the table schema of the columns to yield.
     pub(super) projection: Vec<usize>,
     pub(super) estimated_rows: Option<usize>,
@@ -61,6 +62,7 @@ struct Recipe {
     store: String,
     options: DelimitedOptions,
     declared: Vec<(String, String)>,
+    folders: Vec<(String, String)>,
     projection: Vec<usize>,
     estimated_rows: Option<usize>,
     key_filter: Option<KeyFilter>,
@@ -78,6 +80,9 @@ impl DelimitedSource {
             store: ObjectStoreUrl::parse(&recipe.store)?,
             options: recipe.options,
             declared: crate::codec::schema_from_names(&recipe.declared)?,
+            folders: crate::codec::schema_from_names(&recipe.folders)?
+                .fields()
+                .clone(),
             projection: recipe.projection,
             estimated_rows: recipe.estimated_rows,
             key_filter: recipe.key_filter,
@@ -95,6 +100,7 @@ impl SplitSource for DelimitedSource {
             store: self.store.as_str().to_owned(),
             options: self.options.clone(),
             declared: crate::codec::schema_to_names(&self.declared),
+            folders: crate::codec::schema_to_names(&Schema::new(self.folders.clone())),
             projection: self.projection.clone(),
             estimated_rows: self.estimated_rows,
             key_filter: self.key_filter.clone(),
@@ -103,7 +109,7 @@ impl SplitSource for DelimitedSource {
     }
 
     fn schema(&self) -> SchemaRef {
-        let table = self.options.table_schema(&self.declared);
+        let table = self.options.table_schema(&self.declared, &self.folders);
         let fields: Vec<_> = self
             .projection
             .iter()
@@ -142,17 +148,15 @@ impl SplitSource for DelimitedSource {
         let store = context.runtime_env().object_store(&self.store)?;
         let batch_size = context.session_config().batch_size();
         let source = self.clone();
-        let path = Path::parse(&range.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let file = range.file.pinned(&store)?;
         let batches = futures::stream::once(async move {
-            let head = Head::read(&store, &path, range.size, &source.options).await?;
+            let head = Head::read(file, &source.options).await?;
             let decoder = Decoder::try_new(&source, &range, head.names.as_ref(), batch_size)?;
-            let dialect = source.options.dialect(&range.path);
+            let dialect = source.options.dialect(&range.file.path);
             let end = match (range.is_whole(), head.text.is_plain) {
                 (true, false) => u64::MAX,
                 (_, true) => range.end,
-                (false, false) => {
-                    return exec_err!("the file `/{path}` was changed while the query ran");
-                }
+                (false, false) => return Err(head.text.file.changed().into()),
             };
             // The planner cuts at records, where lines are not the records.
             let (start, kind) =
@@ -161,7 +165,7 @@ impl SplitSource for DelimitedSource {
                     false => (range.start, Start::Anywhere),
                 };
             let blocks = lines::blocks(&head.text, dialect, start..end, kind);
-            let file = format!("{}{}", source.store.as_str(), range.path);
+            let file = format!("{}{}", source.store.as_str(), range.file.path);
             let place = Place {
                 text: head.text,
                 file,

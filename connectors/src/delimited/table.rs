@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::TableType;
@@ -13,7 +13,6 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::cuts;
@@ -21,6 +20,8 @@ use super::head::{Head, map_header};
 use super::key_filter::KeyFilter;
 use super::options::DelimitedOptions;
 use super::reader::{DelimitedSource, Range};
+use crate::files::TextFile;
+use crate::files::pruning::{self, is_on_partitions};
 use crate::split::{SplitScanExec, deal};
 
 /// Smallest range worth a separate split.
@@ -36,22 +37,16 @@ const N_FILES: usize = 8;
 /// are read.
 const MAX_CHECKED: usize = 512;
 
-/// A file of the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextFile {
-    /// Path in its store.
-    pub path: String,
-    /// Size in bytes, as stored.
-    pub size: u64,
-}
-
 /// Delimited files with a declared schema.
 #[derive(Debug, Clone)]
 pub struct DelimitedTable {
     store: ObjectStoreUrl,
     files: Vec<TextFile>,
     options: DelimitedOptions,
+    /// The columns of the files.
     declared: SchemaRef,
+    /// The columns in the names of folders.
+    folders: Fields,
     schema: SchemaRef,
 }
 
@@ -61,22 +56,26 @@ struct Recipe {
     files: Vec<TextFile>,
     options: DelimitedOptions,
     declared: Vec<(String, String)>,
+    folders: Vec<(String, String)>,
 }
 
 impl DelimitedTable {
-    /// A table over `files`, which are paths in the store with the root `store`.
+    /// A table over `files`, which are paths in the store with the root `store`. The files have the
+    /// columns `declared`, and their folders the values of `folders`.
     pub fn new(
         store: ObjectStoreUrl,
         files: Vec<TextFile>,
         options: DelimitedOptions,
         declared: SchemaRef,
+        folders: Fields,
     ) -> Self {
-        let schema = options.table_schema(&declared);
+        let schema = options.table_schema(&declared, &folders);
         Self {
             store,
             files,
             options,
             declared,
+            folders,
             schema,
         }
     }
@@ -105,8 +104,7 @@ impl DelimitedTable {
     }
 
     async fn head(&self, store: &Arc<dyn ObjectStore>, file: &TextFile) -> Result<Head> {
-        let path = Path::parse(&file.path).map_err(|e| DataFusionError::External(Box::new(e)))?;
-        Head::read(store, &path, file.size, &self.options).await
+        Head::read(file.pinned(store)?, &self.options).await
     }
 
     /// The table as bytes, for a plan that crosses the wire.
@@ -119,6 +117,7 @@ impl DelimitedTable {
             files: self.files.clone(),
             options: self.options.clone(),
             declared: crate::codec::schema_to_names(&self.declared),
+            folders: crate::codec::schema_to_names(&Schema::new(self.folders.clone())),
         };
         serde_json::to_vec(&recipe).map_err(|e| DataFusionError::External(Box::new(e)))
     }
@@ -135,26 +134,31 @@ impl DelimitedTable {
             recipe.files,
             recipe.options,
             crate::codec::schema_from_names(&recipe.declared)?,
+            crate::codec::schema_from_names(&recipe.folders)?
+                .fields()
+                .clone(),
         ))
     }
 
-    /// The ranges that tasks read.
+    /// The ranges of the files that tasks read.
     async fn splits(
         &self,
         store: &Arc<dyn ObjectStore>,
+        files: &[TextFile],
         n_partitions: usize,
     ) -> Result<Vec<String>> {
-        let total: u64 = self.files.iter().map(|f| f.size).sum();
+        let total: u64 = files.iter().map(TextFile::size).sum();
         let target = (total / (n_partitions as u64 * SPLITS_PER_PARTITION).max(1)).max(MIN_SPLIT);
         let ranges = |file: &TextFile| {
             let file = file.clone();
-            let n_ranges = file.size.div_ceil(target).max(1);
+            let size = file.size();
+            let n_ranges = size.div_ceil(target).max(1);
             async move {
-                let cuts = (1..n_ranges).map(|n| file.size * n / n_ranges).collect();
+                let cuts = (1..n_ranges).map(|n| size * n / n_ranges).collect();
                 self.ranges(store, &file, cuts).await
             }
         };
-        let files: Vec<_> = self.files.iter().map(ranges).collect();
+        let files: Vec<_> = files.iter().map(ranges).collect();
         let ranges: Vec<_> = futures::stream::iter(files)
             .buffered(N_FILES)
             .try_collect()
@@ -182,16 +186,16 @@ impl DelimitedTable {
                 cuts = starts.to_vec();
             }
         }
-        cuts.push(file.size);
+        let size = file.size();
+        cuts.push(size);
         let mut ranges: Vec<Range> = Vec::with_capacity(cuts.len());
         let mut start = 0;
         for end in cuts {
             // A long record leaves nothing for the ranges that begin in it. A file without bytes is
             // one range, so that it is read and may be missed.
-            if end > start || (file.size == 0 && ranges.is_empty()) {
+            if end > start || (size == 0 && ranges.is_empty()) {
                 ranges.push(Range {
-                    path: file.path.clone(),
-                    size: file.size,
+                    file: file.clone(),
                     start,
                     end,
                 });
@@ -201,15 +205,21 @@ impl DelimitedTable {
         Ok(ranges)
     }
 
-    fn estimated_rows(&self) -> usize {
-        let rows = self.files.iter().map(|file| {
+    /// The files whose folders pass the filters.
+    fn kept(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<TextFile>> {
+        let value = |file: &TextFile, index: usize| file.folders.value(index, &self.folders[index]);
+        pruning::kept(state, filters, &self.folders, &self.files, value)
+    }
+
+    fn estimated_rows(files: &[TextFile]) -> usize {
+        let rows = files.iter().map(|file| {
             let packed = [".gz", ".zst", ".bz2", ".xz"];
             let is_packed = packed.iter().any(|ending| file.path.ends_with(ending));
             let bytes_per_row = match is_packed {
                 true => PACKED_BYTES_PER_ROW,
                 false => BYTES_PER_ROW,
             };
-            file.size / bytes_per_row
+            file.size() / bytes_per_row
         });
         usize::try_from(rows.sum::<u64>()).unwrap_or(usize::MAX)
     }
@@ -229,15 +239,17 @@ impl TableProvider for DelimitedTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        // One filter is taken, and every row is judged by it: the plan need not ask again.
+        // One filter of keys is taken, and every row is judged by it: the plan need not ask again.
         let first = filters
             .iter()
             .position(|f| KeyFilter::of(f, &self.declared).is_some());
-        let support = |index| match first {
-            Some(first) if first == index => TableProviderFilterPushDown::Exact,
-            _ => TableProviderFilterPushDown::Unsupported,
+        let support = |(index, filter): (usize, &&Expr)| match first == Some(index)
+            || is_on_partitions(filter, &self.folders)
+        {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
         };
-        Ok((0..filters.len()).map(support).collect())
+        Ok(filters.iter().enumerate().map(support).collect())
     }
 
     async fn scan(
@@ -248,20 +260,25 @@ impl TableProvider for DelimitedTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let n_partitions = state.config().target_partitions();
+        let files = self.kept(state, filters)?;
         let source = DelimitedSource {
             store: self.store.clone(),
             options: self.options.clone(),
             declared: Arc::clone(&self.declared),
+            folders: self.folders.clone(),
             projection: projection
                 .cloned()
                 .unwrap_or_else(|| (0..self.schema.fields().len()).collect()),
-            estimated_rows: Some(self.estimated_rows()),
+            estimated_rows: Some(Self::estimated_rows(&files)),
             key_filter: filters
                 .iter()
                 .find_map(|f| KeyFilter::of(f, &self.declared)),
         };
         let store = state.runtime_env().object_store(&self.store)?;
-        let partitions = deal(self.splits(&store, n_partitions).await?, n_partitions);
+        let partitions = deal(
+            self.splits(&store, &files, n_partitions).await?,
+            n_partitions,
+        );
         Ok(Arc::new(SplitScanExec::try_new(
             Arc::new(source),
             &partitions,

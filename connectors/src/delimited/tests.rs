@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type, Int64Type, Schema};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::Count;
@@ -22,6 +22,8 @@ use proptest::prelude::*;
 use super::key_filter::KeyFilter;
 use super::options::{DelimitedOptions, Empty, Records};
 use super::reader::{DelimitedSource, Range};
+use crate::files::TextFile;
+use crate::files::partitions::FolderValues;
 use crate::key_set::in_key_set;
 use crate::split::SplitSource;
 
@@ -48,10 +50,17 @@ fn source(permissive: bool, projection: &[usize]) -> TestResult<DelimitedSource>
             Field::new("n", DataType::Int64, true),
             Field::new("share", DataType::Decimal128(18, 2), true),
         ])),
+        folders: Fields::empty(),
         projection: projection.to_vec(),
         estimated_rows: None,
         key_filter: None,
     })
+}
+
+/// The file as the store has it.
+async fn listed(store: &Arc<dyn ObjectStore>, path: &str) -> TestResult<TextFile> {
+    let meta = store.head(&Path::from(path)).await?;
+    Ok(TextFile::new(&meta, FolderValues::default()))
 }
 
 /// The rows of the text, read in ranges that end at `cuts`.
@@ -67,8 +76,9 @@ async fn scan(
         .await?;
     let config = SessionConfig::new().with_batch_size(batch_size);
     let context = SessionContext::new_with_config(config);
-    context.register_object_store(source.store.as_ref(), store);
-    let size = text.len() as u64;
+    context.register_object_store(source.store.as_ref(), Arc::clone(&store));
+    let file = listed(&store, "t.csv").await?;
+    let size = file.size();
     let mut ends: Vec<u64> = cuts
         .iter()
         .map(|at| at % (size + 1))
@@ -82,8 +92,7 @@ async fn scan(
             continue;
         }
         let range = Range {
-            path: "t.csv".to_owned(),
-            size,
+            file: file.clone(),
             start,
             end,
         };

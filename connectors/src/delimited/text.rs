@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::Result;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::encoding::{Encoding, TextDecoder};
 use crate::compression::{Compression, in_file};
+use crate::files::PinnedFile;
 
 /// Bytes that one read asks for.
 pub(super) const WINDOW: u64 = 4 * 1024 * 1024;
@@ -24,9 +25,7 @@ const MARK: usize = 3;
 /// A file that is read as text.
 #[derive(Clone)]
 pub(super) struct TextOfFile {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
-    pub(super) size: u64,
+    pub(super) file: PinnedFile,
     pub(super) compression: Compression,
     /// The encoding of the table, which a byte order mark overrules.
     pub(super) encoding: Encoding,
@@ -43,34 +42,36 @@ impl TextOfFile {
         if self.is_plain {
             return self.windows(start, end);
         }
-        let packed = self
-            .compression
-            .read(Arc::clone(&self.store), self.path.clone());
-        skip(decoded(packed, self.encoding, self.path.clone()), start).boxed()
+        let path = self.file.path().clone();
+        let stored = self.windows(0, self.file.size());
+        let packed = self.compression.unpack(stored);
+        let packed = packed.map_err(move |e| in_file(&path, e)).boxed();
+        skip(
+            decoded(packed, self.encoding, self.file.path().clone()),
+            start,
+        )
+        .boxed()
     }
 
+    /// The bytes of the file as they are stored.
     fn windows(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes>> {
-        let size = self.size;
+        let size = self.file.size();
         if self.first.len() as u64 == size {
             let start =
                 usize::try_from(start).map_or(self.first.len(), |n| n.min(self.first.len()));
             return stream::iter([Ok(self.first.slice(start..))]).boxed();
         }
         let stop = end.min(size);
-        let store = Arc::clone(&self.store);
-        let path = self.path.clone();
+        let file = self.file.clone();
         let read = move |window: Range<u64>| {
-            let store = Arc::clone(&store);
-            let path = path.clone();
+            let file = file.clone();
             // Spawned, so that the next window is read while this one is parsed.
-            let read = datafusion::common::runtime::SpawnedTask::spawn(async move {
-                store.get_range(&path, window).await
-            });
+            let read = SpawnedTask::spawn(async move { file.read_one(window).await });
             async move {
                 let read = read
                     .await
                     .map_err(|e| DataFusionError::External(Box::new(e)))?;
-                read.map_err(|e| DataFusionError::ObjectStore(Box::new(e)))
+                Ok(read?)
             }
         };
         let cut = |start: u64, stop: u64| {

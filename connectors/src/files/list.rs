@@ -8,7 +8,9 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::version::settled;
 use crate::hdfs::Fault;
+use crate::location::Location;
 use crate::published::storage_error;
 
 /// Endings of compressed text.
@@ -100,12 +102,27 @@ fn is_hidden(part: &str) -> bool {
     part.starts_with('.') || part.starts_with('_') && !part.contains('=')
 }
 
-/// The files of table `name` at `path`: the file itself, by whatever name, or those in the folder and
-/// below it, in the order of their paths.
+/// The files of table `name` at the location: the file itself, by whatever name, or those in the folder
+/// and below it, in the order of their paths. Local ones are in a version that any later change differs
+/// from.
 ///
 /// # Errors
-/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit.
+/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit, `Failed`
+/// where a local file never stays as it is.
 pub async fn list(
+    name: &str,
+    store: &dyn ObjectStore,
+    location: &Location,
+    names: &FileNames,
+) -> Result<Vec<ObjectMeta>> {
+    let files = files_at(name, store, &location.path, names).await?;
+    match location.is_local() {
+        true => settled(files).await,
+        false => Ok(files),
+    }
+}
+
+async fn files_at(
     name: &str,
     store: &dyn ObjectStore,
     path: &Path,
@@ -189,7 +206,7 @@ mod tests {
             let path = Path::from(format!("shop/t/{file}"));
             store.put(&path, "x".into()).await.unwrap();
         }
-        let found = list("t", &store, &Path::from("shop/t"), names).await?;
+        let found = files_at("t", &store, &Path::from("shop/t"), names).await?;
         let short = |file: ObjectMeta| file.location.as_ref().replacen("shop/t/", "", 1);
         Ok(found.into_iter().map(short).collect())
     }
@@ -258,7 +275,7 @@ mod tests {
             let store = InMemory::new();
             let path = Path::from(other);
             store.put(&path, "x".into()).await.unwrap();
-            let found = list("t", &store, &path, &names).await.unwrap();
+            let found = files_at("t", &store, &path, &names).await.unwrap();
             assert_eq!(found.len(), 1, "{other}");
         }
         let error = listed(&FileNames::CSV, &["_x"]).await.unwrap_err();

@@ -7,41 +7,47 @@ pub mod list;
 mod parquet;
 pub mod partitions;
 mod pinned;
+pub(crate) mod pruning;
+mod result;
 mod source;
 mod statistics;
 mod table;
+#[cfg(test)]
+mod tests;
+mod text_file;
 mod trusted;
 mod types;
+mod version;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::DataFusionError;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
-use emporia_core::catalog::{TableDef, parse_type};
+use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result};
-use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore};
 
-use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable, TextFile};
+use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable};
 use crate::hdfs::Fault;
 use crate::json;
 pub use crate::location::Location;
-use crate::location::within;
-use crate::published::{DataFile, PublishedOutput, ResultSet, storage_error};
+use crate::published::{PublishedOutput, ResultSet};
 
 use list::{FileNames, list};
+use partitions::FolderValues;
+pub(crate) use pinned::PinnedFile;
 pub use pinned::ReadFault;
+pub use result::schema as result_schema;
 pub(crate) use source::Tags;
 pub use table::FilesTable;
 pub(crate) use table::SOURCE_KIND;
-
-/// Files of a result that are looked at at a time.
-const LOOKS_AT_ONCE: usize = 16;
+pub use text_file::TextFile;
+pub use version::FileVersion;
 
 /// DataFusion's scan, as it came over the wire, as the scan of files as they were listed.
 pub(crate) fn pinned_scan(
@@ -66,17 +72,22 @@ pub async fn provider(
     let location = Location::parse(&table.location)?;
     let store = location.open(state)?;
     if let Some((base, output)) = published(store.as_ref(), &location.path).await? {
-        return result_table(name, &location.store, &base, &output, state).await;
+        let place = Location {
+            path: base,
+            store: location.store,
+        };
+        let declared = table.declared_schema()?;
+        return result::open(name, &place, &output, declared.as_deref(), state).await;
     }
     if table.connector == "csv" {
         return delimited(name, table, &location, &store).await;
     }
     let options = FileOptions::parse(name, table)?;
     if options.is_text {
-        return lines_of_text(name, &location, store.as_ref()).await;
+        return lines_of_text(name, &location, &options.partitions, store.as_ref()).await;
     }
     if table.connector == "json" {
-        let files = list(name, store.as_ref(), &location.path, &FileNames::JSON).await?;
+        let files = list(name, store.as_ref(), &location, &FileNames::JSON).await?;
         let declared = table.declared_schema()?;
         let definition = json::Definition {
             name,
@@ -88,13 +99,13 @@ pub async fn provider(
         };
         return Ok(Arc::new(json::open(definition, files, &store).await?));
     }
-    let files = list(name, store.as_ref(), &location.path, &FileNames::PARQUET).await?;
+    let files = list(name, store.as_ref(), &location, &FileNames::PARQUET).await?;
     let declared = table.declared_schema()?;
     let definition = parquet::Definition {
         name,
         url: &location.store,
         base: &location.path,
-        declared: declared.map(|schema| options.in_files(&schema)),
+        declared: declared.map(|schema| in_files(&schema, &options.partitions)),
         partitions: &options.partitions,
         required: &[],
     };
@@ -128,130 +139,12 @@ async fn published(
         .map(|output| (parent, output)))
 }
 
-/// The schema with the plain types in the place of views, which readers of text do not know. A
-/// query that wrote a result may have had either.
-fn without_views(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let plain = match field.data_type() {
-            DataType::Utf8View => DataType::Utf8,
-            DataType::BinaryView => DataType::Binary,
-            other => other.clone(),
-        };
-        field.as_ref().clone().with_data_type(plain)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// The schema in which the columns named in `required` have no nulls.
-fn with_required(schema: &Schema, required: &[String]) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let is_required = required.contains(field.name());
-        field.as_ref().clone().with_nullable(!is_required)
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-async fn result_table(
-    name: &str,
-    store: &ObjectStoreUrl,
-    base: &Path,
-    output: &PublishedOutput,
-    state: &dyn Session,
-) -> Result<Arc<dyn TableProvider>> {
-    let schema = crate::codec::schema_from_names(&output.columns).map_err(|e| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("result `{base}` has a bad schema"),
-        )
-        .with_source(e)
-    })?;
-    let schema = with_required(&without_views(&schema), &output.required);
-    if output.files.is_empty() {
-        return Ok(Arc::new(datafusion::datasource::empty::EmptyTable::new(
-            schema,
-        )));
-    }
-    if output.format == "csv" {
-        let files = output
-            .files
-            .iter()
-            .map(|f| {
-                Ok(TextFile {
-                    path: data_path(base, f)?.to_string(),
-                    size: f.bytes,
-                })
-            })
-            .collect::<Result<_>>()?;
-        let options = DelimitedOptions::of_results();
-        return Ok(Arc::new(DelimitedTable::new(
-            store.clone(),
-            files,
-            options,
-            schema,
-        )));
-    }
-    if output.format == "json" {
-        let files = output
-            .files
-            .iter()
-            .map(|f| Ok((data_path(base, f)?.to_string(), f.bytes)))
-            .collect::<Result<Vec<_>>>()?;
-        return Ok(Arc::new(json::result(store, files, &schema)?));
-    }
-    let location = Location {
-        store: store.clone(),
-        path: base.clone(),
-    };
-    let opened = location.open(state)?;
-    let looks = output.files.iter();
-    let looks: Vec<_> = looks
-        .map(|file| part(opened.as_ref(), base, file).boxed())
-        .collect();
-    let files: Vec<_> = futures::stream::iter(looks)
-        .buffered(LOOKS_AT_ONCE)
-        .try_collect()
-        .await?;
-    let definition = parquet::Definition {
-        name,
-        url: store,
-        base,
-        declared: Some(schema),
-        partitions: &[],
-        required: &output.required,
-    };
-    let table = parquet::open(definition, files, state, &opened).await?;
-    Ok(Arc::new(table))
-}
-
-/// The file of a published result, if it is as it was written.
-async fn part(store: &dyn ObjectStore, base: &Path, file: &DataFile) -> Result<ObjectMeta> {
-    let path = data_path(base, file)?;
-    let found = store
-        .head(&path)
-        .await
-        .map_err(|e| storage_error("read", &path, e))?;
-    if found.size != file.bytes {
-        let text = format!(
-            "`/{path}` has {} bytes, and {} were published",
-            found.size, file.bytes
-        );
-        return Err(Error::new(ErrorKind::Corrupt, text)
-            .with_hint("another program wrote into the result; make it again"));
-    }
-    Ok(found)
-}
-
-/// The path of a file that a result lists.
-fn data_path(base: &Path, file: &DataFile) -> Result<Path> {
-    within(base, &file.path).map_err(|e| {
-        let text = format!("result `/{base}` lists the file `{}`", file.path);
-        Error::new(ErrorKind::Corrupt, text).with_source(e)
-    })
-}
-
 pub(crate) fn unreadable(name: &str, error: DataFusionError) -> Error {
     let text = format!("cannot read the files of table `{name}`");
     if let Some(fault) = Fault::of(&error) {
+        return fault.explain(text);
+    }
+    if let Some(fault) = ReadFault::of(&error) {
         return fault.explain(text);
     }
     Error::new(ErrorKind::Corrupt, text)
@@ -265,21 +158,43 @@ async fn delimited(
     location: &Location,
     store: &Arc<dyn ObjectStore>,
 ) -> Result<Arc<dyn TableProvider>> {
-    let options = DelimitedOptions::parse(&table.options).map_err(|e| {
+    let mut options = table.options.clone();
+    let partitions = match options.remove("partitions") {
+        Some(columns) => partitions::declared(name, &columns)?,
+        None => Vec::new(),
+    };
+    let options = DelimitedOptions::parse(&options).map_err(|e| {
         Error::invalid(format!("table `{name}`: {e}")).with_hint(e.hint().unwrap_or(""))
     })?;
-    let Some(schema) = table.declared_schema()? else {
+    let declared = table.declared_schema()?;
+    let declared = declared.map(|schema| in_files(&schema, &partitions));
+    let Some(schema) = declared.filter(|schema| !schema.fields().is_empty()) else {
+        let what = match partitions.is_empty() {
+            true => "columns",
+            false => "columns of its files",
+        };
         return Err(
-            Error::invalid(format!("csv table `{name}` declares no columns"))
+            Error::invalid(format!("csv table `{name}` declares no {what}"))
                 .with_hint("add columns = [\"name type\", …] or contract = \"<table>\""),
         );
     };
-    let files = list(name, store.as_ref(), &location.path, &FileNames::CSV).await?;
-    let files = text_files(files);
-    let table = DelimitedTable::new(location.store.clone(), files, options, schema);
+    let files = list(name, store.as_ref(), location, &FileNames::CSV).await?;
+    let files = text_files(name, &location.path, files, &partitions)?;
+    let folders = Fields::from(partitions);
+    if let Some(twice) = repeated(&options.table_schema(&schema, &folders)) {
+        let text = format!("table `{name}` has two columns `{twice}`");
+        return Err(Error::invalid(text).with_hint(
+            "name each of `columns` and `partitions` once; permissive reading adds columns of its own",
+        ));
+    }
+    let table = DelimitedTable::new(location.store.clone(), files, options, schema, folders);
     table.check_headers(store).await.map_err(|e| {
+        let text = format!("cannot read the files of table `{name}`");
         if let Some(fault) = Fault::of(&e) {
-            return fault.explain(format!("cannot read the files of table `{name}`"));
+            return fault.explain(text);
+        }
+        if let Some(fault) = ReadFault::of(&e) {
+            return fault.explain(text);
         }
         let error = Error::invalid(format!("cannot read table `{name}`"));
         // What is wrong with the header itself needs no hint.
@@ -290,6 +205,21 @@ async fn delimited(
         error.with_source(e)
     })?;
     Ok(Arc::new(table))
+}
+
+/// A name that several columns have.
+fn repeated(schema: &Schema) -> Option<&str> {
+    let mut seen = HashSet::new();
+    let mut names = schema.fields().iter().map(|field| field.name().as_str());
+    names.find(|name| !seen.insert(*name))
+}
+
+/// The declared columns that are in the files.
+fn in_files(declared: &Schema, partitions: &[Field]) -> SchemaRef {
+    let is_partition = |name: &str| partitions.iter().any(|p| p.name() == name);
+    let fields = declared.fields().iter();
+    let fields = fields.filter(|f| !is_partition(f.name())).cloned();
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Options of a table of Parquet or JSON files.
@@ -325,16 +255,7 @@ impl FileOptions {
                     )));
                 }
                 ("partitions", columns) => {
-                    for column in columns.split(';') {
-                        let (column, type_name) =
-                            column.trim().split_once(' ').ok_or_else(|| {
-                                wrong(format!(
-                                    "partition `{column}` is not of the form `name type`"
-                                ))
-                            })?;
-                        let data_type = parse_type(type_name.trim())?;
-                        parsed.partitions.push(Field::new(column, data_type, true));
-                    }
+                    parsed.partitions = partitions::declared(name, columns)?;
                 }
                 _ => {
                     let connector = &table.connector;
@@ -349,14 +270,6 @@ impl FileOptions {
         }
         Ok(parsed)
     }
-
-    /// The declared columns that are in the files.
-    fn in_files(&self, declared: &Schema) -> SchemaRef {
-        let is_partition = |name: &str| self.partitions.iter().any(|p| p.name() == name);
-        let fields = declared.fields().iter();
-        let fields = fields.filter(|f| !is_partition(f.name())).cloned();
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    }
 }
 
 /// JSON files as lines that nobody has looked into: the columns are those that permissive reading
@@ -364,6 +277,7 @@ impl FileOptions {
 async fn lines_of_text(
     name: &str,
     location: &Location,
+    partitions: &[Field],
     store: &dyn ObjectStore,
 ) -> Result<Arc<dyn TableProvider>> {
     let options = DelimitedOptions {
@@ -375,25 +289,32 @@ async fn lines_of_text(
         blank_line: BlankLine::Skip,
         ..DelimitedOptions::default()
     };
-    let files = list(name, store, &location.path, &FileNames::JSON).await?;
+    let files = list(name, store, location, &FileNames::JSON).await?;
     let line = Field::new("line", DataType::Utf8, true);
     let table = DelimitedTable::new(
         location.store.clone(),
-        text_files(files),
+        text_files(name, &location.path, files, partitions)?,
         options,
         Arc::new(Schema::new(vec![line])),
+        partitions.to_vec().into(),
     );
     Ok(Arc::new(table))
 }
 
-/// The files of a table of text. One of no bytes has no rows; a table whose files are all empty is
-/// there, and has no rows.
-fn text_files(files: Vec<ObjectMeta>) -> Vec<TextFile> {
+/// The files of a table of text at `base`. One of no bytes has no rows; a table whose files are all empty
+/// is there, and has no rows.
+fn text_files(
+    name: &str,
+    base: &Path,
+    files: Vec<ObjectMeta>,
+    partitions: &[Field],
+) -> Result<Vec<TextFile>> {
     let is_empty = files.iter().all(|file| file.size == 0);
-    let files = files.into_iter().filter(|file| is_empty || file.size > 0);
-    let files = files.map(|file| TextFile {
-        path: file.location.to_string(),
-        size: file.size,
+    let described = files.iter().map(|file| {
+        let folders = FolderValues::of(name, base, &file.location, partitions)?;
+        Ok(TextFile::new(file, folders))
     });
-    files.collect()
+    let mut files = described.collect::<Result<Vec<_>>>()?;
+    files.retain(|file| is_empty || file.size() > 0);
+    Ok(files)
 }

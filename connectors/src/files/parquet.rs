@@ -1,7 +1,6 @@
 //! Opens a table of Parquet files: reads the footers and finds the columns that the files have in
 //! common.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
@@ -16,11 +15,13 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::footers::{Footers, schema_of};
-use super::partitions::partition_values;
+use super::partitions::FolderValues;
 use super::pinned::{PinnedFile, ReadFault};
+use super::repeated;
 use super::statistics;
 use super::table::{FilesTable, ListedFile};
 use super::types::{fit, plain, widen};
+use super::version::FileVersion;
 use crate::hdfs::Fault;
 
 /// Footers that are read at a time.
@@ -80,7 +81,9 @@ pub(super) async fn open(
     let known: Vec<_> = known.collect();
     let listed = files.into_iter().zip(&known).map(|(file, known)| {
         let (name, base) = (definition.name, definition.base);
-        let values = partition_values(name, base, &file.meta.location, definition.partitions)?;
+        let values = FolderValues::of(name, base, &file.meta.location, definition.partitions)?;
+        let values = values.values(definition.partitions);
+        let values = values.map_err(|e| Error::internal("values of folders").with_source(e))?;
         Ok(ListedFile {
             file: PartitionedFile::new_from_meta(file.meta).with_partition_values(values),
             rows: known.num_rows.get_value().copied().unwrap_or(0),
@@ -109,7 +112,7 @@ async fn read(
     if meta.size == 0 {
         return Err(empty(name, &meta.location));
     }
-    let file = PinnedFile::new(store, meta.clone());
+    let file = PinnedFile::new(store, meta.location.clone(), FileVersion::of(&meta));
     let footer = footers.read(url, &file, &meta, PageIndexPolicy::Skip).await;
     let footer = footer.map_err(|e| unreadable(name, &meta.location, e))?;
     let schema = schema_of(&footer).map_err(|e| unreadable(name, &meta.location, e))?;
@@ -125,13 +128,6 @@ async fn read(
         footer,
         schema,
     })
-}
-
-/// A name that several columns have.
-fn repeated(schema: &Schema) -> Option<&str> {
-    let mut seen = HashSet::new();
-    let names = schema.fields().iter().map(|field| field.name().as_str());
-    names.into_iter().find(|name| !seen.insert(*name))
 }
 
 /// The declared columns, if they can be had from each file.
@@ -278,9 +274,7 @@ fn unreadable(name: &str, path: &Path, error: ParquetError) -> Error {
         return fault.explain(text);
     }
     if let Some(fault) = ReadFault::of(&error) {
-        return Error::new(ErrorKind::Failed, text)
-            .with_hint("another program writes there; run the query again")
-            .with_source(fault.clone());
+        return fault.explain(text);
     }
     Error::new(ErrorKind::Corrupt, text)
         .with_hint("check that they are whole and in the format of the table's connector")

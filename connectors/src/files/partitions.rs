@@ -1,61 +1,104 @@
 //! Values that stand in the names of folders: `country=NO/year=2025/part-0.parquet`.
 
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::ScalarValue;
+use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::error::DataFusionError;
+use emporia_core::catalog::parse_type;
 use emporia_core::error::{Error, Result};
 use object_store::path::Path;
+use serde::{Deserialize, Serialize};
 
 /// What Hive, Spark and others call the folder of rows without a value.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The values of the partition `columns` for `file` of the table at `base`.
+/// The values of the partition columns for a file, from the outermost folder to the innermost, as the
+/// texts that their folders hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderValues(Vec<Option<String>>);
+
+impl FolderValues {
+    /// The values for `file` of the table `name` at `base`; each has the type of its column.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the folder where one is missing, not expected, or does not fit the
+    /// type of its column.
+    pub fn of(name: &str, base: &Path, file: &Path, columns: &[Field]) -> Result<Self> {
+        let folders = folders(base, file);
+        let mut values = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            let key = column.name();
+            let folder = folders.get(index).map(String::as_str);
+            let value = folder.and_then(|folder| {
+                let (found, value) = folder.split_once('=')?;
+                (decoded(found).as_deref() == Some(key)).then_some(value)
+            });
+            let Some(value) = value else {
+                let text = match folder {
+                    Some(folder) => format!(
+                        "table `{name}`: the folder `{folder}` of `/{file}` is not of the form `{key}=…`"
+                    ),
+                    None => format!("table `{name}`: `/{file}` is in no folder `{key}=…`"),
+                };
+                return Err(Error::invalid(text).with_hint(
+                    "the option `partitions` names the folders from the outermost to the innermost",
+                ));
+            };
+            let value = text(value)
+                .filter(|text| scalar(text.as_deref(), column.data_type()).is_some())
+                .ok_or_else(|| unfit(name, folder.unwrap_or_default(), file, column))?;
+            values.push(value);
+        }
+        match folders.iter().skip(columns.len()).find(|f| f.contains('=')) {
+            Some(folder) => Err(undeclared(name, folder, file)),
+            None => Ok(Self(values)),
+        }
+    }
+
+    /// The value of the column at `index`.
+    ///
+    /// # Errors
+    /// Where the values are those of other columns.
+    pub(crate) fn value(&self, index: usize, column: &Field) -> DfResult<ScalarValue> {
+        let text = self.0.get(index);
+        let value = text.and_then(|text| scalar(text.as_deref(), column.data_type()));
+        value.ok_or_else(|| {
+            let name = column.name();
+            DataFusionError::Internal(format!("a file has no value of partition `{name}`"))
+        })
+    }
+
+    /// The values of all columns.
+    ///
+    /// # Errors
+    /// Where the values are those of other columns.
+    pub(crate) fn values(&self, columns: &[Field]) -> DfResult<Vec<ScalarValue>> {
+        let columns = columns.iter().enumerate();
+        columns
+            .map(|(index, column)| self.value(index, column))
+            .collect()
+    }
+}
+
+/// The columns that the option `partitions` of table `name` declares: `country string; year int32`.
 ///
 /// # Errors
-/// `InvalidInput` that names the folder where one is missing, not expected, or does not fit the type
-/// of its column.
-pub fn partition_values(
-    name: &str,
-    base: &Path,
-    file: &Path,
-    columns: &[Field],
-) -> Result<Vec<ScalarValue>> {
-    let folders = folders(base, file);
-    let mut values = Vec::with_capacity(columns.len());
-    for (index, column) in columns.iter().enumerate() {
-        let key = column.name();
-        let folder = folders.get(index).map(String::as_str);
-        let value = folder.and_then(|folder| {
-            let (found, value) = folder.split_once('=')?;
-            (decoded(found).as_deref() == Some(key)).then_some(value)
-        });
-        let Some(value) = value else {
-            let text = match folder {
-                Some(folder) => format!(
-                    "table `{name}`: the folder `{folder}` of `/{file}` is not of the form `{key}=…`"
-                ),
-                None => format!("table `{name}`: `/{file}` is in no folder `{key}=…`"),
-            };
-            return Err(Error::invalid(text).with_hint(
-                "the option `partitions` names the folders from the outermost to the innermost",
-            ));
-        };
-        let value = scalar(value, column.data_type()).ok_or_else(|| {
-            let folder = folder.unwrap_or_default();
-            let data_type = column.data_type();
-            Error::invalid(format!(
-                "table `{name}`: the folder `{folder}` of `/{file}` holds no {data_type}"
-            ))
-            .with_hint(format!(
-                "declare partition `{key}` as string, or rename the folder; rows without a value are in \
-                 `{key}={NO_VALUE}`"
+/// `InvalidInput` where it is not of this form, or names a column twice.
+pub(super) fn declared(name: &str, option: &str) -> Result<Vec<Field>> {
+    let wrong = |text: String| Error::invalid(format!("table `{name}`: {text}"));
+    let mut columns: Vec<Field> = Vec::new();
+    for column in option.split(';') {
+        let (column, type_name) = column.trim().split_once(' ').ok_or_else(|| {
+            wrong(format!(
+                "partition `{column}` is not of the form `name type`"
             ))
         })?;
-        values.push(value);
+        let data_type = parse_type(type_name.trim())?;
+        if columns.iter().any(|known| known.name() == column) {
+            return Err(wrong(format!("partition `{column}` is there twice")));
+        }
+        columns.push(Field::new(column, data_type, true));
     }
-    match folders.iter().skip(columns.len()).find(|f| f.contains('=')) {
-        Some(folder) => Err(undeclared(name, folder, file)),
-        None => Ok(values),
-    }
+    Ok(columns)
 }
 
 /// The folders between the table and its file.
@@ -79,24 +122,43 @@ fn undeclared(name: &str, folder: &str, file: &Path) -> Error {
     ))
 }
 
-/// The value that a folder's name holds; `None` where it does not fit the type.
-fn scalar(text: &str, data_type: &DataType) -> Option<ScalarValue> {
-    if text == NO_VALUE {
-        return ScalarValue::try_from(data_type).ok();
+/// A folder whose value is not one of its column.
+fn unfit(name: &str, folder: &str, file: &Path, column: &Field) -> Error {
+    let (key, data_type) = (column.name(), column.data_type());
+    Error::invalid(format!(
+        "table `{name}`: the folder `{folder}` of `/{file}` holds no {data_type}"
+    ))
+    .with_hint(format!(
+        "declare partition `{key}` as string, or rename the folder; rows without a value are in \
+         `{key}={NO_VALUE}`"
+    ))
+}
+
+/// The text that a folder's name holds, if it is text at all; `None` inside is no value.
+fn text(value: &str) -> Option<Option<String>> {
+    match value {
+        NO_VALUE => Some(None),
+        value => decoded(value).map(Some),
     }
-    let text = decoded(text)?;
+}
+
+/// The value that a text stands for; `None` where it does not fit the type.
+fn scalar(text: Option<&str>, data_type: &DataType) -> Option<ScalarValue> {
+    let Some(text) = text else {
+        return ScalarValue::try_from(data_type).ok();
+    };
     if *data_type == DataType::Utf8 {
-        return Some(ScalarValue::Utf8(Some(text)));
+        return Some(ScalarValue::from(text));
     }
     if let DataType::Decimal128(_, scale) = data_type {
         // Arrow would round what the type has no place for.
-        let (_, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let (_, fraction) = text.split_once('.').unwrap_or((text, ""));
         let places = fraction.trim_end_matches('0').len();
         if places > usize::try_from(*scale).unwrap_or(0) || text.contains(['e', 'E']) {
             return None;
         }
     }
-    let value = ScalarValue::try_from_string(text.clone(), data_type).ok()?;
+    let value = ScalarValue::try_from_string(text.to_owned(), data_type).ok()?;
     // Arrow would take the day of a time.
     let is_whole = *data_type != DataType::Date32 || value.to_string() == text;
     (is_whole && !value.is_null()).then_some(value)
@@ -137,7 +199,8 @@ mod tests {
             .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
             .collect();
         let file = Path::parse(file).unwrap();
-        let values = partition_values("t", &Path::from("shop/t"), &file, &columns)?;
+        let values = FolderValues::of("t", &Path::from("shop/t"), &file, &columns)?;
+        let values = values.values(&columns).unwrap();
         Ok(values.iter().map(ToString::to_string).collect())
     }
 
@@ -167,6 +230,22 @@ mod tests {
             &typed,
         );
         assert_eq!(found.unwrap(), ["NULL", "NULL", "NULL"]);
+    }
+
+    #[test]
+    fn the_option_names_columns_and_types() {
+        let columns = declared("t", "country string; year int32").unwrap();
+        let names: Vec<_> = columns.iter().map(|c| c.name().as_str()).collect();
+        assert_eq!(names, ["country", "year"]);
+        for (option, expected) in [
+            ("country", "`country` is not of the form"),
+            ("", "is not of the form"),
+            ("a int32; b number", "`number` is not a column type"),
+            ("a int32; a string", "partition `a` is there twice"),
+        ] {
+            let error = declared("t", option).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

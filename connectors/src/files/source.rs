@@ -44,6 +44,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::adapter::ExactAdapters;
 use super::footers::Footers;
 use super::pinned::PinnedFile;
+use super::version::FileVersion;
 
 /// Entity tags of files by their paths. DataFusion sends size and time of a file, but not its tag.
 pub(crate) type Tags = BTreeMap<String, String>;
@@ -256,7 +257,11 @@ impl ParquetFileReaderFactory for PinnedReaders {
         meta.e_tag = self.tags.get(path).cloned();
         Ok(Box::new(PinnedReader {
             metrics: ParquetFileMetrics::new(partition, path, metrics),
-            file: PinnedFile::new(Arc::clone(&self.store), meta.clone()),
+            file: PinnedFile::new(
+                Arc::clone(&self.store),
+                meta.location.clone(),
+                FileVersion::of(&meta),
+            ),
             url: self.url.clone(),
             footers: self.footers.clone(),
             meta,
@@ -299,7 +304,7 @@ impl AsyncFileReader for PinnedReader {
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         async move {
             self.count(&ranges);
-            self.file.read(&ranges).await
+            Ok(self.file.read(&ranges).await?)
         }
         .boxed()
     }

@@ -4,15 +4,14 @@
 //! partitions, columns and statistics. It travels whole, so neither the scheduler nor an executor lists
 //! a folder, and what they cannot see is an error and not an empty table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
-use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, project_schema};
+use datafusion::common::{Result, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -20,7 +19,6 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -29,6 +27,7 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 
 use super::footers::Footers;
+use super::pruning::{self, is_on_partitions};
 use super::source::{PinnedSource, Tags};
 use super::statistics;
 use crate::base64_text;
@@ -162,43 +161,20 @@ impl FilesTable {
         ))
     }
 
-    /// Whether the names of folders decide about the filter.
-    fn is_on_partitions(&self, filter: &Expr) -> bool {
-        let names: HashSet<_> = self.partitions.iter().map(|f| f.name().as_str()).collect();
-        let columns = filter.column_refs();
-        !columns.is_empty()
-            && columns
-                .iter()
-                .all(|column| names.contains(column.name.as_str()))
-            && !filter.is_volatile()
-            && !has_subquery(filter)
-    }
-
     /// The files whose folders pass the filters.
     fn kept(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<ListedFile>> {
-        let filters = filters.iter().filter(|f| self.is_on_partitions(f)).cloned();
-        let (Some(filter), false) = (conjunction(filters), self.files.is_empty()) else {
-            return Ok(self.files.to_vec());
-        };
-        let schema = Arc::new(Schema::new(self.partitions.clone()));
-        let filter = state.create_physical_expr(
-            unqualified(filter)?,
-            &DFSchema::try_from(Arc::clone(&schema))?,
-        )?;
-        let columns = (0..self.partitions.len()).map(|index| {
-            let values = self.files.iter();
-            let values =
-                values.filter_map(|listed| listed.file.partition_values.get(index).cloned());
-            ScalarValue::iter_to_array(values)
-        });
-        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.files.len()));
-        let folders = RecordBatch::try_new_with_options(schema, columns, &options)?;
-        let passed = filter.evaluate(&folders)?.into_array(self.files.len())?;
-        let passed = passed.as_boolean();
-        let files = self.files.iter().zip(passed.iter());
-        let files = files.filter(|(_, passed)| *passed == Some(true));
-        Ok(files.map(|(file, _)| file.clone()).collect())
+        pruning::kept(
+            state,
+            filters,
+            &self.partitions,
+            &self.files,
+            |listed, index| {
+                let value = listed.file.partition_values.get(index).cloned();
+                value.ok_or_else(|| {
+                    DataFusionError::Internal("a file has too few values".to_owned())
+                })
+            },
+        )
     }
 }
 
@@ -216,7 +192,7 @@ impl TableProvider for FilesTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = |filter: &&Expr| match self.is_on_partitions(filter) {
+        let support = |filter: &&Expr| match is_on_partitions(filter, &self.partitions) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Inexact,
         };
@@ -260,38 +236,6 @@ impl TableProvider for FilesTable {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
-}
-
-/// The filter with the plain names of its columns: it is asked of folders, not of the table.
-fn unqualified(filter: Expr) -> Result<Expr> {
-    use datafusion::common::Column;
-    use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-    filter
-        .transform(|expr| {
-            Ok(match expr {
-                Expr::Column(column) => {
-                    Transformed::yes(Expr::Column(Column::from_name(column.name)))
-                }
-                other => Transformed::no(other),
-            })
-        })
-        .data()
-}
-
-fn has_subquery(filter: &Expr) -> bool {
-    use datafusion::common::tree_node::TreeNode;
-    let is_one = |expr: &Expr| {
-        matches!(
-            expr,
-            Expr::ScalarSubquery(_)
-                | Expr::Exists(_)
-                | Expr::InSubquery(_)
-                | Expr::SetComparison(_)
-                | Expr::OuterReferenceColumn(..)
-                | Expr::Placeholder(_)
-        )
-    };
-    filter.exists(|expr| Ok(is_one(expr))).unwrap_or(true)
 }
 
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {

@@ -1,7 +1,6 @@
 //! Whole lines out of a byte range of a file, whatever its compression, mark and form.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::Result;
@@ -10,10 +9,10 @@ use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
 
 use super::elements::Elements;
 use crate::compression::{Compression, MAGIC_BYTES};
+use crate::files::PinnedFile;
 
 /// Bytes that one read asks for.
 const WINDOW: u64 = 4 * 1024 * 1024;
@@ -44,13 +43,7 @@ pub(super) struct Block {
 
 /// A file as it was listed.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
-    pub(super) size: u64,
-    /// Time of the last change, in nanoseconds since the epoch.
-    pub(super) modified: Option<i64>,
-}
+pub(super) struct Source(pub(super) PinnedFile);
 
 type Chunks = BoxStream<'static, Result<Bytes>>;
 
@@ -69,7 +62,7 @@ impl Source {
     /// Whether the file can be read from its start only: it is compressed, or one array.
     pub(super) async fn is_one_piece(&self) -> Result<bool> {
         let (compression, chunks) = self.unpacked().await?;
-        let (_, unit) = begun(chunks, &self.path).await?;
+        let (_, unit) = begun(chunks, self.0.path()).await?;
         Ok(compression != Compression::None || unit == Unit::Element)
     }
 
@@ -82,24 +75,24 @@ impl Source {
             skips_line: range.start > 0,
             end: range.end,
             unit: Unit::Line,
-            path: self.path.clone(),
+            path: self.0.path().clone(),
         };
         if range.start > 0 {
             cutter.chunks = self.windows(&range);
             return Ok(cutter);
         }
-        let (compression, chunks) = match range.end < self.size {
+        let (compression, chunks) = match range.end < self.0.size() {
             true => (Compression::None, self.windows(&range)),
             false => self.unpacked().await?,
         };
-        let (chunks, unit) = begun(chunks, &self.path).await?;
-        if unit == Unit::Element && range.end < self.size {
-            return Err(self.changed());
+        let (chunks, unit) = begun(chunks, self.0.path()).await?;
+        if unit == Unit::Element && range.end < self.0.size() {
+            return Err(self.0.changed().into());
         }
         cutter.unit = unit;
         cutter.chunks = match unit {
             Unit::Line => chunks,
-            Unit::Element => elements(chunks, self.path.clone()),
+            Unit::Element => elements(chunks, self.0.path().clone()),
         };
         if compression != Compression::None || unit == Unit::Element {
             cutter.end = u64::MAX;
@@ -109,11 +102,11 @@ impl Source {
 
     /// The file from its start without its compression.
     async fn unpacked(&self) -> Result<(Compression, Chunks)> {
-        let whole = 0..self.size;
+        let whole = 0..self.0.size();
         let (head, chunks) = peeked(self.windows(&whole), MAGIC_BYTES as usize).await?;
         let compression = Compression::of(&head)
-            .map_err(|e| e.context(format!("cannot read `/{}`", self.path)))?;
-        let path = self.path.clone();
+            .map_err(|e| e.context(format!("cannot read `/{}`", self.0.path())))?;
+        let path = self.0.path().clone();
         let chunks = compression.unpack(chunks);
         let chunks = match compression {
             Compression::None => chunks,
@@ -126,15 +119,17 @@ impl Source {
 
     fn windows(&self, range: &Range<u64>) -> Chunks {
         let start = range.start.saturating_sub(1);
-        let stop = range.end.saturating_add(SLACK).min(self.size);
-        let source = self.clone();
+        let stop = range.end.saturating_add(SLACK).min(self.0.size());
+        let file = self.0.clone();
         let read = move |window: Range<u64>| {
-            let source = source.clone();
+            let file = file.clone();
             // Spawned, so that the next window is read while this one is parsed.
-            let read = SpawnedTask::spawn(async move { source.read(window).await });
+            let read = SpawnedTask::spawn(async move { file.read_one(window).await });
             async move {
-                read.await
-                    .map_err(|e| DataFusionError::External(Box::new(e)))?
+                let read = read
+                    .await
+                    .map_err(|e| DataFusionError::External(Box::new(e)))?;
+                Ok(read?)
             }
         };
         let cut = |start: u64, stop: u64| {
@@ -144,31 +139,8 @@ impl Source {
         };
         // What lies behind the range is read only where its last line is that long.
         let inside = stream::iter(cut(start, stop)).map(read.clone()).buffered(2);
-        let behind = stream::iter(cut(stop, self.size)).map(read).buffered(1);
+        let behind = stream::iter(cut(stop, self.0.size())).map(read).buffered(1);
         inside.chain(behind).boxed()
-    }
-
-    async fn read(&self, window: Range<u64>) -> Result<Bytes> {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(window)),
-            ..GetOptions::default()
-        };
-        let failed = |e| DataFusionError::ObjectStore(Box::new(e));
-        let found = self.store.get_opts(&self.path, options).await;
-        let found = found.map_err(failed)?;
-        let modified = found.meta.last_modified.timestamp_nanos_opt();
-        let is_other = self.modified.is_some() && self.modified != modified;
-        if found.meta.size != self.size || is_other {
-            return Err(self.changed());
-        }
-        found.bytes().await.map_err(failed)
-    }
-
-    fn changed(&self) -> DataFusionError {
-        DataFusionError::Execution(format!(
-            "the file `/{}` is not the one that was listed when the query was planned; run the query again",
-            self.path
-        ))
     }
 }
 
@@ -338,26 +310,22 @@ impl Cutter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::files::FileVersion;
 
     async fn source(bytes: Vec<u8>) -> Source {
         let (store, path) = (InMemory::new(), Path::from("f"));
-        let size = bytes.len() as u64;
         store.put(&path, bytes.into()).await.unwrap();
-        let modified = store.head(&path).await.unwrap().last_modified;
-        let modified = modified.timestamp_nanos_opt();
-        let store = Arc::new(store);
-        Source {
-            store,
-            path,
-            size,
-            modified,
-        }
+        let meta = store.head(&path).await.unwrap();
+        let version = FileVersion::of(&meta);
+        Source(PinnedFile::new(Arc::new(store), path, version))
     }
 
     /// The text of the ranges, in which every block has to be where it says.
@@ -411,7 +379,7 @@ mod tests {
             ("", ""),
         ] {
             let plain = source(text.as_bytes().to_vec()).await;
-            assert_eq!(read(&plain, &[plain.size]).await.unwrap(), expected);
+            assert_eq!(read(&plain, &[plain.0.size()]).await.unwrap(), expected);
             assert_eq!(plain.is_one_piece().await.unwrap(), text.contains('['));
             for kind in [
                 FileCompressionType::GZIP,
@@ -420,7 +388,7 @@ mod tests {
                 FileCompressionType::XZ,
             ] {
                 let packed = source(packed(&kind, text)).await;
-                assert_eq!(read(&packed, &[packed.size]).await.unwrap(), expected);
+                assert_eq!(read(&packed, &[packed.0.size()]).await.unwrap(), expected);
                 assert!(packed.is_one_piece().await.unwrap());
             }
         }
@@ -437,12 +405,11 @@ mod tests {
             ),
         ] {
             let source = source(bytes).await;
-            let error = read(&source, &[source.size]).await.unwrap_err().to_string();
+            let error = read(&source, &[source.0.size()])
+                .await
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{error}");
         }
-        let mut gone = source(b"{}\n".to_vec()).await;
-        gone.size = 2;
-        let error = read(&gone, &[2]).await.unwrap_err().to_string();
-        assert!(error.contains("is not the one that was listed"), "{error}");
     }
 }

@@ -30,8 +30,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::ScalarValue;
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use emporia_core::error::{Error, ErrorKind, Result};
@@ -39,8 +38,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
-use crate::files::partitions::partition_values;
-use crate::files::unreadable;
+use crate::files::partitions::FolderValues;
+use crate::files::{TextFile, unreadable};
 
 pub use encode::{check_writable, writer_builder};
 pub use reader::{JsonFile, JsonSource, SOURCE_KIND};
@@ -82,7 +81,7 @@ pub async fn open(
     let files = files.collect::<Result<Vec<_>>>()?;
     let looks = files.into_iter().map(|mut file| async move {
         // A small file is read as one piece in any case.
-        if file.size > table::MIN_SPLIT {
+        if file.file.size() > table::MIN_SPLIT {
             file.is_one_piece = file.source(store)?.is_one_piece().await?;
         }
         Ok::<_, DataFusionError>(file)
@@ -98,7 +97,7 @@ pub async fn open(
             let url = definition.url.as_str();
             let survey = survey::survey(store, url, &files, definition.is_permissive).await;
             let found = survey.map_err(|e| unreadable(name, e))?;
-            let bytes: u64 = files.iter().map(|file| file.size).sum();
+            let bytes: u64 = files.iter().map(|file| file.file.size()).sum();
             tracing::info!(
                 table = name,
                 files = files.len(),
@@ -127,13 +126,13 @@ pub async fn open(
     ))
 }
 
-/// Makes the table over files that Emporia published, with their sizes.
+/// Makes the table over files that Emporia published.
 ///
 /// # Errors
 /// `Unsupported` where JSON cannot have the columns.
 pub fn result(
     url: &ObjectStoreUrl,
-    files: impl IntoIterator<Item = (String, u64)>,
+    files: impl IntoIterator<Item = TextFile>,
     schema: &Schema,
 ) -> Result<JsonTable> {
     let columns = Columns::try_new(schema.fields(), &[], false).map_err(|e| {
@@ -143,11 +142,8 @@ pub fn result(
         )
         .with_source(e)
     })?;
-    let files = files.into_iter().map(|(path, size)| JsonFile {
-        path,
-        size,
-        modified: None,
-        folders: Vec::new(),
+    let files = files.into_iter().map(|file| JsonFile {
+        file,
         is_one_piece: false,
     });
     Ok(JsonTable::new(url.clone(), files.collect(), columns, None))
@@ -160,17 +156,9 @@ fn described(definition: Definition<'_>, file: ObjectMeta) -> Result<JsonFile> {
         partitions,
         ..
     } = definition;
-    let values = partition_values(name, base, &file.location, partitions)?;
-    let text = |value: ScalarValue| match value.cast_to(&DataType::Utf8) {
-        Ok(ScalarValue::Utf8(text)) => Ok(text),
-        Ok(_) => Err(Error::internal("the value of a folder has no text")),
-        Err(e) => Err(Error::internal("the value of a folder has no text").with_source(e)),
-    };
+    let folders = FolderValues::of(name, base, &file.location, partitions)?;
     Ok(JsonFile {
-        path: file.location.to_string(),
-        size: file.size,
-        modified: file.last_modified.timestamp_nanos_opt(),
-        folders: values.into_iter().map(text).collect::<Result<_>>()?,
+        file: TextFile::new(&file, folders),
         is_one_piece: false,
     })
 }

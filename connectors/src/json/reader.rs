@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{Field, Fields, Schema, SchemaRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -12,12 +12,12 @@ use datafusion::physical_plan::metrics::Count;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::decoder::{Decoder, Output};
 use super::lines::{Block, Source};
 use super::schema::Columns;
+use crate::files::TextFile;
 use crate::split::SplitSource;
 
 /// Tag of [`JsonSource`] in an encoded plan.
@@ -26,26 +26,15 @@ pub const SOURCE_KIND: &str = "json";
 /// A file of the table, as it was listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JsonFile {
-    /// Path in its store.
-    pub path: String,
-    /// Size in bytes, as stored.
-    pub size: u64,
-    /// Time of the last change, in nanoseconds since the epoch.
-    pub modified: Option<i64>,
-    /// Values of the partition columns, as text.
-    pub folders: Vec<Option<String>>,
+    /// The file.
+    pub file: TextFile,
     /// Whether it can be read from its start only.
     pub is_one_piece: bool,
 }
 
 impl JsonFile {
     pub(super) fn source(&self, store: &Arc<dyn ObjectStore>) -> Result<Source> {
-        Ok(Source {
-            store: Arc::clone(store),
-            path: Path::parse(&self.path).map_err(|e| DataFusionError::External(Box::new(e)))?,
-            size: self.size,
-            modified: self.modified,
-        })
+        self.file.pinned(store).map(Source)
     }
 }
 
@@ -94,7 +83,7 @@ impl JsonSource {
 
     fn decoder(&self, file: &JsonFile) -> Result<Decoder> {
         let outputs = self.projection.iter();
-        let outputs = outputs.map(|index| self.columns.output(*index, &file.folders));
+        let outputs = outputs.map(|index| self.columns.output(*index, &file.file.folders));
         Decoder::try_new(
             self.schema(),
             outputs.collect::<Result<Vec<Output>>>()?,
@@ -150,7 +139,7 @@ impl SplitSource for JsonSource {
         let range: Range =
             serde_json::from_str(descriptor).map_err(|e| DataFusionError::External(Box::new(e)))?;
         let store = context.runtime_env().object_store(&self.store)?;
-        let location = format!("{}{}", self.store.as_str(), range.file.path);
+        let location = format!("{}{}", self.store.as_str(), range.file.file.path);
         let decoder = self
             .decoder(&range.file)?
             .of_file(location, range.start == 0)
@@ -187,12 +176,4 @@ fn decoded(
             }
         }
     })
-}
-
-/// The value that a text stands for in a partition column.
-pub(super) fn folder_value(text: Option<&String>, column: &Field) -> Result<ScalarValue> {
-    match text {
-        None => ScalarValue::try_from(column.data_type()),
-        Some(text) => ScalarValue::Utf8(Some(text.clone())).cast_to(column.data_type()),
-    }
 }

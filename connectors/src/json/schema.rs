@@ -10,10 +10,10 @@ use prost::Message as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::decoder::Output;
-use super::reader::folder_value;
 use super::record::Record;
 use crate::base64_text;
 use crate::delimited::{ERROR, POSITION, RAW, SOURCE};
+use crate::files::partitions::FolderValues;
 
 /// The columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,14 +73,13 @@ impl Columns {
     }
 
     /// What fills a column for a file with these values of folders.
-    pub(super) fn output(&self, index: usize, values: &[Option<String>]) -> Result<Output> {
+    pub(super) fn output(&self, index: usize, values: &FolderValues) -> Result<Output> {
         if let Some(key) = self.keys.get(index) {
             return Ok(Output::Key(Arc::clone(key)));
         }
         let index = index - self.keys.len();
         if let Some(folder) = self.folders.get(index) {
-            let value = values.get(index).and_then(Option::as_ref);
-            return folder_value(value, folder).map(Output::Folder);
+            return values.value(index, folder).map(Output::Folder);
         }
         Ok(match index - self.folders.len() {
             0 => Output::Raw,

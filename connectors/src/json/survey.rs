@@ -99,7 +99,7 @@ async fn look(
                 let place = place(number, here, block.unit);
                 return Err(DataFusionError::Execution(format!(
                     "cannot read {place} of `{root}{}`: {problem}",
-                    range.file.path
+                    range.file.file.path
                 )));
             }
         }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::datasource::TableType;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -14,8 +13,9 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
-use super::reader::{JsonFile, JsonSource, Range, folder_value};
+use super::reader::{JsonFile, JsonSource, Range};
 use super::schema::Columns;
+use crate::files::pruning::{self, is_on_partitions};
 use crate::split::{SplitScanExec, deal};
 
 /// Smallest range worth a separate split.
@@ -89,52 +89,15 @@ impl JsonTable {
         ))
     }
 
-    /// Whether a filter can be judged by the folders of the files alone.
-    fn is_of_folders(&self, filter: &Expr) -> bool {
-        let columns = filter.column_refs();
-        let folders = self.columns.folders();
-        !columns.is_empty()
-            && !filter.is_volatile()
-            && columns
-                .iter()
-                .all(|column| folders.iter().any(|folder| *folder.name() == column.name))
-    }
-
     /// The files whose folders pass the filters.
-    fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<JsonFile>> {
-        let filters: Vec<_> = filters.iter().filter(|f| self.is_of_folders(f)).collect();
-        if filters.is_empty() || self.files.is_empty() {
-            return Ok(self.files.clone());
-        }
+    fn kept(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<JsonFile>> {
         let folders = self.columns.folders();
-        let values = folders.iter().enumerate().map(|(index, folder)| {
-            let values = self.files.iter();
-            let values = values.map(|file| folder_value(file.folders[index].as_ref(), folder));
-            ScalarValue::iter_to_array(values.collect::<Result<Vec<_>>>()?)
-        });
-        let values = values.collect::<Result<Vec<_>>>()?;
-        let schema = Arc::new(Schema::new(folders.clone()));
-        let names = DFSchema::try_from(Arc::clone(&schema))?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.files.len()));
-        let values = RecordBatch::try_new_with_options(schema, values, &options)?;
-        let mut kept = vec![true; self.files.len()];
-        for filter in filters {
-            let filter = state.create_physical_expr(filter.clone(), &names)?;
-            let passed = filter.evaluate(&values)?.into_array(self.files.len())?;
-            let passed = passed.as_boolean();
-            for (index, kept) in kept.iter_mut().enumerate() {
-                *kept &= passed.is_valid(index) && passed.value(index);
-            }
-        }
-        let files = self.files.iter().zip(kept);
-        Ok(files
-            .filter(|(_, kept)| *kept)
-            .map(|(file, _)| file.clone())
-            .collect())
+        let value = |file: &JsonFile, index: usize| file.file.folders.value(index, &folders[index]);
+        pruning::kept(state, filters, folders, &self.files, value)
     }
 
     fn estimated_rows(&self, files: &[JsonFile]) -> usize {
-        let bytes = |files: &[JsonFile]| files.iter().map(|file| file.size).sum::<u64>();
+        let bytes = |files: &[JsonFile]| files.iter().map(|file| file.file.size()).sum::<u64>();
         let rows = match self.n_rows {
             // The share of the rows that the share of the bytes has.
             Some(n) => {
@@ -144,12 +107,12 @@ impl JsonTable {
             }
             None => files
                 .iter()
-                .map(
-                    |file| match file.path.ends_with('z') || file.path.ends_with("zst") {
-                        true => file.size / PACKED_BYTES_PER_ROW,
-                        false => file.size / BYTES_PER_ROW,
-                    },
-                )
+                .map(|JsonFile { file, .. }| {
+                    match file.path.ends_with('z') || file.path.ends_with("zst") {
+                        true => file.size() / PACKED_BYTES_PER_ROW,
+                        false => file.size() / BYTES_PER_ROW,
+                    }
+                })
                 .sum(),
         };
         usize::try_from(rows).unwrap_or(usize::MAX)
@@ -158,18 +121,19 @@ impl JsonTable {
 
 /// The byte ranges that `files` are read in by `n_partitions`.
 pub(super) fn ranges(files: &[JsonFile], n_partitions: usize) -> Vec<Range> {
-    let total: u64 = files.iter().map(|f| f.size).sum();
+    let total: u64 = files.iter().map(|f| f.file.size()).sum();
     let target = (total / (n_partitions as u64 * SPLITS_PER_PARTITION).max(1)).max(MIN_SPLIT);
     let mut ranges = Vec::new();
     for file in files {
+        let size = file.file.size();
         let n_ranges = match file.is_one_piece {
             true => 1,
-            false => file.size.div_ceil(target).max(1),
+            false => size.div_ceil(target).max(1),
         };
         ranges.extend((0..n_ranges).map(|n| Range {
             file: file.clone(),
-            start: file.size * n / n_ranges,
-            end: file.size * (n + 1) / n_ranges,
+            start: size * n / n_ranges,
+            end: size * (n + 1) / n_ranges,
         }));
     }
     ranges
@@ -189,8 +153,8 @@ impl TableProvider for JsonTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = |filter: &&Expr| match self.is_of_folders(filter) {
-            true => TableProviderFilterPushDown::Inexact,
+        let support = |filter: &&Expr| match is_on_partitions(filter, self.columns.folders()) {
+            true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(support).collect())
@@ -204,7 +168,7 @@ impl TableProvider for JsonTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let n_partitions = state.config().target_partitions();
-        let files = self.pruned(state, filters)?;
+        let files = self.kept(state, filters)?;
         let source = JsonSource {
             store: self.store.clone(),
             columns: self.columns.clone(),

@@ -27,6 +27,7 @@ use proptest::prelude::*;
 use super::reader::Range;
 use super::table::ranges;
 use super::*;
+use crate::files::ReadFault;
 use crate::split::SplitSource;
 
 type Rows = Vec<Vec<String>>;
@@ -280,19 +281,23 @@ async fn a_file_that_changed_since_it_was_listed_is_an_error() {
         .await
         .unwrap();
     let error = shelf.query(table, "SELECT id FROM t").await.unwrap_err();
-    assert!(
-        error.to_string().contains("is not the one that was listed"),
-        "{error}"
-    );
+    let expected = ReadFault::Changed {
+        path: "t/a.json".to_owned(),
+    };
+    assert_eq!(ReadFault::of(&error), Some(&expected));
 }
 
 #[test]
 fn large_files_are_cut_unless_they_are_one_piece() {
-    let file = |is_one_piece| JsonFile {
-        path: "t/a.json".to_owned(),
+    let meta = ObjectMeta {
+        location: Path::from("t/a.json"),
+        last_modified: Default::default(),
         size: 10 * table::MIN_SPLIT + 1,
-        modified: None,
-        folders: Vec::new(),
+        e_tag: None,
+        version: None,
+    };
+    let file = |is_one_piece| JsonFile {
+        file: TextFile::new(&meta, FolderValues::default()),
         is_one_piece,
     };
     let cut = ranges(&[file(false)], 2);
@@ -335,11 +340,9 @@ async fn scan(
         if start == end {
             continue;
         }
+        let meta = shelf.store.head(&Path::from("t/f.json")).await.unwrap();
         let file = JsonFile {
-            path: "t/f.json".to_owned(),
-            size,
-            modified: None,
-            folders: Vec::new(),
+            file: TextFile::new(&meta, FolderValues::default()),
             is_one_piece: false,
         };
         let range = serde_json::to_string(&Range { file, start, end }).unwrap();

@@ -92,6 +92,33 @@ async fn a_query_does_not_mix_versions_of_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_query_does_not_take_text_of_another_version() {
+    for (connector, old, new) in [
+        ("csv", "id\n1\n", "id\n7\n"),
+        ("json", "{\"id\": 1}\n", "{\"id\": 7}\n"),
+    ] {
+        let mut shelf = Shelf::new().await;
+        shelf.connector(connector);
+        shelf.columns(&["id int64"]);
+        for session in shelf.sessions() {
+            shelf.put("a", old.as_bytes());
+            let planned = session.sql("SELECT sum(id) FROM t").await.unwrap();
+            // As long, with the same time, in the same place.
+            let time = std::fs::metadata(shelf.path("a")).unwrap();
+            std::fs::write(shelf.path("a"), new).unwrap();
+            let file = File::options().write(true).open(shelf.path("a")).unwrap();
+            file.set_modified(time.modified().unwrap()).unwrap();
+            let words = ["/t/a`", "not the one that was listed", "submit again"];
+            has_words(session.collect(planned).await, &words);
+            let planned = session.sql("SELECT sum(id) FROM t").await.unwrap();
+            shelf.remove("a");
+            let words = ["/t/a`", "does not find it"];
+            has_words(session.collect(planned).await, &words);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_a_statement_declared_is_fresh_as_well() {
     let shelf = Shelf::new().await;
     shelf.put("a.parquet", &parquet(vec![("id", ints([1]))]));

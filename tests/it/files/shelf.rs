@@ -37,6 +37,11 @@ impl Shelf {
         }
     }
 
+    /// Reads files of another connector.
+    pub(super) fn connector(&mut self, name: &str) {
+        name.clone_into(&mut self.definition.connector);
+    }
+
     /// Declares columns of the table.
     pub(super) fn columns(&mut self, columns: &[&str]) {
         self.definition.columns = columns.iter().map(|c| (*c).to_owned()).collect();

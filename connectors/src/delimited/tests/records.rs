@@ -7,7 +7,7 @@ use datafusion::datasource::file_format::file_compression_type::FileCompressionT
 use futures::StreamExt;
 
 use super::*;
-use crate::delimited::{DelimitedTable, TextFile};
+use crate::delimited::DelimitedTable;
 
 /// A table of texts over one file.
 struct Texts {
@@ -26,27 +26,25 @@ impl Texts {
         options: DelimitedOptions,
     ) -> TestResult<Self> {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let size = bytes.len() as u64;
         store.put(&Path::from(name), bytes.into()).await?;
         let root = ObjectStoreUrl::parse("memory:///")?;
         let context = SessionContext::new();
         context.register_object_store(root.as_ref(), Arc::clone(&store));
         let fields = columns.iter().map(|n| Field::new(*n, DataType::Utf8, true));
         let declared = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let file = TextFile {
-            path: name.to_owned(),
-            size,
-        };
-        let schema = options.table_schema(&declared);
+        let file = listed(&store, name).await?;
+        let schema = options.table_schema(&declared, &Fields::empty());
         let source = DelimitedSource {
             store: root.clone(),
             options: options.clone(),
             declared: Arc::clone(&declared),
+            folders: Fields::empty(),
             projection: (0..schema.fields().len()).collect(),
             estimated_rows: None,
             key_filter: None,
         };
-        let table = DelimitedTable::new(root, vec![file.clone()], options, declared);
+        let table =
+            DelimitedTable::new(root, vec![file.clone()], options, declared, Fields::empty());
         Ok(Self {
             store,
             context,
@@ -238,7 +236,7 @@ async fn compression_is_told_from_the_content() -> TestResult {
         for name in ["t.csv", "t.csv.gz"] {
             let bytes = chunks.concat();
             let texts = Texts::new(name, bytes, &["id", "name"], permissive()).await?;
-            let rows = texts.rows(&[texts.file.size / 2]).await?;
+            let rows = texts.rows(&[texts.file.size() / 2]).await?;
             assert_eq!(rows.len(), 50_000, "{kind:?} as {name}");
             let last = rows.last().ok_or("no rows")?;
             assert_eq!(last[1], "several\nlines 49999");

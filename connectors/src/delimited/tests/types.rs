@@ -21,27 +21,31 @@ async fn read_back(rows: &RecordBatch, style: &Style, name: &str) -> TestResult<
         ..DelimitedOptions::default()
     };
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let size = text.len() as u64;
     store
         .put(&Path::from(name), text.into_bytes().into())
         .await?;
     let root = ObjectStoreUrl::parse("memory:///")?;
     let context = SessionContext::new();
     context.register_object_store(root.as_ref(), Arc::clone(&store));
-    let file = crate::delimited::TextFile {
-        path: name.to_owned(),
-        size,
-    };
+    let file = listed(&store, name).await?;
+    let size = file.size();
     let schema = rows.schema();
     let source = DelimitedSource {
         store: root.clone(),
         options: options.clone(),
         declared: Arc::clone(&schema),
+        folders: Fields::empty(),
         projection: (0..schema.fields().len()).collect(),
         estimated_rows: None,
         key_filter: None,
     };
-    let table = crate::delimited::DelimitedTable::new(root, vec![file.clone()], options, schema);
+    let table = crate::delimited::DelimitedTable::new(
+        root,
+        vec![file.clone()],
+        options,
+        schema,
+        Fields::empty(),
+    );
     let mut batches = Vec::new();
     for range in table
         .ranges(&store, &file, vec![size / 3, size / 2])
