@@ -1,16 +1,19 @@
 //! Results in files: a folder with a pointer to the current run.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::datatypes::Schema;
-use emporia_connectors::files::Location;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use emporia_connectors::files::{Location, result_schema};
 use emporia_connectors::location::within;
 use emporia_connectors::published::{
     DataFile, PublishedOutput, ResultSet, discard_run, storage_error,
 };
-use emporia_connectors::write::{FileFormat, FileSink, SinkSpec, check_names, check_storable};
+use emporia_connectors::write::{
+    FileFormat, FileSink, SinkSpec, check_names, check_storable, written_type,
+};
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::location as text;
 use futures::TryStreamExt;
@@ -93,9 +96,39 @@ impl Files {
     /// Checks that the result can hold rows of this schema.
     pub(super) fn check(&self, schema: &Schema) -> Result<()> {
         match self.change {
-            Some(_) => check_storable(schema),
-            None => check_names(schema),
+            Some(_) => check_storable(schema)?,
+            None => check_names(schema)?,
         }
+        match (&self.change, &self.before) {
+            (Some(Change::Overwrite | Change::Append), Some(before)) => {
+                self.check_columns(before, schema)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that rows of this schema have the columns of the main table, which stay what they are.
+    fn check_columns(&self, before: &ResultSet, schema: &Schema) -> Result<()> {
+        let Some(main) = before.outputs.get(&before.main) else {
+            return Ok(());
+        };
+        let table = result_schema(&self.place.path, main)?;
+        let is_same = |column: &Field| {
+            let found = schema.field_with_name(column.name());
+            found.is_ok_and(|found| is_same_type(found.data_type(), column.data_type()))
+        };
+        let other = table.fields().iter().find(|column| !is_same(column));
+        let more = schema.fields().iter();
+        let mut more = more.filter(|f| table.field_with_name(f.name()).is_err());
+        let Some(column) = other.or_else(|| more.next()) else {
+            return Ok(());
+        };
+        Err(Error::invalid(format!(
+            "rows cannot be added to `{}`: its column `{}` is another one in the table, or is not there",
+            self.shown,
+            column.name()
+        ))
+        .with_hint("leave out `columns` in the catalog, so that the table has the columns of its result"))
     }
 
     pub(super) fn sink(&self) -> SinkSpec {
@@ -216,9 +249,16 @@ impl Files {
     }
 }
 
+/// Whether rows of type `written` are of type `recorded`. What is inside of lists and structs was cast to
+/// the type of the table, but for its nulls.
+fn is_same_type(written: &DataType, recorded: &DataType) -> bool {
+    let recorded = written_type(recorded);
+    let is_same_kind = discriminant(written) == discriminant(&recorded);
+    *written == recorded || (recorded.is_nested() && is_same_kind)
+}
+
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::datatypes::{DataType, Field};
     use emporia_core::catalog::Catalog;
 
     use super::*;
@@ -291,6 +331,18 @@ mod tests {
         publish_no_rows(&session, &location, create(Existing::Replace), &schema).await?;
 
         let first = begin(&location, Some(Change::Append), "f").await?;
+        first.check(&schema)?;
+        for columns in [
+            vec![Field::new("a", DataType::Int64, true)],
+            vec![Field::new("b", DataType::Int32, true)],
+            vec![
+                schema.field(0).clone(),
+                Field::new("b", DataType::Int32, true),
+            ],
+        ] {
+            let error = first.check(&Schema::new(columns)).unwrap_err();
+            assert!(error.message().contains("rows cannot be added"), "{error}");
+        }
         let second = begin(&location, Some(Change::Append), "g").await?;
         second.publish(&written(Vec::new())).await?;
         let error = first.publish(&written(Vec::new())).await.unwrap_err();
