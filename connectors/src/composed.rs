@@ -41,6 +41,9 @@ pub(crate) const MAGIC: &[u8; 5] = b"EMPX\x01";
 const MAX_MESSAGES: usize = 30;
 /// Functions, operators and CASEs of an expression that may be one in the other.
 pub const MAX_NESTED: usize = 500;
+/// CASEs that may be one in the other with functions or operators between them: the planner looks at each twice
+/// for each one around it.
+pub const MAX_CASES: usize = 12;
 /// Stack that has to be left before a definition is written, read or run, and what is added else.
 const STACK_LEFT: usize = 512 * 1024;
 const STACK_ADDED: usize = 4 * 1024 * 1024;
@@ -83,7 +86,7 @@ impl Hash for Composed {
 pub fn check_depth(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            let found = depth(expr)?;
+            let found = depth(expr)?.nested;
             if found > MAX_NESTED {
                 return plan_err!(
                     "an expression of the query is nested {found} deep, and at most {MAX_NESTED} functions, \
@@ -96,16 +99,68 @@ pub fn check_depth(plan: &LogicalPlan) -> Result<()> {
     .map(|_| ())
 }
 
-/// How many functions, operators and CASEs are one in the other.
-fn depth(expr: &Expr) -> Result<usize> {
-    stacker::maybe_grow(STACK_LEFT, STACK_ADDED, || {
-        let mut deepest = 0;
-        for part in parts(expr)? {
-            deepest = deepest.max(depth(part)?);
-        }
-        let own = !matches!(expr, Expr::Alias(_) | Expr::Column(_) | Expr::Literal(..));
-        Ok(deepest + usize::from(own))
+/// Refuses CASEs in one another that the planner would look at for minutes.
+///
+/// # Errors
+/// `Plan` with the limit where there are too many.
+pub fn check_cases(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            let found = depth(expr)?.cases;
+            if found > MAX_CASES {
+                return plan_err!(
+                    "{found} CASEs of the query are one in the other with functions or operators between \
+                     them, and at most {MAX_CASES} can be"
+                );
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
     })
+    .map(|_| ())
+}
+
+/// How deep an expression is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Depth {
+    /// Functions, operators and CASEs, one in the other; a chain such as `a + b - c` is one.
+    nested: usize,
+    /// CASEs that are not the branch of another one, one in the other.
+    cases: usize,
+}
+
+fn depth(expr: &Expr) -> Result<Depth> {
+    stacker::maybe_grow(STACK_LEFT, STACK_ADDED, || {
+        let is_case = matches!(expr, Expr::Case(_));
+        let mut deepest = Depth::default();
+        for part in terms(expr)? {
+            let mut found = depth(part)?;
+            if is_case && matches!(part, Expr::Case(_)) {
+                found.cases = found.cases.saturating_sub(1);
+            }
+            deepest.nested = deepest.nested.max(found.nested);
+            deepest.cases = deepest.cases.max(found.cases);
+        }
+        let is_own = !matches!(expr, Expr::Alias(_) | Expr::Column(_) | Expr::Literal(..));
+        Ok(Depth {
+            nested: deepest.nested + usize::from(is_own),
+            cases: deepest.cases + usize::from(is_case),
+        })
+    })
+}
+
+/// The expressions in an expression; of a chain of any operators, its operands.
+fn terms(expr: &Expr) -> Result<Vec<&Expr>> {
+    let mut found = Vec::new();
+    let mut first = expr;
+    while let Expr::BinaryExpr(binary) = first {
+        found.push(binary.right.as_ref());
+        first = binary.left.as_ref();
+    }
+    if found.is_empty() {
+        return parts(expr);
+    }
+    found.push(first);
+    Ok(found)
 }
 
 /// The expressions in an expression; the operands of `a AND b AND c` are three.

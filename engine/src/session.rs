@@ -12,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{DataFrame, SessionContext};
 use emporia_connectors::checked::with_whole_chains;
-use emporia_connectors::composed::{check_depth, compose};
+use emporia_connectors::composed::{check_cases, check_depth, compose};
 use emporia_connectors::folded::fold;
 use emporia_connectors::provider;
 use emporia_connectors::stores::Stores;
@@ -387,7 +387,9 @@ impl Session {
 
     pub(crate) async fn attempt(&self, frame: DataFrame) -> Result<Attempt> {
         let (state, plan) = frame.into_parts();
-        check_depth(&plan).map_err(query_error)?;
+        check_depth(&plan)
+            .and_then(|()| check_cases(&plan))
+            .map_err(query_error)?;
         let optimized = state.optimize(&plan).map_err(query_error)?;
         check_depth(&optimized).map_err(query_error)?;
         let plan: Arc<dyn ExecutionPlan> = match optimized {

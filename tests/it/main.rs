@@ -7,6 +7,8 @@ mod client;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod deep;
+#[cfg(test)]
 mod delimited;
 #[cfg(test)]
 mod faults;

@@ -2,7 +2,8 @@
 //!
 //! The planner asks a function whether its values are in the order of its argument. DataFusion's fail
 //! there if the argument may leave their domain, and with them the query, although every row has a
-//! value or NaN. Here they know of no order.
+//! value or NaN. Here they know of no order. `abs(abs(x))` has one where it is computed and none where it
+//! is asked for, so that a sort by it fails; `abs` has none here.
 
 use std::sync::Arc;
 
@@ -17,10 +18,11 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature,
 };
 
-/// The functions whose domain is not all numbers.
-const PARTIAL: [&str; 9] = [
-    "acos", "acosh", "asin", "atanh", "ln", "log", "log10", "log2", "sqrt",
+/// The functions whose domain is not all numbers, and `abs`.
+const PARTIAL: [&str; 10] = [
+    ABS, "acos", "acosh", "asin", "atanh", "ln", "log", "log10", "log2", "sqrt",
 ];
+const ABS: &str = "abs";
 
 /// Puts ours in the place of DataFusion's.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
@@ -86,6 +88,9 @@ impl ScalarUDFImpl for Partial {
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        if self.name() == ABS {
+            return Ok(SortProperties::Unordered);
+        }
         let order = self.inner.output_ordering(inputs);
         Ok(order.unwrap_or(SortProperties::Unordered))
     }

@@ -1,7 +1,9 @@
-//! Expressions that may fail stay above filters.
+//! Expressions that may fail stay above filters and joins.
 //!
 //! DataFusion moves a projection below a filter where it leaves out columns. There it meets rows that the
-//! filter leaves out: `SELECT b, a / b / c … WHERE b <> 0` divides by zero.
+//! filter leaves out: `SELECT b, a / b / c … WHERE b <> 0` divides by zero. It also moves the condition of
+//! a filter below joins and other filters, as it does with those of a logical plan
+//! (`rules/risky_filters.rs`).
 
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
@@ -21,7 +24,7 @@ use emporia_connectors::marked::{Mark, MarkedExec};
 use super::over;
 use crate::rules::{Risk, of_cast, of_function};
 
-/// Keeps projections that may fail above what leaves out rows.
+/// Keeps what may fail above what leaves out rows.
 #[derive(Debug)]
 pub(super) struct KeepAboveFilters;
 
@@ -32,15 +35,10 @@ impl PhysicalOptimizerRule for KeepAboveFilters {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            let Some(projection) = node.downcast_ref::<ProjectionExec>() else {
-                return Ok(Transformed::no(node));
+            let input = match may_fail(&node)? {
+                Some(input) => Arc::new(MarkedExec::new(input, Mark::Apart)),
+                None => return Ok(Transformed::no(node)),
             };
-            let input = projection.input();
-            let leaves_out = input.is::<FilterExec>() || input.fetch().is_some();
-            if !leaves_out || !may_fail(projection)? {
-                return Ok(Transformed::no(node));
-            }
-            let input = Arc::new(MarkedExec::new(Arc::clone(input), Mark::Apart));
             over(node, vec![input]).map(Transformed::yes)
         })
         .data()
@@ -55,18 +53,32 @@ impl PhysicalOptimizerRule for KeepAboveFilters {
     }
 }
 
-fn may_fail(projection: &ProjectionExec) -> Result<bool> {
-    let schema = projection.input().schema();
-    let mut found = false;
-    for expr in projection.expr() {
-        expr.expr.apply(|expr| {
-            found |= own_risk(expr, &schema)? > Risk::Never;
-            Ok(match found {
-                true => TreeNodeRecursion::Stop,
-                false => TreeNodeRecursion::Continue,
-            })
+/// The input of an operator that may fail for rows that its input leaves out; `None` for any other.
+fn may_fail(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
+        let input = projection.input();
+        let leaves_out = input.is::<FilterExec>() || input.fetch().is_some();
+        let mut exprs = projection.expr().iter().map(|expr| &expr.expr);
+        let is_risky = exprs.try_fold(false, |found, expr| {
+            Ok::<_, DataFusionError>(found || risk(expr, input)? > Risk::Never)
         })?;
+        return Ok((leaves_out && is_risky).then(|| Arc::clone(input)));
     }
+    let Some(filter) = node.downcast_ref::<FilterExec>() else {
+        return Ok(None);
+    };
+    let input = filter.input();
+    let is_risky = risk(filter.predicate(), input)? == Risk::Value;
+    Ok((is_risky && !input.children().is_empty()).then(|| Arc::clone(input)))
+}
+
+fn risk(expr: &Arc<dyn PhysicalExpr>, input: &Arc<dyn ExecutionPlan>) -> Result<Risk> {
+    let schema = input.schema();
+    let mut found = Risk::Never;
+    expr.apply(|expr| {
+        found = found.max(own_risk(expr, &schema)?);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
     Ok(found)
 }
 

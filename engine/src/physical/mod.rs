@@ -1,6 +1,7 @@
 //! What is done to physical plans so that their tasks, each in a process of its own, make the same rows as
 //! one process does.
 
+mod apart;
 mod guarded;
 mod hash_joins;
 mod keys;
@@ -42,6 +43,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
     rules.push(Arc::new(keys::TrueKeys));
     rules.insert(0, Arc::new(guarded::KeepAboveFilters));
+    rules.insert(0, Arc::new(apart::KeepApart));
     rules
 }
 

@@ -501,7 +501,7 @@ fn check_sent(name: &str) -> Result<()> {
 }
 
 /// How the parser refuses a text that is nested too deeply.
-const TOO_DEEP: &str = "recursion limit exceeded";
+const TOO_DEEP: &str = "RecursionLimitExceeded";
 
 fn as_insert(parsed: &Parsed) -> Option<&Insert> {
     match parsed {
