@@ -205,7 +205,7 @@ impl RecordBatchStream for CountedRows {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::record_batch;
+    use datafusion::arrow::array::{ArrayRef, Int32Array};
     use datafusion::arrow::error::ArrowError;
     use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
     use futures::TryStreamExt;
@@ -214,7 +214,8 @@ mod tests {
 
     /// Reads two batches of two rows, and `end`, where `n_expected` rows were written.
     async fn read(n_expected: u64, end: Option<DataFusionError>) -> Result<Vec<RecordBatch>> {
-        let batch = record_batch!(("a", Int32, [1, 2])).unwrap();
+        let numbers: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
+        let batch = RecordBatch::try_from_iter([("a", numbers)]).unwrap();
         let schema = batch.schema();
         let rows = [Ok(batch.clone()), Ok(batch)].into_iter();
         let rows = futures::stream::iter(rows.chain(end.map(Err)));

@@ -6,6 +6,7 @@ mod average;
 mod clv;
 mod grouped;
 mod hashing;
+mod interval_length;
 mod logged_session;
 mod orders;
 mod repeated;
@@ -26,6 +27,7 @@ pub(crate) use average::checked_average;
 use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
+pub(crate) use interval_length::interval_length;
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
 pub(crate) use single_row::{SEVERAL_ROWS, single_row};
@@ -49,6 +51,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in [repeated_hashes(), checked_sum(), checked_average()] {
         state.register_udaf(Arc::new(function))?;
     }
+    state.register_udf(interval_length())?;
     state.register_udf(row_count())?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;

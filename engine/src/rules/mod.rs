@@ -10,6 +10,7 @@ mod halves;
 mod in_lists;
 mod keys;
 mod limits;
+mod misread;
 mod risky_filters;
 mod row_values;
 mod set_operations;
@@ -32,6 +33,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(row_values::RowsAsExists)];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(misread::SaysWhatItMeans));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
     rules.push(Arc::new(set_operations::KeepMultiplicity));

@@ -14,6 +14,7 @@ mod pivot;
 mod prepared;
 mod rows;
 mod settings;
+mod unread;
 #[cfg(test)]
 mod upstream;
 mod view;
@@ -264,6 +265,7 @@ impl Session {
                 false => error,
             }
         })?;
+        unread::check(&parsed)?;
         dialect::translate(&mut parsed);
         Ok(parsed)
     }

@@ -1,0 +1,147 @@
+//! Expressions that mean something else than they say: intervals that are compared, dates beside numbers,
+//! patterns of `to_char` and parts of durations.
+//!
+//! DataFusion compares months, days and nanoseconds of intervals one after the other, so that 9 days as a
+//! difference of two times are less than `interval '2 days'`. It takes a number beside a date for days
+//! since 1970. The rest is what other systems mean by the same words.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::functions::interval_length;
+
+/// Compares intervals by their length, and refuses what has another meaning.
+#[derive(Debug)]
+pub(super) struct SaysWhatItMeans;
+
+impl AnalyzerRule for SaysWhatItMeans {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| {
+            if matches!(plan, LogicalPlan::TableScan(_)) {
+                return Ok(Transformed::no(plan));
+            }
+            let names = NamePreserver::new(&plan);
+            let schema = merge_schema(&plan.inputs());
+            let is_sort = matches!(plan, LogicalPlan::Sort(_));
+            plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let changed = expr.transform_up(|expr| reread(expr, &schema))?;
+                // The keys of an order are expressions of their own.
+                if is_sort && is_interval(&changed.data, &schema) {
+                    return Ok(Transformed::yes(length(changed.data)));
+                }
+                Ok(changed.update_data(|expr| name.restore(expr)))
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "says_what_it_means"
+    }
+}
+
+fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_comparison_operator() => {
+            refuse_numbers_as_dates([&left, &right])?;
+            if !is_interval(&left, schema) || !is_interval(&right, schema) {
+                let same = BinaryExpr { left, op, right };
+                return Ok(Transformed::no(Expr::BinaryExpr(same)));
+            }
+            let (left, right) = (Box::new(length(*left)), Box::new(length(*right)));
+            let by_length = BinaryExpr { left, op, right };
+            Ok(Transformed::yes(Expr::BinaryExpr(by_length)))
+        }
+        Expr::Between(between) => {
+            refuse_numbers_as_dates([&between.expr, &between.low, &between.high])?;
+            if !is_interval(&between.expr, schema) {
+                return Ok(Transformed::no(Expr::Between(between)));
+            }
+            let by_length = |expr: Box<Expr>| Box::new(length(*expr));
+            Ok(Transformed::yes(Expr::Between(Between {
+                expr: by_length(between.expr),
+                negated: between.negated,
+                low: by_length(between.low),
+                high: by_length(between.high),
+            })))
+        }
+        Expr::ScalarFunction(call) => {
+            let takes = |at: usize| {
+                let argument = call.args.get(at);
+                argument.and_then(|a| a.get_type(schema).ok())
+            };
+            match (call.func.name(), call.args.as_slice()) {
+                ("to_char", [_, Expr::Literal(pattern, _)])
+                    if pattern
+                        .try_as_str()
+                        .flatten()
+                        .is_some_and(|p| !p.contains('%')) =>
+                {
+                    return plan_err!(
+                        "{pattern} is no pattern of to_char, which has the form of strftime, such as '%Y-%m-%d'"
+                    );
+                }
+                ("date_part", [Expr::Literal(part, _), _])
+                    if matches!(takes(1), Some(DataType::Duration(_)))
+                        && part
+                            .try_as_str()
+                            .flatten()
+                            .is_some_and(|p| !p.eq_ignore_ascii_case("epoch")) =>
+                {
+                    return plan_err!(
+                        "{part} of a difference of two times is not supported; take its epoch, which is in seconds"
+                    );
+                }
+                ("greatest" | "least", [_, ..])
+                    if matches!(takes(0), Some(DataType::Interval(_))) =>
+                {
+                    return plan_err!("{} of intervals is not supported", call.func.name());
+                }
+                _ => {}
+            }
+            Ok(Transformed::no(Expr::ScalarFunction(call)))
+        }
+        Expr::AggregateFunction(call) => {
+            let is_extreme = matches!(call.func.name(), "min" | "max");
+            let mut arguments = call.params.args.iter();
+            if is_extreme && arguments.any(|argument| is_interval(argument, schema)) {
+                return plan_err!("{} of intervals is not supported", call.func.name());
+            }
+            Ok(Transformed::no(Expr::AggregateFunction(call)))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Interval(_)))
+}
+
+fn length(interval: Expr) -> Expr {
+    interval_length().call(vec![interval])
+}
+
+/// A number that was made a date to be compared with one.
+fn refuse_numbers_as_dates<'a>(sides: impl IntoIterator<Item = &'a Box<Expr>>) -> Result<()> {
+    for side in sides {
+        let Expr::Cast(cast) = side.as_ref() else {
+            continue;
+        };
+        let is_date = matches!(cast.field.data_type(), DataType::Date32 | DataType::Date64);
+        if is_date && let Expr::Literal(value, _) = cast.expr.as_ref() {
+            if value.data_type().is_integer() {
+                return plan_err!(
+                    "the number {value} cannot be compared with a date; write a date such as date '2024-01-31'"
+                );
+            }
+        }
+    }
+    Ok(())
+}
