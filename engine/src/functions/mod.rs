@@ -16,6 +16,7 @@ mod single_row;
 mod sum;
 mod totals;
 mod unkeyed;
+mod within_precision;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub(crate) use row_count::row_count;
 pub(crate) use single_row::{SEVERAL_ROWS, single_row};
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
+pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
 
 /// Registers all functions.
 ///
@@ -55,6 +57,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(row_count())?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
+    state.register_udf(within_precision())?;
     orders::register(state)?;
     series::register(state)
 }

@@ -1,20 +1,21 @@
 //! Expressions that mean something else than they say: intervals that are compared, dates beside numbers,
-//! patterns of `to_char` and parts of durations.
+//! patterns of `to_char`, parts of durations, and decimals of more digits than their type has.
 //!
 //! DataFusion compares months, days and nanoseconds of intervals one after the other, so that 9 days as a
 //! difference of two times are less than `interval '2 days'`. It takes a number beside a date for days
 //! since 1970. The rest is what other systems mean by the same words.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::functions::interval_length;
+use crate::functions::{WITHIN_PRECISION, interval_length, within_precision};
 
 /// Compares intervals by their length, and refuses what has another meaning.
 #[derive(Debug)]
@@ -49,15 +50,21 @@ impl AnalyzerRule for SaysWhatItMeans {
 
 fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_comparison_operator() => {
-            refuse_numbers_as_dates([&left, &right])?;
-            if !is_interval(&left, schema) || !is_interval(&right, schema) {
-                let same = BinaryExpr { left, op, right };
-                return Ok(Transformed::no(Expr::BinaryExpr(same)));
+        Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+            refuse_numbers_as_dates([&binary.left, &binary.right])?;
+            if !is_interval(&binary.left, schema) || !is_interval(&binary.right, schema) {
+                return Ok(Transformed::no(Expr::BinaryExpr(binary)));
             }
-            let (left, right) = (Box::new(length(*left)), Box::new(length(*right)));
-            let by_length = BinaryExpr { left, op, right };
+            let (left, right) = (length(*binary.left), length(*binary.right));
+            let by_length = BinaryExpr::new(Box::new(left), binary.op, Box::new(right));
             Ok(Transformed::yes(Expr::BinaryExpr(by_length)))
+        }
+        Expr::BinaryExpr(binary) => {
+            let expr = Expr::BinaryExpr(binary);
+            Ok(match is_of_most_digits(&expr, schema) {
+                true => Transformed::yes(within_precision().call(vec![expr])),
+                false => Transformed::no(expr),
+            })
         }
         Expr::Between(between) => {
             refuse_numbers_as_dates([&between.expr, &between.low, &between.high])?;
@@ -71,6 +78,10 @@ fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 low: by_length(between.low),
                 high: by_length(between.high),
             })))
+        }
+        // The plan is analysed by the client and by the scheduler.
+        Expr::ScalarFunction(mut call) if is_twice_within(&call) => {
+            Ok(Transformed::yes(call.args.remove(0)))
         }
         Expr::ScalarFunction(call) => {
             let takes = |at: usize| {
@@ -118,6 +129,42 @@ fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+/// Whether it is a sum, difference or product of decimals whose type has no more digits to give: Arrow does
+/// not look whether the value has more.
+fn is_of_most_digits(expr: &Expr, schema: &DFSchema) -> bool {
+    let Expr::BinaryExpr(binary) = expr else {
+        return false;
+    };
+    matches!(
+        binary.op,
+        Operator::Plus | Operator::Minus | Operator::Multiply
+    ) && matches!(
+        expr.get_type(schema),
+        Ok(DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)
+            | DataType::Decimal256(DECIMAL256_MAX_PRECISION, _))
+    )
+}
+
+fn is_twice_within(call: &ScalarFunction) -> bool {
+    let is_within = |call: &ScalarFunction| call.func.name() == WITHIN_PRECISION;
+    is_within(call)
+        && matches!(call.args.as_slice(), [Expr::ScalarFunction(inner)] if is_within(inner))
 }
 
 fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
