@@ -146,8 +146,11 @@ fn is_read_as(from: &DataType, to: &DataType) -> bool {
     use DataType::{LargeList, List, Map, Struct};
     let is_float = |t: &DataType| t.is_floating();
     let is_binary = |t: &DataType| matches!(t, DataType::Binary | DataType::LargeBinary);
+    let is_utc = |zone: &Option<Arc<str>>| zone.as_deref().is_none_or(|zone| zone == "UTC");
     match (from, to) {
         _ if from == to => true,
+        // Times are in UTC. A fraction of a second that does not fit is found when it is read.
+        (DataType::Timestamp(_, from), DataType::Timestamp(_, to)) => is_utc(from) && is_utc(to),
         (List(from) | LargeList(from), List(to)) => is_read_as(from.data_type(), to.data_type()),
         (Map(from, _), Map(to, _)) => match (from.data_type(), to.data_type()) {
             (Struct(from), Struct(to)) => {

@@ -105,6 +105,9 @@ impl Database {
     pub(super) async fn run(&mut self, statement: &Statement) -> Result<Answer, String> {
         let failed = |e: StatementError| e.into_error().to_string();
         let session = &self.session;
+        if matches!(statement.words().next(), Some("set" | "reset")) {
+            return self.set(&statement.sql).await;
+        }
         let frame = match session.statement(&statement.sql).await.map_err(failed)? {
             Understood::Query(frame) => frame,
             Understood::Write(insertion) => {
@@ -132,6 +135,13 @@ impl Database {
             types: fields.iter().map(|f| ColumnType::of(f)).collect(),
             batches,
         })
+    }
+
+    /// Changes a setting of DataFusion, also one that Emporia refuses: the records after it are for it.
+    async fn set(&self, sql: &str) -> Result<Answer, String> {
+        let frame = self.session.context().sql(sql).await;
+        let rows = frame.map_err(|e| e.to_string())?.collect().await;
+        rows.map(|_| Answer::nothing()).map_err(|e| e.to_string())
     }
 }
 
