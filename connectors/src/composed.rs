@@ -479,7 +479,13 @@ mod tests {
         for plan in [plan, read] {
             rows.push(context.execute_logical_plan(plan).await?.collect().await?);
         }
-        assert_eq!(rows.first(), rows.last());
+        let values = |batches: &Vec<RecordBatch>| {
+            batches
+                .iter()
+                .map(|b| b.columns().to_vec())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rows.first().map(values), rows.last().map(values));
         Ok(())
     }
 

@@ -231,7 +231,7 @@ mod tests {
             ),
             (
                 "(a, b) NOT IN (SELECT 1, 2)",
-                "struct(a, b) NOT IN (SELECT struct(\"__emporia_row_0\", \"__emporia_row_1\") FROM \
+                "struct(a, b) NOT IN (SELECT STRUCT(\"__emporia_row_0\", \"__emporia_row_1\") FROM \
                  (SELECT 1, 2) AS \"__emporia_row\" (\"__emporia_row_0\", \"__emporia_row_1\"))",
             ),
         ] {

@@ -100,8 +100,8 @@ pub(crate) enum Action {
 pub(crate) struct StageShape {
     /// The stages that it reads.
     pub(crate) inputs: Vec<StageId>,
-    /// Whether its tasks, run again, write the same rows to the same partitions, so that outputs of
-    /// before and after can be read together.
+    /// Whether its tasks, run again over the same inputs, write the same rows to the same partitions, so that
+    /// outputs of before and after can be read together.
     pub(crate) is_repeatable: bool,
 }
 
@@ -188,6 +188,15 @@ impl Lineage {
             }
         }
         let order = readers_first(&stages)?;
+        // What is made of inputs that may come out differently may do so, too.
+        for id in order.iter().rev() {
+            let is_repeatable = |input: &StageId| stages[input].is_repeatable;
+            if !stages[id].inputs.iter().all(is_repeatable)
+                && let Some(stage) = stages.get_mut(id)
+            {
+                stage.is_repeatable = false;
+            }
+        }
         let mut lineage = Self {
             stages,
             order,
