@@ -236,6 +236,10 @@ impl Workplace {
             report.contains(&format!("{blocks}0\n"))
         });
         assert!(are_all_replicated, "blocks are on one DataNode only");
+        // The report does not count blocks that the NameNode has not looked at; this waits until both
+        // DataNodes have each block.
+        let folder = format!("/faults_{}", self.id);
+        self.control(&["fs", "-setrep", "-w", "2", &folder]);
     }
 
     fn safe_mode(&self, change: &str) {
