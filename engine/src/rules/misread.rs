@@ -182,12 +182,13 @@ fn refuse_numbers_as_dates<'a>(sides: impl IntoIterator<Item = &'a Box<Expr>>) -
             continue;
         };
         let is_date = matches!(cast.field.data_type(), DataType::Date32 | DataType::Date64);
-        if is_date && let Expr::Literal(value, _) = cast.expr.as_ref() {
-            if value.data_type().is_integer() {
-                return plan_err!(
-                    "the number {value} cannot be compared with a date; write a date such as date '2024-01-31'"
-                );
-            }
+        if is_date
+            && let Expr::Literal(value, _) = cast.expr.as_ref()
+            && value.data_type().is_integer()
+        {
+            return plan_err!(
+                "the number {value} cannot be compared with a date; write a date such as date '2024-01-31'"
+            );
         }
     }
     Ok(())

@@ -133,7 +133,7 @@ fn among(row: &[Expr], subquery: &Query, negated: bool) -> Option<Expr> {
     let TableFactor::Derived { subquery: rows, .. } = &mut select.from.first_mut()?.relation else {
         return None;
     };
-    *rows = Box::new(subquery.clone());
+    **rows = subquery.clone();
     Some(Expr::InSubquery {
         expr: Box::new(structure(row)),
         subquery: query,
