@@ -50,11 +50,6 @@ impl Dialect for EmporiaDialect {
         GenericDialect.is_identifier_part(ch)
     }
 
-    /// `list_filter(list, x -> x > 1)`.
-    fn supports_lambda_functions(&self) -> bool {
-        true
-    }
-
     as_generic!(
         supports_unicode_string_literal,
         supports_partition_by_after_order_by,

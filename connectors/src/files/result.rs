@@ -259,7 +259,7 @@ mod tests {
             (Utf8, "binary", true, false),
             (Binary, "string", true, false),
             (millis, "timestamp", true, true),
-            (nanos, "timestamp", true, false),
+            (nanos, "timestamp", true, true),
             (Date32, "timestamp", true, false),
             (list.clone(), "list(int64)", true, true),
             (list, "list(string)", false, false),
