@@ -295,9 +295,9 @@ pub struct LoadArgs {
 /// `emporia import`.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum ImportCommand {
-    /// Online Retail (UCI 352) or Online Retail II (UCI 502), as CSV.
+    /// Online Retail (UCI 352) or Online Retail II (UCI 502), as Excel workbooks or CSV.
     OnlineRetail {
-        /// A file, or the folder of the files: .csv, .tsv or .txt, plain or with .gz.
+        /// A file, or the folder of the files: .xlsx, or .csv, .tsv or .txt, plain or with .gz.
         dir: PathBuf,
         /// Order of day and month in dates such as 12/1/2010; without it, the dates tell.
         #[arg(long, value_enum)]

@@ -22,7 +22,7 @@ use emporia_core::{Error, Result, contract};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::rejects::{self, Reject};
+use super::rejects::{self, Place, Reject};
 use super::{ImportOptions, Table, parse, text, write_tables};
 use crate::columns::{batch_of, cents, int32, nulls, text as texts, times};
 use crate::progress::{Progress, Summary};
@@ -155,8 +155,7 @@ fn read(file: &FilePath) -> Result<Orders> {
                 table: "transactions",
                 rule,
                 raw: line.to_owned(),
-                source: name.clone(),
-                line: line_no,
+                place: Place::line(&name, line_no),
             }),
         }
     }

@@ -46,6 +46,18 @@ impl Evidence {
         }
     }
 
+    /// Takes in what other dates say.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.day_first = self.day_first.take().or(other.day_first);
+        self.month_first = self.month_first.take().or(other.month_first);
+        self.any = self.any.take().or(other.any);
+    }
+
+    /// Whether no date has an order.
+    pub(super) fn is_empty(&self) -> bool {
+        self.any.is_none()
+    }
+
     /// The order of all dates, and a remark if nothing but custom speaks for it.
     ///
     /// # Errors

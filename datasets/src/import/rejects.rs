@@ -1,6 +1,6 @@
 //! Rows of a source that could not be read.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
@@ -21,10 +21,44 @@ pub(super) struct Reject {
     pub(super) rule: &'static str,
     /// The row as it came.
     pub(super) raw: String,
-    /// Name of the source file.
-    pub(super) source: String,
-    /// Line of the source file, counted from one.
-    pub(super) line: u64,
+    pub(super) place: Place,
+}
+
+/// Where a row stands in the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Name of the file; of a workbook, with the sheet.
+    source: String,
+    /// Number of the line or row, counted from one.
+    position: u64,
+    /// What is counted.
+    unit: &'static str,
+}
+
+impl Place {
+    /// A line of a file.
+    pub(super) fn line(file: &str, line: u64) -> Self {
+        Self {
+            source: file.to_owned(),
+            position: line,
+            unit: "line",
+        }
+    }
+
+    /// A row of a sheet.
+    pub(super) fn row(workbook: &str, sheet: &str, row: u64) -> Self {
+        Self {
+            source: format!("{workbook}, sheet {sheet}"),
+            position: row,
+            unit: "row",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {} {}", self.source, self.unit, self.position)
+    }
 }
 
 /// Largest share of the rows of a source that may be rejected.
@@ -109,11 +143,7 @@ fn first(rejects: &[Reject]) -> Option<String> {
     for (n, reject) in rejects.iter().take(SHOWN).enumerate() {
         let separator = if n == 0 { "" } else { "," };
         // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "{separator} `{}` line {} ({})",
-            reject.source, reject.line, reject.rule
-        );
+        let _ = write!(text, "{separator} {} ({})", reject.place, reject.rule);
     }
     (!rejects.is_empty()).then_some(text)
 }
@@ -131,8 +161,8 @@ pub(super) fn batch(
             text(rejects.iter().map(|reject| reject.table)),
             text(rejects.iter().map(|reject| reject.rule)),
             text(rejects.iter().map(|reject| &reject.raw)),
-            text(rejects.iter().map(|reject| &reject.source)),
-            int64(rejects.iter().map(|reject| reject.line as i64)),
+            text(rejects.iter().map(|reject| &reject.place.source)),
+            int64(rejects.iter().map(|reject| reject.place.position as i64)),
         ],
     )
 }

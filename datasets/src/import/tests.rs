@@ -1,5 +1,7 @@
 //! Imports of the real data, where it is at hand, and of small files.
 
+mod workbooks;
+
 use std::collections::HashSet;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -432,11 +434,11 @@ async fn an_import_of_nothing_or_of_too_little_fails() -> TestResult {
     // A file that is no part of the data is named.
     let dir = folder(&[
         ("data.csv", file(1, 0).as_bytes()),
-        ("Online Retail.xlsx", b"PK"),
+        ("Online Retail.pdf", b"%PDF"),
     ])?;
     let (kind, text) = refusal(dir.path(), ImportOptions::default()).await;
     assert_eq!(kind, ErrorKind::InvalidInput);
-    assert!(text.contains("Online Retail.xlsx"), "{text}");
+    assert!(text.contains("Online Retail.pdf"), "{text}");
     Ok(())
 }
 

@@ -29,13 +29,7 @@ pub(super) struct TextFile {
 pub(super) fn read(path: &Path, what: &str) -> Result<TextFile> {
     let failed =
         |kind, text: &str| Error::new(kind, format!("cannot {text} {what} `{}`", path.display()));
-    let stored = std::fs::read(path).map_err(|e| {
-        let kind = match e.kind() {
-            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            _ => ErrorKind::NotFound,
-        };
-        failed(kind, "read").with_source(e)
-    })?;
+    let stored = std::fs::read(path).map_err(|e| unreadable(path, what, e))?;
     let bytes = match Packing::of(&stored) {
         Packing::Plain => stored,
         Packing::Gzip => {
@@ -43,6 +37,12 @@ pub(super) fn read(path: &Path, what: &str) -> Result<TextFile> {
             MultiGzDecoder::new(&stored[..])
                 .read_to_end(&mut plain)
                 .map_err(|e| failed(ErrorKind::Corrupt, "unpack").with_source(e))?;
+            if !matches!(Packing::of(&plain), Packing::Plain) {
+                let text = format!("{what} `{}` is packed twice", path.display());
+                return Err(
+                    Error::invalid(text).with_hint("unpack it once, and import what it holds")
+                );
+            }
             plain
         }
         Packing::Other(name, cure) => {
@@ -63,6 +63,15 @@ pub(super) fn read(path: &Path, what: &str) -> Result<TextFile> {
     })
 }
 
+/// The error of a file that cannot be read; `what` names its kind.
+pub(super) fn unreadable(path: &Path, what: &str, error: std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        _ => ErrorKind::NotFound,
+    };
+    Error::new(kind, format!("cannot read {what} `{}`", path.display())).with_source(error)
+}
+
 /// How a file is packed.
 enum Packing {
     Plain,
@@ -75,10 +84,11 @@ impl Packing {
     fn of(bytes: &[u8]) -> Self {
         const UNPACK: &str = "unpack it first; only gzip is unpacked on the way";
         const EXPORT: &str = "export its sheets as CSV first";
+        const SAVE: &str = "save it as .xlsx without a password, or export its sheets as CSV";
         match bytes {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [b'P', b'K', 3, 4, ..] => Self::Other("an Excel workbook or a zip archive", EXPORT),
-            [0xd0, 0xcf, 0x11, 0xe0, ..] => Self::Other("an Excel workbook", EXPORT),
+            [0xd0, 0xcf, 0x11, 0xe0, ..] => Self::Other("an old or encrypted Excel workbook", SAVE),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Other("packed with zstd", UNPACK),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Other("packed with bzip2", UNPACK),
             [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Other("packed with xz", UNPACK),

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use emporia_core::{Error, ErrorKind, Result};
 
-/// Endings of files with invoice lines; each may be followed by `.gz`.
-const ENDINGS: [&str; 3] = [".csv", ".tsv", ".txt"];
+/// Endings of files with invoice lines; those of text may be followed by `.gz`.
+const ENDINGS: [&str; 4] = [".csv", ".tsv", ".txt", ".xlsx"];
 
 /// The file at `path`, or the files of the folder in the order of their names. Names that begin with
-/// a point or an underscore are left out.
+/// a point or an underscore are left out, and so are the locks of open workbooks (`~$…`).
 ///
 /// # Errors
 /// `NotFound` or `PermissionDenied` if there is nothing to read, `InvalidInput` for a file of the
@@ -30,7 +30,8 @@ pub(super) fn source_files(path: &Path) -> Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(['.', '_']) || path.is_dir() {
+        let is_hidden = name.starts_with(['.', '_']) || name.starts_with("~$");
+        if is_hidden || path.is_dir() {
             continue;
         }
         let lower = name.to_ascii_lowercase();
@@ -41,8 +42,8 @@ pub(super) fn source_files(path: &Path) -> Result<Vec<PathBuf>> {
                 path.display()
             ))
             .with_hint(
-                "files end in .csv, .tsv or .txt, plain or with .gz; move others out of the \
-                 folder, or begin their names with _",
+                "files end in .xlsx, or in .csv, .tsv or .txt, plain or with .gz; move others out of \
+                 the folder, or begin their names with _",
             ));
         }
         paths.push(path);
@@ -52,7 +53,7 @@ pub(super) fn source_files(path: &Path) -> Result<Vec<PathBuf>> {
             "folder `{}` has no files of invoice lines",
             path.display()
         ))
-        .with_hint("files end in .csv, .tsv or .txt, plain or with .gz"));
+        .with_hint("files end in .xlsx, or in .csv, .tsv or .txt, plain or with .gz"));
     }
     paths.sort();
     Ok(paths)

@@ -1,4 +1,4 @@
-//! UCI Online Retail: the lines of the invoices of a gift shop, in files per day.
+//! UCI Online Retail: the lines of the invoices of a gift shop, in workbooks or files of text.
 //!
 //! | table | rows |
 //! |---|---|
@@ -14,10 +14,14 @@
 //! several customers belongs to the first of them, and the others are users all the same. How many
 //! of them there are is among the notes of the summary.
 
+mod columns;
+mod delimited;
 mod files;
 mod read;
 mod rows;
+mod serial;
 mod shop;
+mod workbook;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,31 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::ByteRecord;
 use emporia_core::{Error, Result};
 
+use super::columns::N_COLUMNS;
+use super::delimited::Delimited;
 use super::files::source_files;
-use crate::import::dates::{self, DayOrder, Evidence};
+use super::workbook::Workbook;
+use crate::import::dates::{DayOrder, Evidence};
 use crate::import::parse;
 use crate::import::rejects::Reject;
-use crate::import::text::{self, TextFile};
+use crate::import::text;
 
-/// The columns by all their names, as Online Retail and Online Retail II have them. Case, blanks and
-/// underscores do not count.
-const COLUMNS: [&[&str]; 8] = [
-    &["InvoiceNo", "Invoice"],
-    &["StockCode"],
-    &["Description"],
-    &["Quantity"],
-    &["InvoiceDate"],
-    &["UnitPrice", "Price"],
-    &["CustomerID"],
-    &["Country"],
-];
-/// Position of `InvoiceDate` in [`COLUMNS`].
-const DATE: usize = 4;
-/// What separates the fields of a file; the header tells which.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// What tools write for a value that is not there.
 const MISSING: [&str; 6] = ["", "NA", "NaN", "nan", "NULL", "null"];
 
@@ -96,152 +83,22 @@ impl Names {
     }
 }
 
-/// Reads a file, or all files of a folder in the order of their names.
-pub(super) fn lines(path: &Path, order: DayOrder) -> Result<Source> {
-    let files = source_files(path)?
-        .iter()
-        .map(|path| Sheet::open(text::read(path, "file")?))
-        .collect::<Result<Vec<_>>>()?;
-    let mut source = Source::default();
-    let order = order_of_days(&files, order, &mut source.notes)?;
-    for file in &files {
-        file.read(order, &mut source)?;
-    }
-    let n_converted = files.iter().filter(|f| f.file.was_windows_1252).count();
-    if n_converted > 0 {
-        source.notes.push(format!(
-            "{n_converted} of {} files are not UTF-8 and were read as Windows-1252",
-            files.len()
-        ));
-    }
-    Ok(source)
-}
-
-/// The order of day and month in all files.
-fn order_of_days(files: &[Sheet], asked: DayOrder, notes: &mut Vec<String>) -> Result<DayOrder> {
-    let mut evidence = Evidence::default();
-    for file in files {
-        let mut reader = file.reader();
-        let mut record = ByteRecord::new();
-        while reader
-            .read_byte_record(&mut record)
-            .map_err(|e| file.corrupt(e))?
-        {
-            let date = record.get(file.columns[DATE]).unwrap_or_default();
-            evidence.add(&String::from_utf8_lossy(date));
-        }
-    }
-    let (order, note) = evidence.order(asked).map_err(|[one, other]| {
-        Error::invalid(format!(
-            "cannot tell day from month: `{one}` has the day first, `{other}` the month"
-        ))
-        .with_hint("pass --dates day-first or month-first; dates of the other kind are rejected")
-    })?;
-    notes.extend(note);
-    Ok(order)
-}
-
-/// A file with its layout.
-struct Sheet {
-    file: TextFile,
-    delimiter: u8,
-    /// Number of fields of the header.
-    width: usize,
-    /// Positions of [`COLUMNS`].
-    columns: [usize; 8],
-}
-
-impl Sheet {
-    /// Finds the delimiter and the columns.
-    fn open(file: TextFile) -> Result<Self> {
-        let mut failure = None;
-        for delimiter in DELIMITERS {
-            let header = ReaderBuilder::new()
-                .delimiter(delimiter)
-                .flexible(true)
-                .from_reader(&file.bytes[..])
-                .byte_headers()
-                .cloned()
-                .unwrap_or_default();
-            match columns_of(&header, &file.name) {
-                Ok(columns) => {
-                    return Ok(Self {
-                        file,
-                        delimiter,
-                        width: header.len(),
-                        columns,
-                    });
-                }
-                // The delimiter that splits the header best has the error that helps.
-                Err(error) => match &failure {
-                    Some((width, _)) if *width >= header.len() => {}
-                    _ => failure = Some((header.len(), error)),
-                },
-            }
-        }
-        Err(failure.map_or_else(
-            || Error::internal("no delimiter was tried"),
-            |(_, error)| error,
-        ))
-    }
-
-    fn reader(&self) -> Reader<&[u8]> {
-        ReaderBuilder::new()
-            .delimiter(self.delimiter)
-            .flexible(true)
-            .from_reader(&self.file.bytes[..])
-    }
-
-    fn corrupt(&self, error: csv::Error) -> Error {
-        Error::new(
-            emporia_core::ErrorKind::Corrupt,
-            format!("cannot read file `{}`", self.file.name),
-        )
-        .with_source(error)
-    }
-
-    fn read(&self, order: DayOrder, source: &mut Source) -> Result<()> {
-        let mut reader = self.reader();
-        let mut record = ByteRecord::new();
-        while reader
-            .read_byte_record(&mut record)
-            .map_err(|e| self.corrupt(e))?
-        {
-            match self.typed(&record, order, source) {
-                Ok(line) => source.lines.push(line),
-                Err(rule) => source.rejects.push(Reject {
-                    table: "online_retail",
-                    rule,
-                    raw: raw_text(&record),
-                    source: self.file.name.clone(),
-                    line: record.position().map_or(0, csv::Position::line),
-                }),
-            }
-        }
-        Ok(())
-    }
-
-    /// The line of a record, or the rule that it breaks.
-    fn typed(
-        &self,
-        record: &ByteRecord,
-        order: DayOrder,
-        source: &mut Source,
+impl Source {
+    /// The line of these texts, in the order of the columns, or the rule that they break. The time, in
+    /// seconds since 1970, and the price, in thousandths, are `None` where they could not be read.
+    pub(super) fn line(
+        &mut self,
+        fields: [&str; N_COLUMNS],
+        second: Option<i64>,
+        unit_price: Option<i64>,
     ) -> Result<Line, &'static str> {
-        if record.len() != self.width {
-            return Err("field_count");
-        }
-        let mut fields = [""; 8];
-        for (field, column) in fields.iter_mut().zip(self.columns) {
-            *field = std::str::from_utf8(&record[column]).map_err(|_| "not_utf8")?;
-        }
         let [
             invoice,
             stock_code,
             description,
             quantity,
-            time,
-            price,
+            _,
+            _,
             customer,
             country,
         ] = fields;
@@ -253,65 +110,89 @@ impl Sheet {
         }
         let quantity = quantity.strip_suffix(".0").unwrap_or(quantity);
         let quantity = quantity.parse().map_err(|_| "quantity_unparsable")?;
-        let second = dates::timestamp(time, order).ok_or("invoice_date_unparsable")?;
-        let unit_price = self.price(price).ok_or("unit_price_unparsable")?;
+        let second = second.ok_or("invoice_date_unparsable")?;
+        let unit_price = unit_price.ok_or("unit_price_unparsable")?;
         let customer = match customer {
             missing if MISSING.contains(&missing) => None,
             text => Some(parse::integer_id(text).ok_or("customer_id_unparsable")?),
         };
         let description = (!description.is_empty()).then_some(description);
         Ok(Line {
-            invoice: source.invoice_numbers.number(invoice),
-            stock_code: source.stock_codes.number(stock_code),
-            description: description.map(|text| source.descriptions.number(text)),
+            invoice: self.invoice_numbers.number(invoice),
+            stock_code: self.stock_codes.number(stock_code),
+            description: description.map(|text| self.descriptions.number(text)),
             quantity,
             second,
             unit_price,
-            customer: customer.map(|id| source.customers.number(id)),
-            country: source.countries.number(country),
+            customer: customer.map(|id| self.customers.number(id)),
+            country: self.countries.number(country),
         })
     }
-
-    /// A price in thousandths. Where fields are not separated by commas, a comma may be the decimal
-    /// point, as in exports of a European Excel.
-    fn price(&self, text: &str) -> Option<i64> {
-        let scale = super::SCALE as usize;
-        match self.delimiter {
-            b',' => parse::decimal(text, scale),
-            _ => parse::decimal(&text.replacen(',', ".", 1), scale),
-        }
-    }
 }
 
-/// Where the columns are in this file.
-fn columns_of(header: &ByteRecord, file: &str) -> Result<[usize; 8]> {
-    let plain = |name: &[u8]| -> Vec<u8> {
-        let kept = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
-        kept.map(u8::to_ascii_lowercase).collect()
+/// A file of invoice lines.
+enum SourceFile {
+    Text(Delimited),
+    Workbook(Workbook),
+}
+
+/// Reads a file, or all files of a folder in the order of their names.
+pub(super) fn lines(path: &Path, asked: DayOrder) -> Result<Source> {
+    let open = |path: &std::path::PathBuf| match Workbook::of(path)? {
+        Some(workbook) => Ok(SourceFile::Workbook(workbook)),
+        None => Delimited::open(text::read(path, "file")?).map(SourceFile::Text),
     };
-    let in_file: Vec<Vec<u8>> = header.iter().map(plain).collect();
-    let mut columns = [0; 8];
-    for (column, names) in columns.iter_mut().zip(COLUMNS) {
-        let names_plain: Vec<Vec<u8>> = names.iter().map(|name| plain(name.as_bytes())).collect();
-        let mut found = (0..in_file.len()).filter(|i| names_plain.contains(&in_file[*i]));
-        let all = || names.join("` or `");
-        let layout = || COLUMNS.map(|names| names.join(" or ")).join(", ");
-        *column = found.next().ok_or_else(|| {
-            Error::invalid(format!("file `{file}` has no column `{}`", all()))
-                .with_hint(format!("the columns are {}", layout()))
-        })?;
-        if found.next().is_some() {
-            return Err(
-                Error::invalid(format!("file `{file}` has several columns `{}`", all()))
-                    .with_hint("remove or rename all but one of them"),
-            );
+    let files = source_files(path)?.iter().map(open);
+    let files = files.collect::<Result<Vec<_>>>()?;
+    let mut evidence = Evidence::default();
+    for file in &files {
+        if let SourceFile::Text(file) = file {
+            file.look_at_dates(&mut evidence)?;
         }
     }
-    Ok(columns)
+    let (mut source, in_workbooks) = read(&files, asked, &evidence)?;
+    // Dates in workbooks are numbers nearly always, so nothing looks for texts beforehand.
+    if !in_workbooks.is_empty() {
+        evidence.merge(in_workbooks);
+        (source, _) = read(&files, asked, &evidence)?;
+    }
+    let is_converted = |file: &&SourceFile| match file {
+        SourceFile::Text(file) => file.was_windows_1252(),
+        SourceFile::Workbook(_) => false,
+    };
+    let n_converted = files.iter().filter(is_converted).count();
+    if n_converted > 0 {
+        source.notes.push(format!(
+            "{n_converted} of {} files are not UTF-8 and were read as Windows-1252",
+            files.len()
+        ));
+    }
+    Ok(source)
 }
 
-/// A record as CSV text again.
-fn raw_text(record: &ByteRecord) -> String {
+/// Reads all files with the order of day and month that the evidence gives; also returns what the
+/// texts in workbooks say about it.
+fn read(files: &[SourceFile], asked: DayOrder, evidence: &Evidence) -> Result<(Source, Evidence)> {
+    let (order, note) = evidence.order(asked).map_err(|[one, other]| {
+        Error::invalid(format!(
+            "cannot tell day from month: `{one}` has the day first, `{other}` the month"
+        ))
+        .with_hint("pass --dates day-first or month-first; dates of the other kind are rejected")
+    })?;
+    let mut source = Source::default();
+    source.notes.extend(note);
+    let mut in_workbooks = Evidence::default();
+    for file in files {
+        match file {
+            SourceFile::Text(file) => file.read(order, &mut source)?,
+            SourceFile::Workbook(file) => file.read(order, &mut source, &mut in_workbooks)?,
+        }
+    }
+    Ok((source, in_workbooks))
+}
+
+/// A record as CSV text.
+pub(super) fn raw_text(record: &ByteRecord) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Writing to memory cannot fail.
     let _ = writer.write_byte_record(record);

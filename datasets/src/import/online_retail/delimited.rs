@@ -1,0 +1,146 @@
+//! Invoice lines in delimited text.
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use emporia_core::{Error, ErrorKind, Result};
+
+use super::SCALE;
+use super::columns::{DATE, N_COLUMNS, columns_of};
+use super::read::{Line, Source, raw_text};
+use crate::import::dates::{self, DayOrder, Evidence};
+use crate::import::parse;
+use crate::import::rejects::{Place, Reject};
+use crate::import::text::TextFile;
+
+/// What separates the fields of a file; the header tells which.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// A file with its layout.
+pub(super) struct Delimited {
+    file: TextFile,
+    delimiter: u8,
+    /// Number of fields of the header.
+    width: usize,
+    columns: [usize; N_COLUMNS],
+}
+
+impl Delimited {
+    /// Finds the delimiter and the columns.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a column is missing or stands there several times.
+    pub(super) fn open(file: TextFile) -> Result<Self> {
+        let mut failure = None;
+        for delimiter in DELIMITERS {
+            let header = ReaderBuilder::new()
+                .delimiter(delimiter)
+                .flexible(true)
+                .from_reader(&file.bytes[..])
+                .byte_headers()
+                .cloned()
+                .unwrap_or_default();
+            match columns_of(&header, &format!("file `{}`", file.name)) {
+                Ok(columns) => {
+                    return Ok(Self {
+                        file,
+                        delimiter,
+                        width: header.len(),
+                        columns,
+                    });
+                }
+                // The delimiter that splits the header best has the error that helps.
+                Err(error) => match &failure {
+                    Some((width, _)) if *width >= header.len() => {}
+                    _ => failure = Some((header.len(), error)),
+                },
+            }
+        }
+        Err(failure.map_or_else(
+            || Error::internal("no delimiter was tried"),
+            |(_, error)| error,
+        ))
+    }
+
+    pub(super) fn was_windows_1252(&self) -> bool {
+        self.file.was_windows_1252
+    }
+
+    /// Takes in what the dates say about the order of day and month.
+    pub(super) fn look_at_dates(&self, evidence: &mut Evidence) -> Result<()> {
+        let mut reader = self.reader();
+        let mut record = ByteRecord::new();
+        while reader
+            .read_byte_record(&mut record)
+            .map_err(|e| self.corrupt(e))?
+        {
+            let date = record.get(self.columns[DATE]).unwrap_or_default();
+            evidence.add(&String::from_utf8_lossy(date));
+        }
+        Ok(())
+    }
+
+    /// Reads all records.
+    pub(super) fn read(&self, order: DayOrder, source: &mut Source) -> Result<()> {
+        let mut reader = self.reader();
+        let mut record = ByteRecord::new();
+        while reader
+            .read_byte_record(&mut record)
+            .map_err(|e| self.corrupt(e))?
+        {
+            match self.typed(&record, order, source) {
+                Ok(line) => source.lines.push(line),
+                Err(rule) => source.rejects.push(Reject {
+                    table: "online_retail",
+                    rule,
+                    raw: raw_text(&record),
+                    place: Place::line(
+                        &self.file.name,
+                        record.position().map_or(0, csv::Position::line),
+                    ),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The line of a record, or the rule that it breaks.
+    fn typed(
+        &self,
+        record: &ByteRecord,
+        order: DayOrder,
+        source: &mut Source,
+    ) -> Result<Line, &'static str> {
+        if record.len() != self.width {
+            return Err("field_count");
+        }
+        let mut fields = [""; N_COLUMNS];
+        for (field, column) in fields.iter_mut().zip(self.columns) {
+            *field = std::str::from_utf8(&record[column]).map_err(|_| "not_utf8")?;
+        }
+        let [_, _, _, _, time, price, _, _] = fields;
+        source.line(fields, dates::timestamp(time, order), self.price(price))
+    }
+
+    /// A price in thousandths. Where fields are not separated by commas, a comma may be the decimal
+    /// point, as in exports of a European Excel.
+    fn price(&self, text: &str) -> Option<i64> {
+        match self.delimiter {
+            b',' => parse::decimal(text, SCALE as usize),
+            _ => parse::decimal(&text.replacen(',', ".", 1), SCALE as usize),
+        }
+    }
+
+    fn reader(&self) -> Reader<&[u8]> {
+        ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .flexible(true)
+            .from_reader(&self.file.bytes[..])
+    }
+
+    fn corrupt(&self, error: csv::Error) -> Error {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("cannot read file `{}`", self.file.name),
+        )
+        .with_source(error)
+    }
+}
