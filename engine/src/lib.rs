@@ -2,7 +2,6 @@
 //! configuration. Client, scheduler and executor all use it, so that a plan means the same in each.
 
 mod ddl;
-mod debug_form;
 pub mod dialect;
 mod empty;
 mod failure;
@@ -30,7 +29,7 @@ pub const EVERY_EXECUTOR: &str = "*";
 
 pub use emporia_connectors::split::is_fixed_scan;
 pub use emporia_connectors::stores::Stores;
-pub use failure::query_error;
+pub use failure::{query_error, task_error};
 pub use options::EngineOptions;
 pub use session::{Made, Session, Target};
 pub use statement::{Done, Statement, StatementError};

@@ -33,6 +33,7 @@ use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
 use tonic::transport::Endpoint;
 
+use crate::failure::planning_error;
 use crate::functions;
 use crate::grouping::OneGroup;
 use crate::options::EngineOptions;
@@ -248,10 +249,14 @@ impl QueryPlanner for Planner {
         plan: &LogicalPlan,
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner =
-            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
-        let plan = physical::with_whole_work_tables(plan.clone())?;
-        let plan = rules::with_halves(rules::guarded(plan)?)?;
-        physical::cuttable(planner.create_physical_plan(&plan, state).await?)
+        physical_plan(plan, state).await.map_err(planning_error)
     }
+}
+
+async fn physical_plan(plan: &LogicalPlan, state: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+    let planner =
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
+    let plan = physical::with_whole_work_tables(plan.clone())?;
+    let plan = rules::with_halves(rules::guarded(plan)?)?;
+    physical::cuttable(planner.create_physical_plan(&plan, state).await?)
 }

@@ -16,12 +16,13 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
+use emporia_engine::task_error;
 
 use crate::checked_read::checked;
 use crate::clients::ClientPool;
 use crate::metrics::TaskMetrics;
 
-/// Runs tasks as Ballista does, checks what they read, and counts them: Ballista's own collector of metrics cannot be
+/// Runs tasks as Ballista does, checks what they read, keeps the types of their errors, and counts them: Ballista's own collector of metrics cannot be
 /// replaced in an executor process.
 pub(crate) struct CountingEngine {
     inner: DefaultExecutionEngine,
@@ -49,15 +50,18 @@ impl ExecutionEngine for CountingEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        let inner = self.inner.create_query_stage_exec(
-            job_id,
-            stage_id,
-            task_id,
-            global_output_partition_ids,
-            checked(plan)?,
-            work_dir,
-            config,
-        )?;
+        let inner = self
+            .inner
+            .create_query_stage_exec(
+                job_id,
+                stage_id,
+                task_id,
+                global_output_partition_ids,
+                checked(plan)?,
+                work_dir,
+                config,
+            )
+            .map_err(task_error)?;
         Ok(Arc::new(CountedTask {
             inner,
             metrics: self.metrics.clone(),
@@ -89,7 +93,7 @@ impl QueryStageExecutor for CountedTask {
         let running = self.metrics.start();
         let result = self.inner.execute_query_stage(task_id, context).await;
         running.end(&result);
-        result
+        result.map_err(task_error)
     }
 
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {

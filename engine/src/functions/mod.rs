@@ -31,7 +31,7 @@ pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
-pub(crate) use single_row::{SEVERAL_ROWS, single_row};
+pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
