@@ -26,7 +26,7 @@ pub(crate) fn worth_another_try(error: Error) -> DataFusionError {
 pub fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    iter::successors(Some(error), |error| {
+    iter::successors(Some(error), |&error| {
         // These pass over the errors that they were made of.
         let io = error
             .downcast_ref::<io::Error>()
@@ -63,23 +63,21 @@ pub fn known(error: &(dyn StdError + 'static)) -> Option<EncodedError> {
             let encoded = EncodedError::new(ErrorKind::Failed, fault.to_string());
             return Some(encoded.with_hint(ReadFault::HINT));
         }
-        if is_storage_full(cause) {
-            let text = "a disk is full: No space left on device";
-            let hint = "free space in the executors' work_dir and at the output location, then submit again";
-            return Some(EncodedError::new(ErrorKind::ResourceExhausted, text).with_hint(hint));
-        }
     }
-    None
+    is_io(error, io::ErrorKind::StorageFull).then(|| {
+        let text = "a disk is full: No space left on device";
+        let hint =
+            "free space in the executors' work_dir and at the output location, then submit again";
+        EncodedError::new(ErrorKind::ResourceExhausted, text).with_hint(hint)
+    })
 }
 
-/// Whether the chain of causes says that the device is full.
-pub(crate) fn is_disk_full(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(is_storage_full)
-}
-
-fn is_storage_full(error: &(dyn StdError + 'static)) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|io| io.kind() == io::ErrorKind::StorageFull)
+/// Whether an I/O error of this kind is among the causes.
+pub(crate) fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
+    causes(error).any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|io| io.kind() == kind)
+    })
 }
 
 #[cfg(test)]
@@ -113,11 +111,12 @@ mod tests {
     fn a_full_disk_is_found() {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let error = DataFusionError::from(ArrowError::IoError("cannot write".to_owned(), full));
-        assert!(is_disk_full(&error));
+        assert!(is_io(&error, io::ErrorKind::StorageFull));
         let kind = known(&error).map(|error| error.kind);
         assert_eq!(kind, Some(ErrorKind::ResourceExhausted));
-        assert!(!is_disk_full(&DataFusionError::IoError(io::Error::other(
-            "x"
-        ))));
+        assert_eq!(
+            known(&DataFusionError::IoError(io::Error::other("x"))),
+            None
+        );
     }
 }

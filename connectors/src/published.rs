@@ -17,13 +17,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use datafusion::error::DataFusionError;
 use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
+use crate::error::is_io;
 use crate::hdfs::Fault;
 use crate::location::within;
 
@@ -279,32 +279,10 @@ pub fn storage_error(verb: &str, path: &Path, error: object_store::Error) -> Err
     let kind = match &error {
         object_store::Error::NotFound { .. } => ErrorKind::NotFound,
         object_store::Error::PermissionDenied { .. } => ErrorKind::PermissionDenied,
-        _ if is_disk_full(&error) => ErrorKind::ResourceExhausted,
+        _ if is_io(&error, std::io::ErrorKind::StorageFull) => ErrorKind::ResourceExhausted,
         _ => ErrorKind::Failed,
     };
     Error::new(kind, text).with_source(error)
-}
-
-/// Whether the chain of causes says that the device is full.
-pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    is_io(error, std::io::ErrorKind::StorageFull)
-}
-
-fn is_io(error: &(dyn std::error::Error + 'static), kind: std::io::ErrorKind) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<std::io::Error>().or_else(|| {
-            match error.downcast_ref::<DataFusionError>() {
-                Some(DataFusionError::IoError(io)) => Some(io),
-                _ => None,
-            }
-        });
-        if io.is_some_and(|io| io.kind() == kind) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 #[cfg(test)]

@@ -74,7 +74,9 @@ impl Query {
             Ok(next) => return Ok(next),
             Err(error) => error,
         };
-        Err(self.outcome().await.error(error))
+        Err(Outcome::of(self.session.target().clone(), self.job_id())
+            .await
+            .error(error))
     }
 
     /// Fetches the first rows.
@@ -83,7 +85,7 @@ impl Query {
             let Err(error) = self.fetch_ahead().await else {
                 break;
             };
-            match self.outcome().await {
+            match Outcome::of(self.session.target().clone(), self.job_id()).await {
                 Outcome::Done => {}
                 outcome => return Err(outcome.error(error)),
             }
@@ -107,36 +109,6 @@ impl Query {
             self.fetched.push_back(batch);
         }
         Ok(())
-    }
-
-    /// What the scheduler says about the query after rows of it could not be fetched.
-    async fn outcome(&self) -> Outcome {
-        let Target::Scheduler(url) = self.session.target() else {
-            return Outcome::Unknown;
-        };
-        let Ok(mut scheduler) = SchedulerGrpcClient::connect(url.clone()).await else {
-            return Outcome::SchedulerLost;
-        };
-        let Some(job_id) = self.job_id() else {
-            // It did not take the query.
-            return Outcome::Unknown;
-        };
-        let request = GetJobStatusParams {
-            job_id: job_id.clone(),
-        };
-        let Ok(answer) = scheduler.get_job_status(request).await else {
-            return Outcome::SchedulerLost;
-        };
-        let status = answer.into_inner().status;
-        match status.and_then(|status| status.status) {
-            Some(Status::Successful(_)) => Outcome::Done,
-            Some(Status::Failed(failed)) => Outcome::Failed {
-                job_id,
-                told: failed.error,
-            },
-            // Another scheduler by now, which does not know the job, or the stream of its states broke.
-            None | Some(Status::Queued(_) | Status::Running(_)) => Outcome::SchedulerLost,
-        }
     }
 
     /// All rows; for small results only.
@@ -174,6 +146,35 @@ enum Outcome {
 }
 
 impl Outcome {
+    /// Asks the scheduler, after rows of the query could not be fetched. `job_id` is known once it took the query.
+    async fn of(target: Target, job_id: Option<String>) -> Self {
+        let Target::Scheduler(url) = target else {
+            return Self::Unknown;
+        };
+        let Ok(mut scheduler) = SchedulerGrpcClient::connect(url).await else {
+            return Self::SchedulerLost;
+        };
+        let Some(job_id) = job_id else {
+            return Self::Unknown;
+        };
+        let request = GetJobStatusParams {
+            job_id: job_id.clone(),
+        };
+        let Ok(answer) = scheduler.get_job_status(request).await else {
+            return Self::SchedulerLost;
+        };
+        let status = answer.into_inner().status;
+        match status.and_then(|status| status.status) {
+            Some(Status::Successful(_)) => Self::Done,
+            Some(Status::Failed(failed)) => Self::Failed {
+                job_id,
+                told: failed.error,
+            },
+            // Another scheduler by now, which does not know the job, or the stream of its states broke.
+            None | Some(Status::Queued(_) | Status::Running(_)) => Self::SchedulerLost,
+        }
+    }
+
     /// The error for the user, where this process saw `error`.
     fn error(self, error: DataFusionError) -> Error {
         match self {

@@ -91,7 +91,7 @@ impl StdError for EncodedError {}
 
 impl From<&Error> for EncodedError {
     fn from(error: &Error) -> Self {
-        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        let causes = std::iter::successors(error.source(), |&cause| cause.source());
         Self {
             kind: error.kind(),
             message: error.message().to_owned(),

@@ -71,14 +71,17 @@ enum Innermost<'a> {
     Parquet(&'a ParquetError),
 }
 
-fn innermost(error: &DataFusionError) -> Innermost<'_> {
-    let of = |cause: &(dyn StdError + 'static)| {
-        let arrow = cause.downcast_ref().map(Innermost::Arrow);
-        let parquet = || cause.downcast_ref().map(Innermost::Parquet);
-        let engine = || cause.downcast_ref().map(Innermost::Engine);
+impl<'a> Innermost<'a> {
+    fn of(cause: &'a (dyn StdError + 'static)) -> Option<Self> {
+        let arrow = cause.downcast_ref().map(Self::Arrow);
+        let parquet = || cause.downcast_ref().map(Self::Parquet);
+        let engine = || cause.downcast_ref().map(Self::Engine);
         arrow.or_else(parquet).or_else(engine)
-    };
-    let last = causes(error).filter_map(of).last();
+    }
+}
+
+fn innermost(error: &DataFusionError) -> Innermost<'_> {
+    let last = causes(error).filter_map(Innermost::of).last();
     last.unwrap_or(Innermost::Engine(error))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each fault strikes once, or `EMPORIA_FAULT_RUNS` times (`make test-faults`).
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,13 +51,23 @@ enum Fault {
 }
 
 /// How a disturbed job ended.
-#[derive(Debug)]
 enum End {
     Right,
     /// It failed, and said so.
     Failed(String),
     Wrong(String),
     Hung,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Right => f.write_str("right"),
+            Self::Failed(what) => write!(f, "failed: {what}"),
+            Self::Wrong(what) => write!(f, "wrong: {what}"),
+            Self::Hung => f.write_str("hung"),
+        }
+    }
 }
 
 /// The faults that a job had to bear, and how it ended.
