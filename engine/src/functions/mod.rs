@@ -8,7 +8,9 @@ mod grouped;
 mod hashing;
 mod interval_length;
 mod logged_session;
+mod moving;
 mod orders;
+mod quotient;
 mod repeated;
 mod row_count;
 mod series;
@@ -29,6 +31,8 @@ use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
+pub(crate) use moving::over_window;
+pub(crate) use quotient::{QUOTIENT, quotient};
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
 pub(crate) use single_row::{SEVERAL_ROWS, single_row};
@@ -50,10 +54,13 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
-    for function in [repeated_hashes(), checked_sum(), checked_average()] {
+    let mut aggregates = moving::moving_functions();
+    aggregates.extend([repeated_hashes(), checked_sum(), checked_average()]);
+    for function in aggregates {
         state.register_udaf(Arc::new(function))?;
     }
     state.register_udf(interval_length())?;
+    state.register_udf(quotient())?;
     state.register_udf(row_count())?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
