@@ -4,6 +4,7 @@
 
 mod constant_keys;
 mod equal_nulls;
+mod exact_numbers;
 mod fallible;
 mod guards;
 mod halves;
@@ -30,8 +31,10 @@ pub(crate) use row_values::ROWS;
 
 /// DataFusion's analyzer rules with ours before and behind them.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(row_values::RowsAsExists)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(row_values::RowsAsExists),
+        Arc::new(exact_numbers::ExactNumbers),
+    ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(misread::SaysWhatItMeans));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
