@@ -18,6 +18,7 @@ mod single_row;
 mod sum;
 mod totals;
 mod unkeyed;
+mod unsigned_zero;
 mod within_precision;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) use row_count::row_count;
 pub(crate) use single_row::{SEVERAL_ROWS, single_row};
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
+pub(crate) use unsigned_zero::{UNSIGNED_ZERO, unsigned_zero};
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
 
 /// Registers all functions.
@@ -64,6 +66,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(row_count())?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
+    state.register_udf(unsigned_zero())?;
     state.register_udf(within_precision())?;
     orders::register(state)?;
     series::register(state)

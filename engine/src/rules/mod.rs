@@ -15,6 +15,7 @@ mod misread;
 mod risky_filters;
 mod row_values;
 mod set_operations;
+mod signed_zeros;
 mod subqueries;
 #[cfg(test)]
 mod upstream;
@@ -37,6 +38,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(misread::SaysWhatItMeans));
+    rules.push(Arc::new(signed_zeros::OneZero));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
     rules.push(Arc::new(set_operations::KeepMultiplicity));
