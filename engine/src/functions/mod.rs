@@ -10,6 +10,7 @@ mod interval_length;
 mod logged_session;
 mod moving;
 mod orders;
+mod quantified;
 mod quotient;
 mod repeated;
 mod row_count;
@@ -33,6 +34,7 @@ pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
 pub(crate) use moving::over_window;
+pub(crate) use quantified::{Quantifier, quantified_name};
 pub(crate) use quotient::{QUOTIENT, quotient};
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
@@ -53,6 +55,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
     functions.extend(named_functions());
+    functions.extend(quantified::quantified_functions());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }

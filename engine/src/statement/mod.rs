@@ -12,6 +12,7 @@ mod insert;
 mod lateral;
 mod pivot;
 mod prepared;
+mod quantified;
 mod rows;
 mod settings;
 mod unread;
