@@ -12,6 +12,7 @@ mod moving;
 mod orders;
 mod quantified;
 mod quotient;
+mod regexp_replace;
 mod repeated;
 mod row_count;
 mod series;
@@ -72,5 +73,6 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(unsigned_zero())?;
     state.register_udf(within_precision())?;
     orders::register(state)?;
+    regexp_replace::register(state)?;
     series::register(state)
 }
