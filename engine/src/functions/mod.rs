@@ -7,6 +7,7 @@ mod clv;
 mod grouped;
 mod hashing;
 mod interval_length;
+mod like_pattern;
 mod logged_session;
 mod moving;
 mod orders;
@@ -21,6 +22,7 @@ mod sum;
 mod totals;
 mod unkeyed;
 mod unsigned_zero;
+mod whole;
 mod within_precision;
 
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
+pub(crate) use like_pattern::{like_pattern, with_backslashes};
 pub(crate) use moving::over_window;
 pub(crate) use quantified::{Quantifier, quantified_name};
 pub(crate) use quotient::{QUOTIENT, quotient};
@@ -66,6 +69,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udaf(Arc::new(function))?;
     }
     state.register_udf(interval_length())?;
+    state.register_udf(like_pattern())?;
     state.register_udf(quotient())?;
     state.register_udf(row_count())?;
     state.register_udf(single_row())?;
@@ -74,5 +78,6 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(within_precision())?;
     orders::register(state)?;
     regexp_replace::register(state)?;
+    whole::register(state)?;
     series::register(state)
 }

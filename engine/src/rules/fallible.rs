@@ -8,7 +8,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use crate::functions::QUOTIENT;
 
 /// Functions that refuse some values; those of `connectors/src/checked.rs` begin with [`CHECKED`].
-const REFUSING: [&str; 28] = [
+const REFUSING: [&str; 29] = [
     "abs",
     "array_repeat",
     "arrow_cast",
@@ -22,6 +22,7 @@ const REFUSING: [&str; 28] = [
     "gcd",
     "generate_series",
     "lcm",
+    "like_pattern",
     "make_date",
     "make_time",
     "power",

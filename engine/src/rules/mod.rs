@@ -10,6 +10,7 @@ mod guards;
 mod halves;
 mod in_lists;
 mod keys;
+mod like_escapes;
 mod limits;
 mod misread;
 mod risky_filters;
@@ -39,6 +40,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(misread::SaysWhatItMeans));
     rules.push(Arc::new(signed_zeros::OneZero));
+    rules.push(Arc::new(like_escapes::EscapeByBackslash));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
     rules.push(Arc::new(set_operations::KeepMultiplicity));
