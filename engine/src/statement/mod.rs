@@ -10,6 +10,7 @@ mod drop;
 mod grouping_sets;
 mod insert;
 mod lateral;
+mod long_numbers;
 mod pivot;
 mod prepared;
 mod quantified;
@@ -267,6 +268,7 @@ impl Session {
             }
         })?;
         unread::check(&parsed)?;
+        long_numbers::as_decimals(&mut parsed)?;
         dialect::translate(&mut parsed);
         Ok(parsed)
     }
