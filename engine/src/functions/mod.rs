@@ -9,6 +9,7 @@ mod hashing;
 mod interval_length;
 mod like_pattern;
 mod logged_session;
+mod mode;
 mod moving;
 mod orders;
 mod quantified;
@@ -16,6 +17,7 @@ mod quotient;
 mod regexp_replace;
 mod repeated;
 mod row_count;
+mod scaled_interval;
 mod series;
 mod single_row;
 mod sum;
@@ -37,6 +39,7 @@ pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
 pub(crate) use like_pattern::{like_pattern, with_backslashes};
+pub(crate) use mode::MODE;
 pub(crate) use moving::over_window;
 pub(crate) use quantified::{Quantifier, quantified_name};
 pub(crate) use quotient::{QUOTIENT, quotient};
@@ -64,7 +67,12 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         state.register_udf(Arc::new(function))?;
     }
     let mut aggregates = moving::moving_functions();
-    aggregates.extend([repeated_hashes(), checked_sum(), checked_average()]);
+    aggregates.extend([
+        repeated_hashes(),
+        checked_sum(),
+        checked_average(),
+        mode::mode(),
+    ]);
     for function in aggregates {
         state.register_udaf(Arc::new(function))?;
     }
@@ -72,6 +80,8 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(like_pattern())?;
     state.register_udf(quotient())?;
     state.register_udf(row_count())?;
+    state.register_udf(scaled_interval::scaled_interval())?;
+    state.register_expr_planner(Arc::new(scaled_interval::TimesInterval))?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
     state.register_udf(unsigned_zero())?;

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use crate::functions::QUOTIENT;
 
 /// Functions that refuse some values; those of `connectors/src/checked.rs` begin with [`CHECKED`].
-const REFUSING: [&str; 29] = [
+const REFUSING: [&str; 30] = [
     "abs",
     "array_repeat",
     "arrow_cast",
@@ -29,6 +29,7 @@ const REFUSING: [&str; 29] = [
     QUOTIENT,
     "range",
     "repeat",
+    "scaled_interval",
     "single_row",
     "substr",
     "to_date",

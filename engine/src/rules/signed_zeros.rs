@@ -9,7 +9,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, SortExpr};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::functions::{UNSIGNED_ZERO, unsigned_zero};
+use crate::functions::{MODE, UNSIGNED_ZERO, unsigned_zero};
 
 /// Makes both zeros one where they would differ.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ fn one_zero(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::AggregateFunction(call) => {
             let params = &mut call.params;
-            let counts_values = params.distinct || call.func.name() == "approx_distinct";
+            let counts_values =
+                params.distinct || matches!(call.func.name(), "approx_distinct" | MODE);
             let is_changed = counts_values && unsign_all(&mut params.args, schema);
             is_changed || !params.distinct && leading(&mut params.order_by, schema)
         }

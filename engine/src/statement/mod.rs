@@ -11,6 +11,7 @@ mod grouping_sets;
 mod insert;
 mod lateral;
 mod long_numbers;
+mod other_names;
 mod pivot;
 mod prepared;
 mod quantified;
