@@ -1,6 +1,7 @@
 //! Puts checked functions in the place of what wraps around (see `connectors/src/checked.rs`, `functions/sum.rs` and
-//! `functions/average.rs`), and windows that the wire keeps in the place of those that it changes
-//! (`connectors/src/windows.rs`).
+//! `functions/average.rs`), a division that rounds in the place of one that cuts (`functions/quotient.rs`), windows
+//! that the wire keeps in the place of those that it changes (`connectors/src/windows.rs`), and aggregates whose
+//! frames may move in the place of those that lose digits (`functions/moving`).
 
 use std::sync::Arc;
 
@@ -15,13 +16,14 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, lit, when,
+    AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition,
+    lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use emporia_connectors::checked::{Checked, Operation, chained};
 use emporia_connectors::windows::{Nulls, WireWindow};
 
-use crate::functions::{checked_average, checked_sum};
+use crate::functions::{checked_average, checked_sum, over_window, quotient};
 use crate::rules::{Risk, risk};
 
 /// Analyzes a plan of which the types are known.
@@ -66,7 +68,13 @@ impl AnalyzerRule for TrueFunctions {
 impl TrueFunctions {
     fn checked(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|t| t.is_integer());
+        let is_decimal = |expr: &Expr| expr.get_type(schema).is_ok_and(|t| t.is_decimal());
         match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if op == Operator::Divide && is_decimal(&left) && is_decimal(&right) =>
+            {
+                Ok(Transformed::yes(quotient().call(vec![*left, *right])))
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(op) {
                 Some(operation) if is_integer(&left) && is_integer(&right) => {
                     Ok(Transformed::yes(chained(*left, &[operation], vec![*right])))
@@ -100,7 +108,10 @@ impl TrueFunctions {
         match &call.fun {
             WindowFunctionDefinition::AggregateUDF(function) => {
                 is_other |= with_one_nan(function.name(), &mut call.params.args, schema);
-                let ours = self.aggregate(function);
+                let ours = match self.aggregate(function) {
+                    Some(ours) => Some(ours),
+                    None => over_window(function).map(Arc::new),
+                };
                 if let Some(filter) = call.params.filter.take() {
                     is_other = true;
                     call.params.args = filtered(function.name(), call.params.args, *filter)?;
@@ -208,6 +219,7 @@ fn filtered(function: &str, mut arguments: Vec<Expr>, filter: Expr) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::util::display::array_value_to_string;
     use datafusion::arrow::util::pretty::pretty_format_batches;
     use datafusion::prelude::SessionContext;
 
@@ -287,6 +299,152 @@ mod tests {
         ))
         .await?;
         assert!(text.contains("6307200000S"), "{text}");
+        Ok(())
+    }
+
+    /// The first column of the first row.
+    async fn first(sql: &str) -> String {
+        let rows = context().sql(sql).await.unwrap().collect().await.unwrap();
+        array_value_to_string(rows[0].column(0), 0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn averages_of_decimals_are_rounded() -> Result<()> {
+        for (digits, values, average) in [
+            ("10, 0", "(2), (0), (0)", "0.6667"),
+            ("10, 0", "(-2), (0), (0)", "-0.6667"),
+            ("10, 0", "(1), (0), (0)", "0.3333"),
+            ("10, 0", "(1), (NULL), (0)", "0.5000"),
+            ("10, 0", "(NULL), (NULL)", ""),
+            (
+                "10, 4",
+                "(0.0001), (0), (0), (0), (0), (0), (0), (0)",
+                "0.00001250",
+            ),
+            (
+                "28, 0",
+                "(9999999999999999999999999999), (9999999999999999999999999998)",
+                "9999999999999999999999999998.5000",
+            ),
+            (
+                "29, 1",
+                "(9999999999999999999999999999.5), (9999999999999999999999999999.5)",
+                "9999999999999999999999999999.50000",
+            ),
+            (
+                "34, 0",
+                "(9999999999999999999999999999999999), (9999999999999999999999999999999999)",
+                "9999999999999999999999999999999999.0000",
+            ),
+            (
+                "38, 38",
+                "(0.00000000000000000000000000000000000001), (0.00000000000000000000000000000000000002)",
+                "0.00000000000000000000000000000000000002",
+            ),
+        ] {
+            let values: String = values
+                .replace('(', "(CAST('")
+                .replace(')', "' AS VARCHAR))")
+                .replace("'NULL'", "NULL");
+            let rows = format!(
+                "(SELECT CAST(x AS DECIMAL({digits})) AS x, 1 AS g FROM (VALUES {values}) AS v(x))"
+            );
+            for query in [
+                format!("SELECT avg(x) FROM {rows}"),
+                format!("SELECT avg(x) FROM {rows} GROUP BY g"),
+                format!("SELECT avg(x) FILTER (WHERE g = 1) FROM {rows} GROUP BY g"),
+                format!("SELECT avg(x) OVER () FROM {rows}"),
+            ] {
+                assert_eq!(first(&query).await, average, "{query}");
+            }
+        }
+        let distinct = "FROM (SELECT CAST(x AS DECIMAL(5, 1)) AS x, 1 AS g FROM (VALUES (1), (1), (0), (0.5)) AS v(x))";
+        assert_eq!(
+            first(&format!("SELECT avg(DISTINCT x) {distinct}")).await,
+            "0.50000"
+        );
+        assert_eq!(
+            first(&format!("SELECT avg(DISTINCT x) {distinct} GROUP BY g")).await,
+            "0.50000"
+        );
+        let moving = "SELECT string_agg(CAST(a AS VARCHAR), ' ' ORDER BY i) FROM (SELECT i, avg(CAST(x AS DECIMAL(5, 0))) \
+                      OVER (ORDER BY i ROWS 2 PRECEDING) AS a FROM (VALUES (1, 1), (2, 0), (3, 1), (4, 1)) AS v(i, x))";
+        assert_eq!(first(moving).await, "1.0000 0.5000 0.6667 0.6667");
+        let most = "SELECT avg(CAST('99999999999999999999999999999999999999' AS DECIMAL(38, 0)))";
+        assert!(
+            run(most).await.is_err(),
+            "38 digits and four behind the point are no decimal"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn quotients_of_decimals_are_rounded() -> Result<()> {
+        let decimal = |text: &str| {
+            let (number, digits) = text.split_once(':').unwrap_or((text, "10, 0"));
+            format!("CAST('{number}' AS DECIMAL({digits}))")
+        };
+        for (left, right, quotient) in [
+            ("2", "3", "0.6667"),
+            ("-2", "3", "-0.6667"),
+            ("2", "-3", "-0.6667"),
+            ("-2", "-3", "0.6667"),
+            ("1", "3", "0.3333"),
+            ("1", "8000", "0.0001"),
+            ("1", "20000", "0.0001"),
+            ("-1", "20000", "-0.0001"),
+            ("1", "20001", "0.0000"),
+            ("0", "-3", "0.0000"),
+            (
+                "99999999999999999999999999.99:28, 2",
+                "0.7:2, 1",
+                "142857142857142857142857142.842857",
+            ),
+            (
+                "12345678901234567890123456789012.3456:38, 4",
+                "12345678901234567890123456789012.3456:38, 4",
+                "1.00000000",
+            ),
+            (
+                "99999999999999999999999999999999:38, 0",
+                "3.0000000000:38, 10",
+                "33333333333333333333333333333333.0000",
+            ),
+        ] {
+            let (left, right) = (decimal(left), decimal(right));
+            for query in [
+                format!("SELECT {left} / {right}"),
+                format!("SELECT x / y FROM (VALUES ({left}, {right}), (NULL, NULL)) AS v(x, y)"),
+                format!("SELECT x / {right} FROM (VALUES ({left}), (NULL)) AS v(x)"),
+                format!("SELECT {left} / y FROM (VALUES ({right}), (NULL)) AS v(y)"),
+            ] {
+                assert_eq!(first(&query).await, quotient, "{query}");
+            }
+        }
+        assert_eq!(
+            first("SELECT x / 3 FROM (VALUES (CAST(2 AS DECIMAL(10, 0)))) AS v(x)").await,
+            "0.6667"
+        );
+        let null = "SELECT x / CAST(NULL AS DECIMAL(10, 0)) FROM (VALUES (CAST(2 AS DECIMAL(10, 0)))) AS v(x)";
+        assert_eq!(first(null).await, "");
+        for (left, right) in [
+            ("1", "0"),
+            ("99999999999999999999999999999999999999:38, 0", "0.1:1, 1"),
+        ] {
+            let (left, right) = (decimal(left), decimal(right));
+            let query = format!("SELECT x / y FROM (VALUES ({left}, {right})) AS v(x, y)");
+            assert!(run(&query).await.is_err(), "{query}");
+        }
+        Ok(())
+    }
+
+    /// Once this fails, `quotient` and the decimals of `avg` may go.
+    #[tokio::test]
+    async fn datafusion_cuts_decimals() -> Result<()> {
+        let query = "SELECT avg(x) = 0.6666 AND CAST(2 AS DECIMAL(10, 0)) / 3 = 0.6666 \
+                     FROM (VALUES (CAST(2 AS DECIMAL(10, 0))), (0), (0)) AS v(x)";
+        let rows = SessionContext::new().sql(query).await?.collect().await?;
+        assert_eq!(array_value_to_string(rows[0].column(0), 0)?, "true");
         Ok(())
     }
 }

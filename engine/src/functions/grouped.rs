@@ -32,6 +32,12 @@ impl<S: Summed> GroupedTotals<S> {
         }
     }
 
+    /// The totals of the first groups, and which of them have values; they are given away.
+    pub(super) fn take(&mut self, groups: EmitTo) -> (Vec<Native<S::Total>>, Vec<bool>) {
+        let totals = groups.take_needed(&mut self.totals);
+        (totals, groups.take_needed(&mut self.has_values))
+    }
+
     fn add<T: ArrowPrimitiveType>(
         &mut self,
         values: &PrimitiveArray<T>,
@@ -68,11 +74,12 @@ impl<S: Summed> GroupedTotals<S> {
     }
 }
 
-fn is_kept(filter: Option<&BooleanArray>, row: usize) -> bool {
+pub(super) fn is_kept(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
-fn column<T: ArrowPrimitiveType>(
+/// A column, with NULL where there is no value.
+pub(super) fn column<T: ArrowPrimitiveType>(
     values: Vec<T::Native>,
     has_values: Vec<bool>,
     data_type: &DataType,
@@ -112,16 +119,15 @@ impl<S: Summed> GroupsAccumulator for GroupedTotals<S> {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let totals = emit_to.take_needed(&mut self.totals).into_iter();
-        let values = totals.map(|total| value_of::<S>(total, &self.result));
+        let (totals, has_values) = self.take(emit_to);
+        let values = totals.into_iter();
+        let values = values.map(|total| value_of::<S>(total, &self.result));
         let values = values.collect::<Result<Vec<_>>>()?;
-        let has_values = emit_to.take_needed(&mut self.has_values);
         Ok(column::<S::Value>(values, has_values, &self.result))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let totals = emit_to.take_needed(&mut self.totals);
-        let has_values = emit_to.take_needed(&mut self.has_values);
+        let (totals, has_values) = self.take(emit_to);
         let total_type = S::total_type(&self.result);
         Ok(vec![column::<S::Total>(totals, has_values, &total_type)])
     }

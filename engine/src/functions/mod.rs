@@ -7,15 +7,24 @@ mod clv;
 mod grouped;
 mod hashing;
 mod interval_length;
+mod like_pattern;
 mod logged_session;
+mod mode;
+mod moving;
 mod orders;
+mod quantified;
+mod quotient;
+mod regexp_replace;
 mod repeated;
 mod row_count;
+mod scaled_interval;
 mod series;
 mod single_row;
 mod sum;
 mod totals;
 mod unkeyed;
+mod unsigned_zero;
+mod whole;
 mod within_precision;
 
 use std::sync::Arc;
@@ -29,11 +38,17 @@ use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
+pub(crate) use like_pattern::{like_pattern, with_backslashes};
+pub(crate) use mode::MODE;
+pub(crate) use moving::over_window;
+pub(crate) use quantified::{Quantifier, quantified_name};
+pub(crate) use quotient::{QUOTIENT, quotient};
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
 pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
+pub(crate) use unsigned_zero::{UNSIGNED_ZERO, unsigned_zero};
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
 
 /// Registers all functions.
@@ -47,17 +62,32 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     functions.push(key_hash_function());
     functions.push(logged_session::logged_session());
     functions.extend(named_functions());
+    functions.extend(quantified::quantified_functions());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
-    for function in [repeated_hashes(), checked_sum(), checked_average()] {
+    let mut aggregates = moving::moving_functions();
+    aggregates.extend([
+        repeated_hashes(),
+        checked_sum(),
+        checked_average(),
+        mode::mode(),
+    ]);
+    for function in aggregates {
         state.register_udaf(Arc::new(function))?;
     }
     state.register_udf(interval_length())?;
+    state.register_udf(like_pattern())?;
+    state.register_udf(quotient())?;
     state.register_udf(row_count())?;
+    state.register_udf(scaled_interval::scaled_interval())?;
+    state.register_expr_planner(Arc::new(scaled_interval::TimesInterval))?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
+    state.register_udf(unsigned_zero())?;
     state.register_udf(within_precision())?;
     orders::register(state)?;
+    regexp_replace::register(state)?;
+    whole::register(state)?;
     series::register(state)
 }

@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 };
 
 use super::grouped::GroupedTotals;
+use super::moving::{self, moving_accumulator};
 use super::totals::{Exact, Native, Plain, Summed, Wide, plus, value_of, zero};
 
 /// `sum(value)`.
@@ -121,8 +122,8 @@ impl AggregateUDFImpl for CheckedSum {
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match args.return_field.data_type() {
-            DataType::Float64 => self.inner.create_sliding_accumulator(args),
-            _ => self.accumulator(args),
+            DataType::Float64 if !args.is_distinct => Ok(moving::total()),
+            _ => moving_accumulator(self.accumulator(args.clone()), checked_sum, &args),
         }
     }
 
@@ -222,18 +223,28 @@ impl<S: Summed> Accumulator for Total<S> {
 
 /// The sum of the values that differ.
 #[derive(Debug)]
-struct DistinctTotal<S: Summed> {
+pub(super) struct DistinctTotal<S: Summed> {
     /// How often each value is there, for windows that it leaves.
     values: HashMap<Native<S::Value>, usize>,
     result: DataType,
 }
 
 impl<S: Summed> DistinctTotal<S> {
-    fn new(result: DataType) -> Self {
+    /// Of values of a type that is written like `result`.
+    pub(super) fn new(result: DataType) -> Self {
         Self {
             values: HashMap::new(),
             result,
         }
+    }
+
+    /// The total and the number of values in it.
+    pub(super) fn parts(&self) -> Result<(Native<S::Total>, usize)> {
+        let mut total = zero::<S>();
+        for value in self.values.keys() {
+            total = plus::<S>(total, S::total_of(*value), &self.result)?;
+        }
+        Ok((total, self.values.len()))
     }
 }
 
@@ -262,13 +273,9 @@ impl<S: Summed> Accumulator for DistinctTotal<S> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut total = zero::<S>();
-        for value in self.values.keys() {
-            total = plus::<S>(total, S::total_of(*value), &self.result)?;
-        }
-        let value = match self.values.is_empty() {
-            true => None,
-            false => Some(value_of::<S>(total, &self.result)?),
+        let value = match self.parts()? {
+            (_, 0) => None,
+            (total, _) => Some(value_of::<S>(total, &self.result)?),
         };
         ScalarValue::new_primitive::<S::Value>(value, &self.result)
     }

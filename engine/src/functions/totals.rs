@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 
 use datafusion::arrow::array::{ArrowNativeTypeOp, ArrowPrimitiveType};
+use datafusion::arrow::compute::kernels::cast::DecimalCast;
 use datafusion::arrow::datatypes::{
     ArrowNativeType, DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType,
 };
@@ -88,6 +89,32 @@ where
     }
 }
 
+/// Decimals `T` with totals `W`, which hold ten digits more: those of averages.
+#[derive(Debug)]
+pub(super) struct Roomy<T, W>(PhantomData<(T, W)>);
+
+impl<T, W> Summed for Roomy<T, W>
+where
+    T: DecimalType + ArrowPrimitiveType<Native: Hash + Eq + DecimalCast> + Debug,
+    W: DecimalType + ArrowPrimitiveType<Native: From<Native<T>> + DecimalCast> + Debug,
+{
+    type Value = T;
+    type Total = W;
+
+    fn total_type(_: &DataType) -> DataType {
+        W::TYPE_CONSTRUCTOR(W::MAX_PRECISION, 0)
+    }
+
+    fn total_of(value: Native<T>) -> Native<W> {
+        value.into()
+    }
+
+    fn value_of(total: Native<W>, result: &DataType) -> Option<Native<T>> {
+        let value = DecimalCast::from_decimal(total)?;
+        Exact::<T>::value_of(value, result)
+    }
+}
+
 /// Decimals; the precision of the result is wider than that of the values, up to 38 digits.
 #[derive(Debug)]
 pub(super) struct Exact<T>(PhantomData<T>);
@@ -146,4 +173,26 @@ where
 /// The total of nothing.
 pub(super) fn zero<S: Summed>() -> Native<S::Total> {
     Native::<S::Total>::usize_as(0)
+}
+
+/// The quotient, rounded to the nearest whole number, halves away from zero; `None` where it leaves its type or the
+/// divisor is zero.
+pub(super) fn rounded<N: ArrowNativeTypeOp>(dividend: N, divisor: N) -> Option<N> {
+    let quotient = dividend.div_checked(divisor).ok()?;
+    // A second division takes longer.
+    let rest = dividend.sub_wrapping(quotient.mul_wrapping(divisor));
+    let is_positive = |n: N| n.is_ge(N::ZERO);
+    let size = |n: N| match is_positive(n) {
+        true => Some(n),
+        false => n.neg_checked().ok(),
+    };
+    let (rest_size, divisor_size) = (size(rest)?, size(divisor)?);
+    // The rest and what it lacks to the divisor.
+    if rest_size.is_lt(divisor_size.sub_checked(rest_size).ok()?) {
+        return Some(quotient);
+    }
+    match is_positive(dividend) == is_positive(divisor) {
+        true => quotient.add_checked(N::ONE).ok(),
+        false => quotient.sub_checked(N::ONE).ok(),
+    }
 }

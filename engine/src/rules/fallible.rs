@@ -5,8 +5,10 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
+use crate::functions::QUOTIENT;
+
 /// Functions that refuse some values; those of `connectors/src/checked.rs` begin with [`CHECKED`].
-const REFUSING: [&str; 27] = [
+const REFUSING: [&str; 30] = [
     "abs",
     "array_repeat",
     "arrow_cast",
@@ -20,11 +22,14 @@ const REFUSING: [&str; 27] = [
     "gcd",
     "generate_series",
     "lcm",
+    "like_pattern",
     "make_date",
     "make_time",
     "power",
+    QUOTIENT,
     "range",
     "repeat",
+    "scaled_interval",
     "single_row",
     "substr",
     "to_date",
@@ -78,7 +83,10 @@ fn own_risk(expr: &Expr, schema: &DFSchema) -> Risk {
             _ => Risk::Never,
         },
         Expr::Cast(cast) => of_cast(&type_of(&cast.expr), cast.field.data_type()),
-        Expr::ScalarFunction(call) => of_function(call.func.name()),
+        Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
+            (QUOTIENT, [_, divisor]) if is_divisor(divisor) => Risk::Never,
+            (name, _) => of_function(name),
+        },
         _ => Risk::Never,
     }
 }

@@ -131,7 +131,8 @@ fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-fn is_comparison(op: Operator) -> bool {
+/// Whether the operator compares two values.
+pub(super) fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

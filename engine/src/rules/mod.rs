@@ -4,16 +4,19 @@
 
 mod constant_keys;
 mod equal_nulls;
+mod exact_numbers;
 mod fallible;
 mod guards;
 mod halves;
 mod in_lists;
 mod keys;
+mod like_escapes;
 mod limits;
 mod misread;
 mod risky_filters;
 mod row_values;
 mod set_operations;
+mod signed_zeros;
 mod subqueries;
 #[cfg(test)]
 mod upstream;
@@ -30,10 +33,14 @@ pub(crate) use row_values::ROWS;
 
 /// DataFusion's analyzer rules with ours before and behind them.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(row_values::RowsAsExists)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(row_values::RowsAsExists),
+        Arc::new(exact_numbers::ExactNumbers),
+    ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(misread::SaysWhatItMeans));
+    rules.push(Arc::new(signed_zeros::OneZero));
+    rules.push(Arc::new(like_escapes::EscapeByBackslash));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
     rules.push(Arc::new(set_operations::KeepMultiplicity));

@@ -130,3 +130,41 @@ async fn a_cube_has_an_expression_once() {
     let said = rows("SELECT k FROM t GROUP BY CUBE (k, k)").await;
     assert!(said.is_err(), "right are 10 rows: {said:?}");
 }
+
+#[tokio::test]
+async fn any_of_a_list_knows_no_null() {
+    let query = "SELECT 1 WHERE NOT (3 = ANY([1, 2, NULL])) AND NOT (3 < ANY([2, NULL]))";
+    assert_eq!(rows(query).await, Ok(1), "right are 0");
+}
+
+#[tokio::test]
+async fn zeros_differ() {
+    let zeros = "(SELECT * FROM (VALUES (-0.0, 2), (0.0, 1)) AS v(x, y))";
+    for query in [
+        format!("SELECT 1 FROM {zeros} WHERE CASE x WHEN 0.0 THEN false ELSE true END"),
+        format!("SELECT 1 FROM {zeros} WHERE y = 1 AND nullif(-x, 0.0) IS NOT NULL"),
+        format!(
+            "SELECT 1 FROM (SELECT count(DISTINCT x) AS n, sum(y) AS s FROM {zeros}) WHERE n = 2 AND s = 3"
+        ),
+        format!("SELECT 1 FROM (SELECT rank() OVER (ORDER BY x) AS r FROM {zeros}) WHERE r = 2"),
+    ] {
+        assert_eq!(rows(&query).await, Ok(1), "right are 0: {query}");
+    }
+}
+
+#[tokio::test]
+async fn a_dollar_is_lost() {
+    let query = "SELECT 1 WHERE regexp_replace('10 EUR', 'EUR', '$5') = '10 '";
+    assert_eq!(rows(query).await, Ok(1), "right are 0");
+}
+
+#[tokio::test]
+async fn refused() {
+    for query in [
+        "SELECT 1 FROM (VALUES (CAST('9.9' AS DECIMAL(2, 1)))) AS v(x) WHERE ceil(x) > 1",
+        "SELECT 1 FROM (VALUES ('a%b')) AS v(s) WHERE s LIKE 'a!%b' ESCAPE '!'",
+        "SELECT 1 FROM (VALUES (2)) AS v(n) WHERE n * interval '1 day' > interval '1 day'",
+    ] {
+        assert!(rows(query).await.is_err(), "{query}");
+    }
+}

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-use super::{grouping_sets, pivot, rows};
+use super::{grouping_sets, other_names, pivot, quantified, rows};
 
 /// Rewrites the queries of a statement.
 pub(super) fn translate(parsed: &mut Parsed) {
@@ -46,7 +46,10 @@ impl VisitorMut for Forms {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let spelled_out = rows::by_fields(expr).or_else(|| grouping_sets::spelled_out(expr));
+        let spelled_out = rows::by_fields(expr)
+            .or_else(|| grouping_sets::spelled_out(expr))
+            .or_else(|| quantified::as_call(expr))
+            .or_else(|| other_names::as_ours(expr));
         if let Some(other) = spelled_out {
             *expr = other;
         }

@@ -10,8 +10,11 @@ mod drop;
 mod grouping_sets;
 mod insert;
 mod lateral;
+mod long_numbers;
+mod other_names;
 mod pivot;
 mod prepared;
+mod quantified;
 mod rows;
 mod settings;
 mod unread;
@@ -266,6 +269,7 @@ impl Session {
             }
         })?;
         unread::check(&parsed)?;
+        long_numbers::as_decimals(&mut parsed)?;
         dialect::translate(&mut parsed);
         Ok(parsed)
     }

@@ -1,0 +1,359 @@
+//! Decimals beside floating numbers.
+//!
+//! DataFusion compares them as decimals of 15 digits behind the point, of which those of a floating number are
+//! mostly others than the ones that were written: `x = 67.07` and `x = 81234.57` are false for the decimals 67.07 and
+//! 81234.57. A number in the text is exact here, and floating values are compared as such, as other systems do.
+
+use std::mem::take;
+
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::misread::is_comparison;
+
+/// Makes numbers of a text exact beside decimals. Comes before types are made the same.
+#[derive(Debug)]
+pub(super) struct ExactNumbers;
+
+impl AnalyzerRule for ExactNumbers {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|mut plan| {
+            let mut is_changed = false;
+            if let LogicalPlan::Join(join) = &mut plan {
+                let (left, right) = (join.left.schema(), join.right.schema());
+                for (one, other) in &mut join.on {
+                    let mut sides = [Side::of(one, left), Side::of(other, right)];
+                    is_changed |= alike(&mut sides);
+                }
+            }
+            let names = NamePreserver::new(&plan);
+            let schema = merge_schema(&plan.inputs());
+            let plan = plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let expr = expr.transform_up(|expr| Ok(exact(expr, &schema)))?;
+                Ok(expr.update_data(|expr| name.restore(expr)))
+            })?;
+            Ok(Transformed::new_transformed(
+                plan.data,
+                plan.transformed || is_changed,
+            ))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "exact_numbers"
+    }
+}
+
+/// Functions whose arguments become one type.
+const OF_ONE_TYPE: [&str; 7] = [
+    "coalesce", "greatest", "ifnull", "least", "nullif", "nvl", "nvl2",
+];
+
+fn exact(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let is_changed = match &mut expr {
+        Expr::BinaryExpr(binary) if is_comparison(binary.op) => alike(&mut [
+            Side::of(&mut binary.left, schema),
+            Side::of(&mut binary.right, schema),
+        ]),
+        Expr::Between(between) => alike(&mut [
+            Side::of(&mut between.expr, schema),
+            Side::of(&mut between.low, schema),
+            Side::of(&mut between.high, schema),
+        ]),
+        Expr::InList(list) => {
+            let mut sides = vec![Side::of(&mut list.expr, schema)];
+            sides.extend(list.list.iter_mut().map(|item| Side::of(item, schema)));
+            alike(&mut sides)
+        }
+        Expr::Case(case) => {
+            let mut conditions = Vec::new();
+            let mut values = Vec::new();
+            for (when, then) in &mut case.when_then_expr {
+                conditions.push(when);
+                values.push(Side::of(then, schema));
+            }
+            let otherwise = case.else_expr.iter_mut();
+            values.extend(otherwise.map(|value| Side::of(value, schema)));
+            let are_exact = exact_literals(&mut values);
+            match &mut case.expr {
+                Some(value) => {
+                    let sides = conditions.into_iter().chain([value]);
+                    let sides = sides.map(|side| Side::of(side, schema));
+                    alike(&mut sides.collect::<Vec<_>>()) || are_exact
+                }
+                None => are_exact,
+            }
+        }
+        Expr::ScalarFunction(call) if OF_ONE_TYPE.contains(&call.func.name()) => {
+            let sides = call.args.iter_mut().map(|value| Side::of(value, schema));
+            exact_literals(&mut sides.collect::<Vec<_>>())
+        }
+        _ => false,
+    };
+    Transformed::new_transformed(expr, is_changed)
+}
+
+/// A value that is compared with others, and its type where that is known.
+struct Side<'a> {
+    value: &'a mut Expr,
+    data_type: Option<DataType>,
+}
+
+impl<'a> Side<'a> {
+    fn of(value: &'a mut Expr, schema: &DFSchema) -> Self {
+        let data_type = value.get_type(schema).ok();
+        Self { value, data_type }
+    }
+
+    fn is_floating(&self) -> bool {
+        self.data_type.as_ref().is_some_and(DataType::is_floating)
+    }
+
+    /// Digits before and behind the point of a decimal.
+    fn digits(&self) -> Option<(i32, i32)> {
+        match self.data_type {
+            Some(
+                DataType::Decimal32(precision, scale)
+                | DataType::Decimal64(precision, scale)
+                | DataType::Decimal128(precision, scale),
+            ) => Some((i32::from(precision) - i32::from(scale), i32::from(scale))),
+            _ => None,
+        }
+    }
+
+    fn is_decimal(&self) -> bool {
+        self.data_type.as_ref().is_some_and(DataType::is_decimal)
+    }
+
+    /// The number of the text that a floating value is.
+    fn written(&self) -> Option<Number> {
+        match self.is_floating() {
+            true => Number::of(self.value),
+            false => None,
+        }
+    }
+}
+
+/// Makes values that are compared all decimals or all floating, if they are some of both. Says whether it did.
+fn alike(sides: &mut [Side]) -> bool {
+    let has_decimals = sides.iter().any(Side::is_decimal);
+    if !has_decimals || !sides.iter().any(Side::is_floating) {
+        return false;
+    }
+    let all_written = sides
+        .iter()
+        .all(|side| !side.is_floating() || side.written().is_some());
+    match all_written && fit(sides) {
+        true => exact_literals(sides),
+        false => floats(sides),
+    }
+}
+
+/// Whether one decimal type has room for all decimals and numbers of the text.
+fn fit(sides: &[Side]) -> bool {
+    let (mut before, mut behind) = (0, 0);
+    for side in sides {
+        let digits = match side.written() {
+            Some(number) => Some(number.digits()),
+            None => side.digits(),
+        };
+        if let Some((integer, fraction)) = digits {
+            before = before.max(integer);
+            behind = behind.max(fraction);
+        }
+    }
+    let is_wide = |side: &Side| matches!(side.data_type, Some(DataType::Decimal256(..)));
+    before + behind <= i32::from(DECIMAL128_MAX_PRECISION) || sides.iter().any(is_wide)
+}
+
+/// Makes decimals of the numbers of the text, if there are decimals beside them.
+fn exact_literals(sides: &mut [Side]) -> bool {
+    if !sides.iter().any(Side::is_decimal) || !fit(sides) {
+        return false;
+    }
+    let mut is_changed = false;
+    for side in sides {
+        if let Some(number) = side.written().and_then(Number::literal) {
+            *side.value = number;
+            is_changed = true;
+        }
+    }
+    is_changed
+}
+
+/// Makes the decimals floating numbers.
+fn floats(sides: &mut [Side]) -> bool {
+    for side in sides.iter_mut().filter(|side| side.is_decimal()) {
+        *side.value = cast(take(side.value), DataType::Float64);
+    }
+    true
+}
+
+/// A number as it is written: `value` divided by ten to the `scale`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Number {
+    value: i128,
+    scale: u32,
+}
+
+impl Number {
+    /// The number that an expression of numbers of the text is, such as `0.06 + 0.01`; `None` for any other.
+    fn of(expr: &Expr) -> Option<Self> {
+        match expr {
+            Expr::Literal(ScalarValue::Int64(Some(value)), _) => Some(Self {
+                value: i128::from(*value),
+                scale: 0,
+            }),
+            Expr::Literal(ScalarValue::Float64(Some(number)), _) => Self::shortest(*number),
+            Expr::Negative(number) => {
+                let Self { value, scale } = Self::of(number)?;
+                let value = value.checked_neg()?;
+                Some(Self { value, scale })
+            }
+            Expr::BinaryExpr(binary) => {
+                let (left, right) = (Self::of(&binary.left)?, Self::of(&binary.right)?);
+                left.and(binary.op, right)
+            }
+            _ => None,
+        }
+    }
+
+    /// The shortest decimal that is read as the floating number: what was written, up to 15 digits.
+    fn shortest(number: f64) -> Option<Self> {
+        if !number.is_finite() {
+            return None;
+        }
+        let text = number.to_string();
+        let (integer, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        Some(Self {
+            value: format!("{integer}{fraction}").parse().ok()?,
+            scale: u32::try_from(fraction.len()).ok()?,
+        })
+    }
+
+    fn and(self, operator: Operator, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let at_scale = |number: Self| {
+            let shift = 10_i128.checked_pow(scale - number.scale)?;
+            number.value.checked_mul(shift)
+        };
+        let value = match operator {
+            Operator::Plus => at_scale(self)?.checked_add(at_scale(other)?)?,
+            Operator::Minus => at_scale(self)?.checked_sub(at_scale(other)?)?,
+            Operator::Multiply => {
+                return Some(Self {
+                    value: self.value.checked_mul(other.value)?,
+                    scale: self.scale + other.scale,
+                });
+            }
+            _ => return None,
+        };
+        Some(Self { value, scale })
+    }
+
+    /// Digits before and behind the point.
+    fn digits(self) -> (i32, i32) {
+        let n_digits = self.value.unsigned_abs().to_string().len() as i32;
+        let behind = self.scale as i32;
+        ((n_digits - behind).max(0), behind)
+    }
+
+    /// `None` where it has too many digits for a decimal.
+    fn literal(self) -> Option<Expr> {
+        let (before, behind) = self.digits();
+        let precision = u8::try_from(before + behind).ok()?;
+        let scale = i8::try_from(behind).ok()?;
+        let decimal = ScalarValue::Decimal128(Some(self.value), precision, scale);
+        (precision <= DECIMAL128_MAX_PRECISION).then(|| lit(decimal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::AsArray;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_was_written() {
+        let number = |value, scale| Some(Number { value, scale });
+        for (expr, expected) in [
+            (lit(67.07), number(6707, 2)),
+            (lit(-81234.57), number(-8_123_457, 2)),
+            (lit(0.06) + lit(0.01), number(7, 2)),
+            (lit(1.5) * lit(2_i64), number(30, 1)),
+            (lit(1_i64) - lit(0.25), number(75, 2)),
+            (-lit(0.5), number(-5, 1)),
+            (lit(1e20), number(100_000_000_000_000_000_000, 0)),
+            (lit(1.0) / lit(3.0), None),
+            (lit(f64::NAN), None),
+            (lit("1"), None),
+        ] {
+            assert_eq!(Number::of(&expr), expected, "{expr}");
+        }
+        assert_eq!(Number::of(&lit(1e300)), None);
+        assert_eq!(Number::of(&lit(1e-50)).and_then(Number::literal), None);
+    }
+
+    /// The truth of a condition about the decimal 81234.57 `d`, 67.07 `e` and the floating 81234.57 `f`.
+    async fn holds(condition: &str) -> Option<bool> {
+        let state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_analyzer_rules(super::super::analyzer_rules())
+            .build();
+        let text = format!(
+            "SELECT {condition} FROM (VALUES \
+             (CAST('81234.57' AS DECIMAL(18, 2)), CAST('67.07' AS DECIMAL(10, 2)), CAST('81234.57' AS DOUBLE))) \
+             AS v(d, e, f)"
+        );
+        let frame = SessionContext::new_with_state(state).sql(&text).await;
+        let batches = frame.unwrap().collect().await.unwrap();
+        let column = batches[0].column(0).as_boolean();
+        column.iter().next().flatten()
+    }
+
+    #[tokio::test]
+    async fn decimals_are_what_was_written() {
+        for condition in [
+            "d = 81234.57",
+            "e = 67.07",
+            "81234.57 <= d",
+            "NOT d > 81234.57",
+            "d IN (1.5, 81234.57)",
+            "d BETWEEN 81234.57 AND 81234.570",
+            "d BETWEEN 81234.56 + 0.01 AND 81234.58 - 0.01",
+            "CASE d WHEN 81234.57 THEN true END",
+            "nullif(d, 81234.57) IS NULL",
+            "d = f",
+            "f IN (d, e)",
+            "d <> 1e300",
+            "d > 1e-50",
+            "d < CAST('Infinity' AS DOUBLE)",
+            "d IS NOT DISTINCT FROM 81234.57",
+            "coalesce(NULL, e, 81234.57) = 67.07",
+            "CAST(CASE WHEN d = 1.5 THEN e ELSE 81234.57 END AS VARCHAR) = '81234.57'",
+        ] {
+            assert_eq!(holds(condition).await, Some(true), "{condition}");
+        }
+        assert_eq!(holds("d = CAST(NULL AS DOUBLE)").await, None);
+    }
+
+    /// Once this fails, the rule may go.
+    #[tokio::test]
+    async fn datafusion_compares_other_digits() {
+        let text = "SELECT CAST('81234.57' AS DECIMAL(18, 2)) = 81234.57";
+        let frame = SessionContext::new().sql(text).await.unwrap();
+        let batches = frame.collect().await.unwrap();
+        assert!(!batches[0].column(0).as_boolean().value(0));
+    }
+}
