@@ -5,9 +5,11 @@
 
 use std::fmt::Display;
 
-use datafusion::common::{Result as DfResult, plan_err};
+use datafusion::common::Result as DfResult;
 use emporia_core::error::{Error, ErrorKind, Result};
 use serde::Deserialize;
+
+use crate::error::to_datafusion;
 
 /// A format and the versions of it that this program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +66,14 @@ pub(crate) fn body<'a>(message: &'a [u8], magic: &[u8; 5]) -> DfResult<Option<&'
     };
     match found == version {
         true => Ok(Some(body)),
-        false => plan_err!(
-            "a part of a plan is of version {found}, and this Emporia reads version {version}; let client, scheduler \
-             and executors be of one version"
-        ),
+        false => {
+            let text = format!(
+                "a part of a plan is of version {found}, and this Emporia reads version {version}"
+            );
+            let error = Error::new(ErrorKind::Unsupported, text)
+                .with_hint("client, scheduler and executors have to be of one version of Emporia");
+            Err(to_datafusion(error))
+        }
     }
 }
 
