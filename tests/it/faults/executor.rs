@@ -96,8 +96,7 @@ impl Table {
                 End::Hung => n_hung += 1,
             }
             if !matches!(end, End::Right) {
-                self.bad
-                    .push(format!("{fault:?}, {job}, run {run}: {end:?}"));
+                self.bad.push(format!("{fault:?}, {job}, run {run}: {end}"));
             }
             fault.check_afterwards(&mut scene);
         }
