@@ -6,7 +6,7 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 
 /// Functions that refuse some values; those of `connectors/src/checked.rs` begin with [`CHECKED`].
-const REFUSING: [&str; 27] = [
+const REFUSING: [&str; 28] = [
     "abs",
     "array_repeat",
     "arrow_cast",
@@ -27,6 +27,7 @@ const REFUSING: [&str; 27] = [
     "repeat",
     "single_row",
     "substr",
+    "timezone",
     "to_date",
     "to_time",
     "to_timestamp",

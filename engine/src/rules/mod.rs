@@ -15,8 +15,10 @@ mod risky_filters;
 mod row_values;
 mod set_operations;
 mod subqueries;
+mod times;
 #[cfg(test)]
 mod upstream;
+mod volatile;
 
 use std::sync::Arc;
 
@@ -32,7 +34,10 @@ pub(crate) use row_values::ROWS;
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(row_values::RowsAsExists)];
+    rules.push(Arc::new(times::CompareTimes));
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(times::CastByInstant));
+    rules.push(Arc::new(volatile::ComputeOnce));
     rules.push(Arc::new(misread::SaysWhatItMeans));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
