@@ -21,6 +21,7 @@ mod rules;
 pub mod session;
 pub mod state;
 pub mod statement;
+mod times;
 mod true_functions;
 mod wire;
 
