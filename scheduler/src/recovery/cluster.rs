@@ -21,7 +21,7 @@ use super::counts::Counts;
 use super::graph::RecoveringGraph;
 use super::lineage::Limits;
 use super::slots::Slots;
-use super::standing::Standings;
+use super::standing::{SetAside, Standings};
 
 /// What the jobs and those who give out tasks share.
 #[derive(Debug)]
@@ -93,8 +93,7 @@ impl Recovering {
     /// Tells the jobs that all is lost that an executor ran and computed, before it gets a task again.
     async fn lose(&self, executor: &str) -> Result<()> {
         tracing::warn!(executor, "a new process took the name of an executor");
-        self.shared.counts.lost.inc();
-        self.shared.slots.remove(executor);
+        self.forget(executor);
         let jobs: Vec<_> = lock(&self.adopted).values().cloned().collect();
         for job in jobs.iter().filter_map(Weak::upgrade) {
             // Tasks that have to end elsewhere because of that are told so when their executor is asked
@@ -107,7 +106,16 @@ impl Recovering {
     fn add(&self, executor: &str, n_slots: u32) {
         lock(&self.silent).remove(executor);
         self.shared.slots.add(executor, n_slots);
-        self.shared.standings.add(executor);
+        self.shared.standings.add(executor, Instant::now());
+    }
+
+    /// The executor has no slots any more.
+    fn forget(&self, executor: &str) {
+        self.shared.counts.lost.inc();
+        lock(&self.silent).remove(executor);
+        self.shared.slots.remove(executor);
+        let set_aside = self.shared.standings.lost(executor, Instant::now());
+        set_aside.iter().for_each(SetAside::log);
     }
 
     /// Puts a graph of ours in the place of Ballista's, before the first task of the job is given out.
@@ -208,13 +216,11 @@ impl ClusterState for Recovering {
     }
 
     async fn remove_executor(&self, executor_id: &str) -> Result<()> {
-        if self.inner.get_executor_metadata(executor_id).await.is_ok() {
-            self.shared.counts.lost.inc();
-        }
+        let is_known = self.inner.get_executor_metadata(executor_id).await.is_ok();
         self.inner.remove_executor(executor_id).await?;
-        lock(&self.silent).remove(executor_id);
-        self.shared.slots.remove(executor_id);
-        self.shared.standings.remove(executor_id);
+        if is_known {
+            self.forget(executor_id);
+        }
         Ok(())
     }
 

@@ -288,6 +288,15 @@ impl Lineage {
         })
     }
 
+    /// Whether a partition of a task was lost before, since it was computed last.
+    pub(crate) fn was_lost_before(&self, stage: StageId, task: TaskId) -> bool {
+        self.stages.get(&stage).is_some_and(|stage| {
+            let partitions = stage.tasks.get(task).map(|task| &task.partitions);
+            let mut partitions = partitions.into_iter().flatten();
+            partitions.any(|partition| stage.n_losses.contains_key(partition))
+        })
+    }
+
     /// How many tasks of a stage were given out so far.
     pub(crate) fn n_tasks(&self, stage: StageId) -> usize {
         self.stages.get(&stage).map_or(0, |s| s.tasks.len())

@@ -35,6 +35,7 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Standing {
+    is_here: bool,
     /// Failures since the last success, the first and the last time of them.
     failures: Option<(u32, Instant, Instant)>,
     last_success: Option<Instant>,
@@ -44,6 +45,25 @@ struct Standing {
 }
 
 impl Standing {
+    fn fail(&mut self, now: Instant) {
+        self.failures = match self.failures {
+            Some((n, first, last)) if now.saturating_duration_since(last) <= WINDOW => {
+                Some((n + 1, first, now))
+            }
+            _ => Some((1, now, now)),
+        };
+    }
+
+    /// Whether nothing of an executor that is gone matters any more.
+    fn is_past(&self, now: Instant) -> bool {
+        let is_recent = |time: Instant| now.saturating_duration_since(time) <= WINDOW;
+        let has_failed = self.failures.is_some_and(|(.., last)| is_recent(last));
+        let was_aside = self
+            .aside_until
+            .is_some_and(|until| until >= now || is_recent(until));
+        !self.is_here && !has_failed && !was_aside
+    }
+
     fn is_aside(&self, now: Instant) -> bool {
         self.aside_until.is_some_and(|until| now < until)
     }
@@ -56,20 +76,40 @@ pub(crate) struct SetAside {
     pub(crate) time: Duration,
 }
 
+impl SetAside {
+    /// Tells whoever reads the log.
+    pub(crate) fn log(&self) {
+        let Self { executor, time } = self;
+        tracing::warn!(
+            executor,
+            ?time,
+            "an executor gets no tasks for a while: they fail there, and not elsewhere"
+        );
+    }
+}
+
 impl Standings {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A process without a past.
-    pub(crate) fn add(&self, executor: &str) {
-        let new = Standing::default();
-        self.state().executors.insert(executor.to_owned(), new);
+    /// An executor, perhaps one that was here before: its past is remembered for a while.
+    pub(crate) fn add(&self, executor: &str, now: Instant) {
+        let mut state = self.state();
+        state.executors.retain(|_, standing| !standing.is_past(now));
+        let standing = state.executors.entry(executor.to_owned()).or_default();
+        standing.is_here = true;
     }
 
-    /// The executor is gone.
-    pub(crate) fn remove(&self, executor: &str) {
-        self.state().executors.remove(executor);
+    /// The executor is gone, which counts as a failure; the executors that are set aside because of that.
+    pub(crate) fn lost(&self, executor: &str, now: Instant) -> Vec<SetAside> {
+        let mut state = self.state();
+        let Some(standing) = state.executors.get_mut(executor) else {
+            return Vec::new();
+        };
+        standing.is_here = false;
+        standing.fail(now);
+        state.judge(now)
     }
 
     /// What failed in other jobs no longer counts.
@@ -82,6 +122,7 @@ impl Standings {
         let mut state = self.state();
         if let Some(standing) = state.executors.get_mut(executor) {
             *standing = Standing {
+                is_here: true,
                 last_success: Some(now),
                 ..Standing::default()
             };
@@ -90,13 +131,21 @@ impl Standings {
     }
 
     /// A task failed in a way that may pass; the executors that are set aside because of that.
-    pub(crate) fn failed(
+    pub(crate) fn failed(&self, executor: &str, now: Instant) -> Vec<SetAside> {
+        let mut state = self.state();
+        if let Some(standing) = state.executors.get_mut(executor) {
+            standing.fail(now);
+        }
+        state.judge(now)
+    }
+
+    /// Partitions of a stage failed, or were lost, on an executor; it gets them again only if there is no other.
+    pub(crate) fn avoid(
         &self,
         executor: &str,
         (job, stage): (&JobId, StageId),
         partitions: &[usize],
-        now: Instant,
-    ) -> Vec<SetAside> {
+    ) {
         let mut state = self.state();
         let stages = state.failed.entry(job.clone()).or_default();
         let failed_on = stages.entry(stage).or_default();
@@ -104,15 +153,6 @@ impl Standings {
             let executors = failed_on.entry(*partition).or_default();
             executors.insert(executor.to_owned());
         }
-        if let Some(standing) = state.executors.get_mut(executor) {
-            standing.failures = match standing.failures {
-                Some((n, first, last)) if now.saturating_duration_since(last) <= WINDOW => {
-                    Some((n + 1, first, now))
-                }
-                _ => Some((1, now, now)),
-            };
-        }
-        state.judge(now)
     }
 
     /// The executors on which partitions of a stage failed; none for most stages.
@@ -144,8 +184,8 @@ impl Standings {
     /// How many executors are set aside.
     pub(crate) fn n_aside(&self, now: Instant) -> usize {
         let state = self.state();
-        let aside = state.executors.values().filter(|s| s.is_aside(now));
-        aside.count()
+        let here = state.executors.values().filter(|s| s.is_here);
+        here.filter(|s| s.is_aside(now)).count()
     }
 }
 
@@ -204,7 +244,7 @@ mod tests {
         fn new() -> Self {
             let standings = Standings::default();
             for id in ["a", "b", "c"] {
-                standings.add(id);
+                standings.add(id, Instant::now());
             }
             Self {
                 standings,
@@ -218,8 +258,8 @@ mod tests {
 
         fn fail(&self, executor: &str, seconds: u64) -> Vec<SetAside> {
             let stage = (&JobId::from("j"), 1);
-            self.standings
-                .failed(executor, stage, &[0], self.at(seconds))
+            self.standings.avoid(executor, stage, &[0]);
+            self.standings.failed(executor, self.at(seconds))
         }
 
         fn succeed(&self, executor: &str, seconds: u64) -> Vec<SetAside> {
@@ -262,6 +302,25 @@ mod tests {
         scene.fail("a", 97);
         assert_eq!(scene.succeed("b", 98), []);
         assert_eq!(scene.fail("a", 99), [aside("a", 30)]);
+    }
+
+    #[test]
+    fn an_executor_that_dies_again_and_again_is_set_aside() {
+        let scene = Scene::new();
+        for seconds in [0, 5] {
+            assert_eq!(scene.standings.lost("a", scene.at(seconds)), []);
+            scene.standings.add("a", scene.at(seconds + 1));
+        }
+        scene.succeed("b", 6);
+        let set_aside = scene.standings.lost("a", scene.at(10));
+        assert_eq!(set_aside, [aside("a", 30)]);
+        assert_eq!(scene.standings.n_aside(scene.at(11)), 0, "it is not here");
+        scene.standings.add("a", scene.at(11));
+        assert_eq!(scene.usable(12), ["b", "c"]);
+        // One that has been away for long has no past.
+        scene.standings.lost("a", scene.at(100));
+        scene.standings.add("d", scene.at(300));
+        assert!(!scene.standings.state().executors.contains_key("a"));
     }
 
     #[test]

@@ -283,11 +283,8 @@ async fn a_new_process_under_an_old_name_is_a_loss() {
         cluster.status("j").await,
         Some(Status::Running(_))
     ));
-    for task in bound
-        .iter()
-        .filter(|(executor, _)| executor == "e1")
-        .chain(&again)
-    {
+    let other = bound.iter().find(|(executor, _)| executor == "e1");
+    for task in [other.unwrap(), &again[0]] {
         cluster.succeed(task, 1).await;
     }
     assert!(matches!(
@@ -359,6 +356,22 @@ async fn a_slow_task_is_started_elsewhere_and_one_result_counts() {
     assert!(held[&slow.1.key].is_given_up);
     cluster.succeed(slow, 1).await;
     assert!(cluster.recovering.shared().slots.held("e0").is_empty());
+}
+
+/// The same executor does not end the same partition again and again.
+#[tokio::test]
+async fn a_partition_that_is_lost_twice_goes_elsewhere() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.submit("j", plan(0, 2, 0));
+    let mut bound = cluster.bind().await;
+    for n_losses in 1..=2 {
+        cluster.register(cluster.metadata("e0")).await;
+        bound.retain(|(executor, _)| executor == "e1");
+        let again = cluster.bind().await;
+        assert_eq!(again.is_empty(), n_losses == 2, "{again:?}");
+    }
+    cluster.succeed(&bound[0], 1).await;
+    assert_eq!(cluster.bind().await[0].0, "e1");
 }
 
 /// A state that remembers at most `max_jobs` jobs, with jobs that have ended.

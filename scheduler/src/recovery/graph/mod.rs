@@ -279,6 +279,9 @@ impl RecoveringGraph {
         for (stage, task) in self.stages.tasks_on(executor) {
             // The process may still be there, and go on.
             self.give_up(stage, task);
+            if self.lineage.was_lost_before(stage, task) {
+                self.avoid(stage, task, executor);
+            }
             let lost = FailedReason::ResultLost(ResultLost {});
             let why = format!("the executor {executor} was lost");
             self.stages.set_gone(stage, task, &why, lost);

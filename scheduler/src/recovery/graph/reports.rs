@@ -60,18 +60,19 @@ impl RecoveringGraph {
                 failure: Failure::Passing(_),
                 ..
             } => {
-                let partitions = self.stages.partitions_of(stage, task);
-                standings.failed(executor, (&self.about.job_id, stage), partitions, now)
+                self.avoid(stage, task, executor);
+                standings.failed(executor, now)
             }
             _ => return,
         };
-        for SetAside { executor, time } in set_aside {
-            tracing::warn!(
-                executor,
-                ?time,
-                "an executor gets no tasks for a while: they fail there, and not elsewhere"
-            );
-        }
+        set_aside.iter().for_each(SetAside::log);
+    }
+
+    /// The partitions of a task go to another executor, if there is one.
+    pub(super) fn avoid(&self, stage: StageId, task: TaskId, executor: &str) {
+        let partitions = self.stages.partitions_of(stage, task);
+        let stage = (&self.about.job_id, stage);
+        self.shared.standings.avoid(executor, stage, partitions);
     }
 }
 
