@@ -138,7 +138,7 @@ fn a_name_is_once_in_an_object() {
             format,
             &twice.schema(),
             &Display::default(),
-            Box::new(std::io::sink()),
+            Box::new(io::sink()),
         )
     };
     for format in [Format::Json, Format::Ndjson, Format::Parquet] {
