@@ -18,9 +18,11 @@ pub mod publish;
 pub mod query;
 pub mod rest;
 mod rules;
+pub mod running;
 pub mod session;
 pub mod state;
 pub mod statement;
+mod times;
 mod true_functions;
 mod wire;
 
@@ -29,6 +31,7 @@ pub const EVERY_EXECUTOR: &str = "*";
 
 pub use emporia_connectors::split::is_fixed_scan;
 pub use emporia_connectors::stores::Stores;
+pub use emporia_connectors::write::writes_to_store;
 pub use failure::{query_error, task_error};
 pub use options::EngineOptions;
 pub use session::{Made, Session, Target};

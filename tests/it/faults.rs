@@ -8,8 +8,10 @@ mod clients;
 pub(crate) mod cluster;
 mod executor;
 mod job;
+mod proxy;
 mod same_rows;
 mod scheduler;
+mod sick;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -40,6 +40,8 @@ enum Fault {
     ToldToEnd,
     /// Both get SIGKILL, and one comes back under its old name.
     AllKilledOneBack,
+    /// One of two dies and comes back before the scheduler has noticed.
+    Restarted,
     /// One of three dies and comes back again and again.
     Flapping,
     /// The files of one of two are removed,
@@ -51,7 +53,7 @@ enum Fault {
 }
 
 /// How a disturbed job ended.
-enum End {
+pub(super) enum End {
     Right,
     /// It failed, and said so.
     Failed(String),
@@ -96,8 +98,7 @@ impl Table {
                 End::Hung => n_hung += 1,
             }
             if !matches!(end, End::Right) {
-                self.bad
-                    .push(format!("{fault:?}, {job}, run {run}: {end:?}"));
+                self.bad.push(format!("{fault:?}, {job}, run {run}: {end}"));
             }
             fault.check_afterwards(&mut scene);
         }
@@ -135,17 +136,27 @@ fn survive(faults: &[Fault], jobs: &[&'static str]) {
 }
 
 /// A job on a cluster of children of the test.
-struct Scene {
-    processes: Processes,
-    submission: Submission,
+pub(super) struct Scene {
+    pub(super) processes: Processes,
+    pub(super) submission: Submission,
     before: Undisturbed,
     _folder: tempfile::TempDir,
 }
 
 impl Scene {
-    fn new(data: &Arc<Data>, job: &'static str, n_executors: usize) -> Self {
+    pub(super) fn new(data: &Arc<Data>, job: &'static str, n_executors: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let processes = Processes::start(&folder.path().join("cluster"), n_executors).unwrap();
+        Self::on(data, job, processes, folder)
+    }
+
+    /// A job on `processes`, with a folder for what it makes.
+    pub(super) fn on(
+        data: &Arc<Data>,
+        job: &'static str,
+        processes: Processes,
+        folder: tempfile::TempDir,
+    ) -> Self {
         let submission = Submission {
             data: Arc::clone(data),
             job,
@@ -163,7 +174,7 @@ impl Scene {
     }
 
     /// Starts the job and returns when it is half done.
-    fn half(&mut self) -> Process {
+    pub(super) fn half(&mut self) -> Process {
         for _ in 0..TRIES {
             if let Some(process) = self.submission.start_half(&self.before).unwrap() {
                 return process;
@@ -174,7 +185,7 @@ impl Scene {
     }
 
     /// Waits for the end of the job, and compares its rows with those of the undisturbed run.
-    fn end(&self, job: &mut Process) -> End {
+    pub(super) fn end(&self, job: &mut Process) -> End {
         match job.wait(DEADLINE) {
             None => End::Hung,
             Some(status) if status.success() => {
@@ -237,6 +248,7 @@ impl Fault {
                 scene.wait_for(0);
                 scene.processes.executors[0].restart().unwrap();
             }
+            Self::Restarted => scene.processes.executors[1].restart().unwrap(),
             Self::Flapping => flap(scene, &mut job),
             Self::FilesRemoved | Self::IndexesRemoved | Self::FilesCutOff => {
                 harm(&scene.processes.executors[1].work_dir, self);
@@ -260,6 +272,10 @@ impl Fault {
                 let executor = &mut scene.processes.executors[1].process;
                 let code = executor.wait(DEADLINE).and_then(|s| s.code());
                 assert_eq!(code, Some(0), "an executor that is told to end");
+            }
+            Self::Restarted => {
+                let executor = &mut scene.processes.executors[1].process;
+                assert!(matches!(executor.0.try_wait(), Ok(None)), "it was refused");
             }
             _ => {}
         }
@@ -292,9 +308,9 @@ fn flap(scene: &mut Scene, job: &mut Process) {
     let start = Instant::now();
     while matches!(job.0.try_wait(), Ok(None)) && start.elapsed() < DEADLINE {
         scene.processes.executors[1].restart().unwrap();
-        let url = &scene.processes.url;
+        let executor = &scene.processes.executors[1];
         wait_until(FLAP, || {
-            executors_of(url).len() == 3 || !matches!(job.0.try_wait(), Ok(None))
+            executor.is_ready() || !matches!(job.0.try_wait(), Ok(None))
         });
     }
 }
@@ -346,6 +362,11 @@ fn a_paused_executor_costs_no_row() {
 #[test]
 fn all_executors_may_die_and_one_come_back() {
     survive(&[Fault::AllKilledOneBack], &["revenue_by_category"]);
+}
+
+#[test]
+fn an_executor_that_restarts_at_once_costs_no_row() {
+    survive(&[Fault::Restarted], &["clv"]);
 }
 
 #[test]
