@@ -64,7 +64,7 @@ fn lost_reports_cost_no_row() {
     });
     proxy.mend();
     let end = scene.end(&mut job);
-    assert!(matches!(end, End::Right), "{end:?}");
+    assert!(matches!(end, End::Right), "{end}");
 }
 
 /// A file system of its own, in which nothing more fits; unmounted on drop.
@@ -106,7 +106,7 @@ fn a_full_disk_of_one_executor_costs_no_row() {
         };
         let mut process = scene.submission.start().unwrap();
         let end = scene.end(&mut process);
-        assert!(matches!(end, End::Right), "{job}: {end:?}");
+        assert!(matches!(end, End::Right), "{job}: {end}");
     }
 }
 
@@ -143,7 +143,7 @@ fn a_slow_executor_costs_no_row() {
     let mut job = scene.half();
     let _slowed = Slowed::new(&scene.processes.executors[1].process);
     let end = scene.end(&mut job);
-    assert!(matches!(end, End::Right), "{end:?}");
+    assert!(matches!(end, End::Right), "{end}");
     let n_copies = metric(&scene.processes.url, "emporia_scheduler_tasks_copied_total");
     eprintln!("{n_copies} tasks were started a second time");
 }
