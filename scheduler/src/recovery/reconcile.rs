@@ -12,7 +12,7 @@ use emporia_engine::running::{ExecutorTasks, TaskName};
 use super::slots::Held;
 
 /// How long the report of a task that ended may be on its way.
-const REPORT_TIME: Duration = Duration::from_secs(5);
+const REPORT_TIME: Duration = Duration::from_secs(10);
 /// How long a task may be on its way to an executor, or wait there for a thread. Plans may be large.
 const START_TIME: Duration = Duration::from_secs(120);
 /// How long a task may end after it was told to.
@@ -217,11 +217,11 @@ mod tests {
         scene.hold(0);
         assert_eq!(scene.after(0, "p", &[0], &[]), []);
         assert_eq!(scene.after(1, "p", &[], &[0]), []);
-        assert_eq!(scene.after(5, "p", &[], &[]), []);
-        assert_eq!(scene.after(6, "p", &[], &[]), [unreported(0, true)]);
+        assert_eq!(scene.after(10, "p", &[], &[]), []);
+        assert_eq!(scene.after(11, "p", &[], &[]), [unreported(0, true)]);
         // The report comes.
         scene.slots.release("a", &key(name(0)));
-        assert_eq!(scene.after(7, "p", &[], &[0]), []);
+        assert_eq!(scene.after(12, "p", &[], &[0]), []);
     }
 
     #[test]
@@ -248,8 +248,8 @@ mod tests {
         scene.hold(0);
         assert_eq!(scene.after(0, "p", &[], &[]), []);
         assert_eq!(scene.after(119, "p", &[], &[0]), []);
-        assert_eq!(scene.after(123, "p", &[], &[0]), []);
-        assert_eq!(scene.after(124, "p", &[], &[0]), [unreported(0, true)]);
+        assert_eq!(scene.after(128, "p", &[], &[0]), []);
+        assert_eq!(scene.after(129, "p", &[], &[0]), [unreported(0, true)]);
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(found, [stray(0), stray(1)]);
         assert_eq!(scene.after(3, "p", &[0, 2], &[1]), []);
         assert_eq!(scene.after(4, "p", &[0, 2], &[1]), [stray(0)]);
-        assert_eq!(scene.after(8, "p", &[2], &[0, 1]), [unreported(1, true)]);
+        assert_eq!(scene.after(13, "p", &[2], &[0, 1]), [unreported(1, true)]);
     }
 
     #[test]
