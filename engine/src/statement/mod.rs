@@ -279,15 +279,16 @@ impl Session {
         using::write_out(self, &mut parsed).await;
         unread::check_joins(&parsed)?;
         output_names::set_apart(&mut parsed);
-        let plan = match twins::plan(self, &mut parsed).await {
-            Err(error) if outer_names::is_cause_of(&error) => {
-                let state = self.context().state();
-                outer_names::spell_out(&mut parsed, &state.config_options().catalog.default_schema);
-                let plan = twins::plan(self, &mut parsed).await;
-                plan.map_err(|_| error)
-            }
-            plan => plan,
+        let mut plan = twins::plan(self, &mut parsed).await;
+        let is_misread = match &plan {
+            Ok(plan) => outer_names::is_cause_in(plan)?,
+            Err(error) => outer_names::is_cause_of(error),
         };
+        if is_misread {
+            let state = self.context().state();
+            outer_names::spell_out(&mut parsed, &state.config_options().catalog.default_schema);
+            plan = twins::plan(self, &mut parsed).await.or(plan);
+        }
         syntax::freed(parsed);
         let plan = plan?;
         shared::check(&plan)?;

@@ -5,13 +5,43 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::Result;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, TableFactor, TableWithJoins, VisitorMut,
+    Expr as SqlExpr, Ident, Select, TableFactor, TableWithJoins, VisitorMut,
 };
 
 use super::syntax::{name_of, visit_mut};
+
+/// Whether the planner took a table for a column in a plan, which is looked at no closer until it runs.
+///
+/// # Errors
+/// None for a plan of the planner.
+pub(super) fn is_cause_in(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found = found
+                || expr.exists(|expr| {
+                    let is_field = match expr {
+                        Expr::ScalarFunction(call) => call.func.name() == "get_field",
+                        _ => false,
+                    };
+                    Ok(is_field && expr.get_type(&merge_schema(&node.inputs())).is_err())
+                })?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
+}
 
 /// Whether the planner took a table for a column, which is no struct or has no such field.
 pub(super) fn is_cause_of(error: &DataFusionError) -> bool {
@@ -75,8 +105,8 @@ impl VisitorMut for Names<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::CompoundIdentifier(parts) = expr else {
+    fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        let SqlExpr::CompoundIdentifier(parts) = expr else {
             return ControlFlow::Continue(());
         };
         let ([table, _], Some((own, outer))) = (parts.as_slice(), self.selects.split_last()) else {
