@@ -204,9 +204,9 @@ pub fn parse_statement(text: &str, recursion_limit: usize) -> Result<Statement> 
         .ok_or_else(|| plan_datafusion_err!("there is no statement"))
 }
 
-/// The text with `STRUCT<a INT, …>` for the type `STRUCT(a INT, …)`, which the parser reads in the dialect of
+/// The text as the parser reads it: with `STRUCT<a INT, …>` for the type `STRUCT(a INT, …)`, which the parser reads in the dialect of
 /// DuckDB only. All places in the text stay the same.
-fn with_angle_brackets(text: &str) -> Cow<'_, str> {
+pub fn with_angle_brackets(text: &str) -> Cow<'_, str> {
     let is_struct = |word: &str| word.eq_ignore_ascii_case("struct");
     if !text.split(|c: char| !c.is_alphanumeric()).any(is_struct) {
         return Cow::Borrowed(text);

@@ -52,14 +52,9 @@ impl ScalarUDFImpl for Timezone {
             return plan_err!("AT TIME ZONE takes the name of a zone such as 'Europe/Oslo'");
         }
         let time = match time {
-            DataType::Timestamp(..) => time.clone(),
             DataType::Null => DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())),
-            other => {
-                return plan_err!(
-                    "AT TIME ZONE takes a timestamp, not {other}; CAST(… AS timestamp) is a local time in the \
-                     zone, CAST(… AS timestamptz) a time in UTC"
-                );
-            }
+            // What is none is refused below, with a reason.
+            other => other.clone(),
         };
         Ok(vec![DataType::Utf8, time])
     }
@@ -70,8 +65,11 @@ impl ScalarUDFImpl for Timezone {
             [_, DataType::Timestamp(unit, None)] => {
                 Ok(DataType::Timestamp(*unit, Some(UTC.into())))
             }
-            // The types are coerced before the plan runs.
-            _ => Ok(DataType::Timestamp(TimeUnit::Nanosecond, None)),
+            [_, other] => plan_err!(
+                "AT TIME ZONE takes a timestamp, not {other}; CAST(… AS timestamp) is a local time in the zone, \
+                 CAST(… AS timestamptz) a time in UTC"
+            ),
+            _ => plan_err!("timezone takes a zone and a time"),
         }
     }
 
