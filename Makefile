@@ -16,8 +16,8 @@ test: build ## run all tests, against real servers (the programs are built first
 	tests/services/with cargo test --release --workspace
 	$(MAKE) --no-print-directory test-rows
 
-test-faults: build ## break HBase and the cluster ten times in each way, and print what came of it
-	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --release --workspace --test it -- --nocapture storage::faults storage::hdfs_faults storage::mongodb_faults
+test-faults: build ## break stores, executors and jobs ten times in each way, and print what came of it
+	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --release --workspace --test it -- --nocapture faults::executor storage::faults storage::hdfs_faults storage::mongodb_faults
 
 services-up: ## start real HDFS, HBase and MongoDB-protocol servers for the tests
 	tests/services/services up

@@ -5,14 +5,16 @@
 //! as tight as `*`, and `=` tighter than `LIKE`. Each of these makes another query of the text.
 
 use std::any::TypeId;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use datafusion::common::{Result, not_impl_err, plan_datafusion_err};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{Expr, Statement as Sql};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 /// The dialect in which all SQL is read.
 #[derive(Debug, Default, Clone, Copy)]
@@ -148,6 +150,20 @@ impl Dialect for EmporiaDialect {
         }
     }
 
+    // The parser reads TABLE t inside of other statements only.
+    fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<Sql, ParserError>> {
+        if !parser.parse_keyword(Keyword::TABLE) {
+            return None;
+        }
+        let query = parser.parse_object_name(false).and_then(|table| {
+            let text = format!("SELECT * FROM {table}");
+            let mut query = Parser::new(self).try_with_sql(&text)?.parse_query()?;
+            query.order_by = parser.parse_optional_order_by()?;
+            Ok(query)
+        });
+        Some(query.map(Sql::Query))
+    }
+
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
@@ -174,7 +190,8 @@ impl Dialect for EmporiaDialect {
 /// # Errors
 /// Where the text is no SQL, is empty or holds several statements.
 pub fn parse_statement(text: &str, recursion_limit: usize) -> Result<Statement> {
-    let mut statements = DFParserBuilder::new(text)
+    let text = with_angle_brackets(text);
+    let mut statements = DFParserBuilder::new(text.as_ref())
         .with_dialect(&EmporiaDialect)
         .with_recursion_limit(recursion_limit)
         .build()?
@@ -187,9 +204,118 @@ pub fn parse_statement(text: &str, recursion_limit: usize) -> Result<Statement> 
         .ok_or_else(|| plan_datafusion_err!("there is no statement"))
 }
 
+/// The text with `STRUCT<a INT, …>` for the type `STRUCT(a INT, …)`, which the parser reads in the dialect of
+/// DuckDB only. All places in the text stay the same.
+fn with_angle_brackets(text: &str) -> Cow<'_, str> {
+    let is_struct = |word: &str| word.eq_ignore_ascii_case("struct");
+    if !text.split(|c: char| !c.is_alphanumeric()).any(is_struct) {
+        return Cow::Borrowed(text);
+    }
+    let Ok(tokens) = Tokenizer::new(&EmporiaDialect, text).tokenize_with_location() else {
+        // The parser says what is wrong.
+        return Cow::Borrowed(text);
+    };
+    let tokens: Vec<_> = tokens
+        .iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)))
+        .collect();
+    let keyword_at = |at: usize| match tokens.get(at).map(|token| &token.token) {
+        Some(Token::Word(word)) => Some(word.keyword),
+        _ => None,
+    };
+    let is_parenthesis = |at: usize| tokens.get(at).is_some_and(|t| t.token == Token::LParen);
+    let mut open = Vec::new();
+    let mut brackets = BTreeMap::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => {
+                let is_type = at
+                    .checked_sub(1)
+                    .is_some_and(|before| keyword_at(before) == Some(Keyword::STRUCT))
+                    && keyword_at(at + 1).is_some()
+                    && keyword_at(at + 2)
+                        .is_some_and(|word| begins_type(word, is_parenthesis(at + 3)));
+                open.push(is_type);
+                if is_type {
+                    brackets.insert(token.span.start, '<');
+                }
+            }
+            Token::RParen if open.pop() == Some(true) => {
+                brackets.insert(token.span.start, '>');
+            }
+            _ => {}
+        }
+    }
+    if brackets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut place = Location::new(1, 1);
+    let changed = text.chars().map(|c| {
+        let bracket = brackets.get(&place).copied();
+        place = match c {
+            '\n' => Location::new(place.line + 1, 1),
+            _ => Location::new(place.line, place.column + 1),
+        };
+        bracket.unwrap_or(c)
+    });
+    Cow::Owned(changed.collect())
+}
+
+/// Whether a word behind the name of a field is the type of the field.
+fn begins_type(word: Keyword, has_parenthesis: bool) -> bool {
+    use Keyword::{
+        ARRAY, BIGINT, BINARY, BLOB, BOOL, BOOLEAN, BYTEA, CHAR, DATE, DATETIME, DEC, DECIMAL,
+        DOUBLE, FLOAT, FLOAT4, FLOAT8, INT, INT2, INT4, INT8, INTEGER, INTERVAL, MAP, NUMERIC,
+        REAL, SMALLINT, STRING, STRUCT, TEXT, TIME, TIMESTAMP, TIMESTAMPTZ, TINYINT, UNSIGNED,
+        VARBINARY, VARCHAR,
+    };
+    match word {
+        ARRAY | BIGINT | BINARY | BLOB | BOOL | BOOLEAN | BYTEA | CHAR | DATE | DATETIME | DEC
+        | DECIMAL | DOUBLE | FLOAT | FLOAT4 | FLOAT8 | INT | INT2 | INT4 | INT8 | INTEGER
+        | INTERVAL | MAP | NUMERIC | REAL | SMALLINT | STRING | TEXT | TIME | TIMESTAMP
+        | TIMESTAMPTZ | TINYINT | UNSIGNED | VARBINARY | VARCHAR => true,
+        STRUCT => has_parenthesis,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_of_structs_have_either_brackets() {
+        for (text, expected) in [
+            (
+                "CREATE TABLE t (a struct(x int, y varchar(3)) not null)",
+                "CREATE TABLE t (a struct<x int, y varchar(3)> not null)",
+            ),
+            (
+                "CREATE TABLE t (é struct(a\n struct(b decimal(3, 1))[]))",
+                "CREATE TABLE t (é struct<a\n struct<b decimal(3, 1)>[]>)",
+            ),
+            (
+                "SELECT CAST({x: 1} AS STRUCT(x INT))",
+                "SELECT CAST({x: 1} AS STRUCT<x INT>)",
+            ),
+        ] {
+            assert_eq!(with_angle_brackets(text), expected);
+            assert!(parse_statement(text, 50).is_ok(), "{text}");
+        }
+        for text in [
+            "SELECT struct(a, b), struct(1), struct(a AS b), struct(CASE WHEN a THEN 1 END)",
+            "SELECT 'struct(x int)', \"struct(x int)\" -- struct(x int)",
+        ] {
+            assert_eq!(with_angle_brackets(text), text);
+        }
+    }
+
+    #[test]
+    fn a_table_alone_is_a_query() {
+        for text in ["TABLE t", "TABLE \"T\" ORDER BY 1"] {
+            assert!(parse_statement(text, 50).is_ok(), "{text}");
+        }
+    }
 
     /// The expression with parentheses around every operation.
     fn grouped(expr: &Expr) -> String {

@@ -11,7 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::prelude::DataFrame;
 use emporia_connectors::files::Location as Stored;
-use emporia_connectors::published::ResultSet;
+use emporia_connectors::published::Head;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{TableDef, absolute_uri};
 use emporia_core::error::{Error, Result};
@@ -154,9 +154,9 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
     }
     let place = Stored::parse(&table.location)?;
     let store = place.open(&session.context().state())?;
-    let result = ResultSet::load(store.as_ref(), &place.path).await?;
+    let head = Head::load(store.as_ref(), &place.path).await?;
     if mode == Mode::Append {
-        if result.is_some() {
+        if head.result().is_some() {
             let (location, change) = (table.location, Change::Append);
             return Ok(Destination::Published { location, change });
         }

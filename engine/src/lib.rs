@@ -2,7 +2,6 @@
 //! configuration. Client, scheduler and executor all use it, so that a plan means the same in each.
 
 mod ddl;
-mod debug_form;
 pub mod dialect;
 mod empty;
 mod failure;
@@ -19,9 +18,11 @@ pub mod publish;
 pub mod query;
 pub mod rest;
 mod rules;
+pub mod running;
 pub mod session;
 pub mod state;
 pub mod statement;
+mod times;
 mod true_functions;
 mod wire;
 
@@ -30,7 +31,8 @@ pub const EVERY_EXECUTOR: &str = "*";
 
 pub use emporia_connectors::split::is_fixed_scan;
 pub use emporia_connectors::stores::Stores;
-pub use failure::query_error;
+pub use emporia_connectors::write::writes_to_store;
+pub use failure::{query_error, task_error};
 pub use options::EngineOptions;
 pub use session::{Made, Session, Target};
 pub use statement::{Done, Statement, StatementError};

@@ -16,7 +16,7 @@ use datafusion_proto::protobuf::LogicalPlanNode;
 use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 
-use crate::failure::query_error;
+use crate::failure::{job_failed, lost_scheduler, query_error};
 use crate::session::{Session, Target};
 
 /// How often a query is submitted whose result is lost before it is fetched.
@@ -74,10 +74,9 @@ impl Query {
             Ok(next) => return Ok(next),
             Err(error) => error,
         };
-        Err(match is_done(self.submitted()).await {
-            true => result_lost(error),
-            false => query_error(error),
-        })
+        Err(Outcome::of(self.session.target().clone(), self.job_id())
+            .await
+            .error(error))
     }
 
     /// Fetches the first rows.
@@ -86,8 +85,9 @@ impl Query {
             let Err(error) = self.fetch_ahead().await else {
                 break;
             };
-            if !is_done(self.submitted()).await {
-                return Err(query_error(error));
+            match Outcome::of(self.session.target().clone(), self.job_id()).await {
+                Outcome::Done => {}
+                outcome => return Err(outcome.error(error)),
             }
             if n_attempts == MAX_ATTEMPTS {
                 return Err(result_lost(error));
@@ -111,14 +111,6 @@ impl Query {
         Ok(())
     }
 
-    /// The job id and the scheduler's URL, once it accepted the query.
-    fn submitted(&self) -> Option<(String, String)> {
-        match self.session.target() {
-            Target::Scheduler(url) => Some((self.job_id()?, url.clone())),
-            Target::SingleProcess => None,
-        }
-    }
-
     /// All rows; for small results only.
     ///
     /// # Errors
@@ -139,19 +131,59 @@ impl Query {
     }
 }
 
-/// Whether the scheduler says that a query has succeeded, so that what failed is the fetch of its rows.
-async fn is_done(submitted: Option<(String, String)>) -> bool {
-    let Some((job_id, url)) = submitted else {
-        return false;
-    };
-    let Ok(mut scheduler) = SchedulerGrpcClient::connect(url).await else {
-        return false;
-    };
-    let answer = scheduler
-        .get_job_status(GetJobStatusParams { job_id })
-        .await;
-    let status = answer.ok().and_then(|answer| answer.into_inner().status);
-    matches!(status.and_then(|s| s.status), Some(Status::Successful(_)))
+/// What became of a query whose rows stay away.
+enum Outcome {
+    /// It succeeded; what failed is the fetch of its rows.
+    Done,
+    Failed {
+        job_id: String,
+        /// The scheduler's reason.
+        told: String,
+    },
+    SchedulerLost,
+    /// Nobody but this process knows of it.
+    Unknown,
+}
+
+impl Outcome {
+    /// Asks the scheduler, after rows of the query could not be fetched. `job_id` is known once it took the query.
+    async fn of(target: Target, job_id: Option<String>) -> Self {
+        let Target::Scheduler(url) = target else {
+            return Self::Unknown;
+        };
+        let Ok(mut scheduler) = SchedulerGrpcClient::connect(url).await else {
+            return Self::SchedulerLost;
+        };
+        let Some(job_id) = job_id else {
+            return Self::Unknown;
+        };
+        let request = GetJobStatusParams {
+            job_id: job_id.clone(),
+        };
+        let Ok(answer) = scheduler.get_job_status(request).await else {
+            return Self::SchedulerLost;
+        };
+        let status = answer.into_inner().status;
+        match status.and_then(|status| status.status) {
+            Some(Status::Successful(_)) => Self::Done,
+            Some(Status::Failed(failed)) => Self::Failed {
+                job_id,
+                told: failed.error,
+            },
+            // Another scheduler by now, which does not know the job, or the stream of its states broke.
+            None | Some(Status::Queued(_) | Status::Running(_)) => Self::SchedulerLost,
+        }
+    }
+
+    /// The error for the user, where this process saw `error`.
+    fn error(self, error: DataFusionError) -> Error {
+        match self {
+            Self::Done => result_lost(error),
+            Self::Failed { job_id, told } => job_failed(&job_id, &told),
+            Self::SchedulerLost => lost_scheduler(error),
+            Self::Unknown => query_error(error),
+        }
+    }
 }
 
 fn result_lost(error: DataFusionError) -> Error {

@@ -33,12 +33,14 @@ use emporia_core::config::StoreSettings;
 use object_store::local::LocalFileSystem;
 use tonic::transport::Endpoint;
 
+use crate::failure::planning_error;
 use crate::functions;
 use crate::grouping::OneGroup;
 use crate::options::EngineOptions;
 use crate::ordered_text::OrderedText;
 use crate::physical;
 use crate::rules;
+use crate::times;
 use crate::true_functions::TrueFunctions;
 
 /// The codec of logical plans.
@@ -101,6 +103,7 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
         .with_batch_size(options.batch_size)
         .with_information_schema(true)
         .with_collect_statistics(true)
+        .set_str("datafusion.execution.time_zone", times::UTC)
         // The job id comes with the answer to the submission, so that a query can be cancelled and
         // its progress shown from the start; pushed, it would come with the end.
         .set_bool("ballista.client.pull", true)
@@ -125,6 +128,11 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
         )
         // Its groups of the first rows ask for memory for all rows where a query has an offset and no limit.
         .set_bool("datafusion.optimizer.enable_topk_aggregation", false)
+        // An aggregate whose rows turn out to be in order refuses to end early.
+        .set_bool(
+            "datafusion.optimizer.enable_distinct_aggregation_soft_limit",
+            false,
+        )
         .set_usize("datafusion.sql_parser.recursion_limit", MAX_NESTED_TEXT)
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
@@ -180,6 +188,7 @@ pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();
     functions::register(&mut state)?;
+    times::register(&mut state)?;
     add_rules(&mut state);
     Ok(state)
 }
@@ -203,6 +212,7 @@ pub fn client_state(
     let mut state = state.upgrade_for_ballista(url.to_owned())?;
     // The upgrade replaces all functions, so ours come after it.
     functions::register(&mut state)?;
+    times::register(&mut state)?;
     add_rules(&mut state);
     Ok(state)
 }
@@ -248,10 +258,14 @@ impl QueryPlanner for Planner {
         plan: &LogicalPlan,
         state: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner =
-            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
-        let plan = physical::with_whole_work_tables(plan.clone())?;
-        let plan = rules::with_halves(rules::guarded(plan)?)?;
-        physical::cuttable(planner.create_physical_plan(&plan, state).await?)
+        physical_plan(plan, state).await.map_err(planning_error)
     }
+}
+
+async fn physical_plan(plan: &LogicalPlan, state: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+    let planner =
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(StagedWritePlanner)]);
+    let plan = physical::with_whole_work_tables(plan.clone())?;
+    let plan = rules::with_halves(rules::guarded(plan)?)?;
+    physical::cuttable(planner.create_physical_plan(&plan, state).await?)
 }

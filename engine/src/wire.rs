@@ -6,7 +6,7 @@ use datafusion_proto::logical_plan::{AsLogicalPlan, LogicalExtensionCodec};
 use datafusion_proto::protobuf::LogicalPlanNode;
 use emporia_core::error::{Error, ErrorKind, Result};
 
-use crate::failure::{is_too_deep, too_deep};
+use crate::failure::{is_too_deep, too_deep, unsendable};
 
 const MIB: usize = 1024 * 1024;
 
@@ -14,16 +14,14 @@ const MIB: usize = 1024 * 1024;
 /// looking like a lost connection.
 ///
 /// # Errors
-/// `InvalidInput` where it cannot.
+/// `InvalidInput` or `Unsupported` where it cannot.
 pub(crate) fn check(
     plan: &LogicalPlan,
     codec: &dyn LogicalExtensionCodec,
     max_bytes: usize,
 ) -> Result<()> {
-    // What has no form on the wire is reported by the one who sends it.
-    let Ok(bytes) = logical_plan_to_bytes_with_extension_codec(plan, codec) else {
-        return Ok(());
-    };
+    let bytes = logical_plan_to_bytes_with_extension_codec(plan, codec)
+        .map_err(|error| unsendable(&error))?;
     if bytes.len() >= max_bytes {
         let text = format!(
             "the plan of the query takes {} MiB, and {} MiB can be sent",

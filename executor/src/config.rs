@@ -14,19 +14,20 @@ use emporia_engine::state;
 use url::Url;
 
 use crate::engine::CountingEngine;
-use crate::memory;
 use crate::metrics::TaskMetrics;
+use crate::running::Tasks;
+use crate::{flight, memory};
 
 /// Port of a scheduler URL without one.
 const DEFAULT_SCHEDULER_PORT: u16 = 50050;
 
-/// Builds the configuration of an executor that counts its tasks into `tasks`; creates the work
+/// Builds the configuration of an executor that counts its tasks into `metrics`; creates the work
 /// folder.
 pub(crate) fn build(
     settings: &ExecutorSettings,
     stores: &Arc<Stores>,
     health: ExecutorHealth,
-    tasks: TaskMetrics,
+    metrics: TaskMetrics,
 ) -> Result<ExecutorProcessConfig> {
     let stores = Arc::clone(stores);
     let options = EngineOptions {
@@ -53,6 +54,8 @@ pub(crate) fn build(
     // One runtime for all tasks: object store clients and Parquet footers are shared.
     let runtime = state::runtime(Some(&work_dir), &stores).map_err(internal)?;
     let functions = state::function_registry().map_err(internal)?;
+    let tasks = Tasks::new();
+    let flight = flight::provider(tasks.clone(), settings.grpc_max_message.as_usize());
     let mut config = ExecutorProcessConfig {
         bind_host: settings.bind_host.clone(),
         external_host: settings
@@ -76,7 +79,8 @@ pub(crate) fn build(
             .map(|limit| limit.0)
             .or_else(|| memory::share(settings.memory_fraction)),
         memory_pool_fraction: settings.memory_fraction,
-        override_execution_engine: Some(Arc::new(CountingEngine::new(tasks))),
+        override_execution_engine: Some(Arc::new(CountingEngine::new(metrics, tasks))),
+        override_arrow_flight_service: Some(flight),
         override_function_registry: Some(Arc::new(functions)),
         override_runtime_producer: Some(Arc::new(move |_| Ok(Arc::clone(&runtime)))),
         override_config_producer: Some(Arc::new(move || state::session_config(&options, &stores))),

@@ -1,4 +1,4 @@
-//! Ballista's execution of tasks, counted and checked.
+//! Ballista's execution of tasks, counted, checked and listed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,24 +16,30 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
+use emporia_engine::running::TaskName;
+use emporia_engine::task_error;
 
 use crate::checked_read::checked;
 use crate::clients::ClientPool;
+use crate::disk::as_fault_of_disk;
 use crate::metrics::TaskMetrics;
+use crate::running::{RunningTask, Tasks};
 
-/// Runs tasks as Ballista does, checks what they read, and counts them: Ballista's own collector of metrics cannot be
-/// replaced in an executor process.
+/// Runs tasks as Ballista does, checks what they read, lists those that run, keeps the types of their errors, and
+/// counts them: Ballista's own collector of metrics cannot be replaced in an executor process.
 pub(crate) struct CountingEngine {
     inner: DefaultExecutionEngine,
     metrics: TaskMetrics,
+    tasks: Tasks,
 }
 
 impl CountingEngine {
-    /// An engine that counts into `metrics`.
-    pub(crate) fn new(metrics: TaskMetrics) -> Self {
+    /// An engine that counts into `metrics` and lists what runs in `tasks`.
+    pub(crate) fn new(metrics: TaskMetrics, tasks: Tasks) -> Self {
         Self {
             inner: DefaultExecutionEngine::with_client_pool(Arc::new(ClientPool::default())),
             metrics,
+            tasks,
         }
     }
 }
@@ -49,18 +55,27 @@ impl ExecutionEngine for CountingEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        let inner = self.inner.create_query_stage_exec(
-            job_id,
-            stage_id,
-            task_id,
-            global_output_partition_ids,
-            checked(plan)?,
-            work_dir,
-            config,
-        )?;
+        let listed = self.tasks.start(TaskName {
+            job: job_id.as_str().to_owned(),
+            stage: stage_id,
+            task: task_id,
+        });
+        let inner = self
+            .inner
+            .create_query_stage_exec(
+                job_id,
+                stage_id,
+                task_id,
+                global_output_partition_ids,
+                checked(plan)?,
+                work_dir,
+                config,
+            )
+            .map_err(task_error)?;
         Ok(Arc::new(CountedTask {
             inner,
             metrics: self.metrics.clone(),
+            _listed: listed,
         }))
     }
 }
@@ -69,6 +84,8 @@ impl ExecutionEngine for CountingEngine {
 struct CountedTask {
     inner: Arc<dyn QueryStageExecutor>,
     metrics: TaskMetrics,
+    /// Ballista drops the task when its report is on the way.
+    _listed: RunningTask,
 }
 
 impl fmt::Display for CountedTask {
@@ -88,8 +105,9 @@ impl QueryStageExecutor for CountedTask {
     ) -> Result<Vec<ShuffleWritePartition>> {
         let running = self.metrics.start();
         let result = self.inner.execute_query_stage(task_id, context).await;
+        let result = result.map_err(as_fault_of_disk);
         running.end(&result);
-        result
+        result.map_err(task_error)
     }
 
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {

@@ -5,11 +5,14 @@ pub mod args;
 mod checked_read;
 mod clients;
 mod config;
+mod disk;
 mod engine;
+mod flight;
 mod health;
 mod healthcheck;
 mod memory;
 mod metrics;
+mod running;
 mod serve;
 
 pub use healthcheck::healthcheck;

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use axum::body::{self, Body};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ballista_core::serde::protobuf::ExecuteQueryParams;
+use emporia_core::error::{EncodedError, ErrorKind};
 use emporia_core::shutdown::ShutdownToken;
 use prost::Message;
+use tonic::Status;
 
 use crate::serve::Scheduler;
 
@@ -29,8 +31,6 @@ const RECENT: Duration = Duration::from_secs(60);
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// In front of a gRPC message: whether it is compressed, and its length.
 const GRPC_PREFIX: usize = 5;
-/// gRPC's code for "try again later".
-const GRPC_UNAVAILABLE: &str = "14";
 
 /// What the drain knows of the scheduler's clients. Clones share one state.
 #[derive(Debug, Clone)]
@@ -137,15 +137,9 @@ fn session_of(message: &[u8]) -> String {
 }
 
 fn refusal() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE.as_str(), "application/grpc"),
-        ("grpc-status", GRPC_UNAVAILABLE),
-        (
-            "grpc-message",
-            "connection error: the scheduler is shutting down",
-        ),
-    ];
-    headers.into_response()
+    let error = EncodedError::new(ErrorKind::Unavailable, "the scheduler is shutting down")
+        .with_hint("submit again when it is back");
+    Status::unavailable(format!("{error:?}")).into_http()
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! zero, because nothing sets it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ballista_core::BALLISTA_VERSION;
 use emporia_core::error::{Error, Result};
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::recovery::Counts;
+use crate::recovery::Shared;
 use crate::serve::Scheduler;
 
 /// In front of the names that are not Ballista's.
@@ -22,8 +23,10 @@ fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 /// The metrics of a scheduler.
 pub(crate) struct Metrics {
     scheduler: Arc<Scheduler>,
+    shared: Arc<Shared>,
     registry: Registry,
     executors: IntGauge,
+    executors_aside: IntGauge,
     task_slots: IntGauge,
     running_jobs: IntGauge,
     queued_jobs: IntGauge,
@@ -31,13 +34,14 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Describes `scheduler`; shows `counts`.
+    /// Describes `scheduler` and what its jobs share.
     ///
     /// # Errors
     /// `Internal` where two metrics have one name.
-    pub(crate) fn new(scheduler: Arc<Scheduler>, counts: &Counts) -> Result<Self> {
+    pub(crate) fn new(scheduler: Arc<Scheduler>, shared: Arc<Shared>) -> Result<Self> {
         let registry = Registry::new_custom(Some(PREFIX.to_owned()), None).map_err(invalid)?;
-        for counter in [&counts.rerun, &counts.lost] {
+        let counts = &shared.counts;
+        for counter in [&counts.rerun, &counts.lost, &counts.copied] {
             registry
                 .register(Box::new(counter.clone()))
                 .map_err(invalid)?;
@@ -59,6 +63,10 @@ impl Metrics {
         registry.register(Box::new(build)).map_err(invalid)?;
         Ok(Self {
             executors: gauge("executors", "Executors that are registered.")?,
+            executors_aside: gauge(
+                "executors_set_aside",
+                "Executors that get no tasks for a while, because tasks fail there and not elsewhere.",
+            )?,
             task_slots: gauge("task_slots", "Task slots of all executors.")?,
             running_jobs: gauge("jobs_running", "Jobs that run.")?,
             queued_jobs: gauge("jobs_queued", "Jobs that were taken and do not run yet.")?,
@@ -67,6 +75,7 @@ impl Metrics {
                 "Partitions that could be worked on and wait for a slot.",
             )?,
             scheduler,
+            shared,
             registry,
         })
     }
@@ -84,6 +93,8 @@ impl Metrics {
             .map(|(executor, ..)| i64::from(executor.specification.vcores));
         self.task_slots.set(slots.sum());
         self.executors.set(number(executors.len()));
+        let n_aside = self.shared.standings.n_aside(Instant::now());
+        self.executors_aside.set(number(n_aside));
         self.running_jobs
             .set(number(self.scheduler.running_job_number()));
         self.queued_jobs

@@ -15,7 +15,7 @@ use ballista_scheduler::cluster::{BallistaCluster, ClusterState};
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use emporia_core::config::{SchedulerSettings, StoreSettings};
+use emporia_core::config::{SchedulerSettings, StoreSettings, Switch};
 use emporia_core::error::{Error, Result};
 use emporia_core::shutdown::ShutdownToken;
 use prometheus::TEXT_FORMAT;
@@ -26,7 +26,10 @@ use tonic::service::RoutesBuilder;
 use crate::config;
 use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
-use crate::recovery::{self, Counts, Limits, Recovering};
+use crate::recovery::{self, Counts, FinishedJobs, Limits, Recovering, Rules, Shared};
+
+/// How often a task may be lost with its executor, or without a report, before its job fails.
+const MAX_LOSSES: usize = 10;
 
 /// Ballista's scheduler with the plans of DataFusion.
 pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
@@ -55,20 +58,30 @@ pub async fn serve(
             Error::invalid(format!("cannot create the event log folder `{folder}`")).with_source(e)
         })?;
     }
-    let limits = Limits {
-        task_failures: settings.task_max_failures,
-        stage_failures: settings.stage_max_failures,
+    let rules = Rules {
+        limits: Limits {
+            task_failures: settings.task_max_failures,
+            stage_failures: settings.stage_max_failures,
+            losses: MAX_LOSSES,
+        },
+        has_copies: settings.speculation == Switch::On,
     };
     let cluster = BallistaCluster::new_from_config(&config)
         .await
         .map_err(failed)?;
     let counts =
         Counts::new().map_err(|e| Error::internal("cannot set up the metrics").with_source(e))?;
-    let recovering = Recovering::new(cluster.cluster_state(), limits, counts.clone());
+    let shared = Arc::new(Shared::new(counts));
+    let recovering = Recovering::new(cluster.cluster_state(), rules, Arc::clone(&shared));
     let recovering = Arc::new(recovering);
+    let finished = FinishedJobs::new(
+        cluster.job_state(),
+        Arc::clone(&shared),
+        settings.finished_jobs_kept,
+    );
     let cluster = BallistaCluster::new(
         Arc::clone(&recovering) as Arc<dyn ClusterState>,
-        cluster.job_state(),
+        Arc::new(finished),
     );
     let scheduler: Arc<Scheduler> = Arc::new(
         create_scheduler(cluster, Arc::new(config))
@@ -76,8 +89,9 @@ pub async fn serve(
             .map_err(failed)?,
     );
 
-    let metrics = Metrics::new(Arc::clone(&scheduler), &counts)?;
-    let _probes = AbortOnDropHandle::new(tokio::spawn(recovery::watch(recovering)));
+    let metrics = Metrics::new(Arc::clone(&scheduler), shared)?;
+    let watch = recovery::watch(recovering, Arc::clone(&scheduler));
+    let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
     let drained = drain.done(Arc::clone(&scheduler));

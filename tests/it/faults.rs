@@ -4,11 +4,14 @@
 //! a run without a fault has counted, so that slow machines do not shift it. The tests take turns,
 //! else they would disturb each other's clocks.
 
+mod clients;
 pub(crate) mod cluster;
 mod executor;
 mod job;
+mod proxy;
 mod same_rows;
 mod scheduler;
+mod sick;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,4 +19,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How often each fault is tried; 0 to leave them out.
+#[expect(clippy::disallowed_methods, reason = "so a user tells the tests")]
+pub(crate) fn n_runs() -> u32 {
+    let asked_for = std::env::var("EMPORIA_FAULT_RUNS");
+    asked_for.ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }

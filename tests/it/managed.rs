@@ -86,8 +86,14 @@ async fn refusal(session: &Session, sql: &str) -> Error {
     }
 }
 
-/// Names in a folder, without hidden ones.
+/// Names in a folder, without those of tables that were dropped: a manifest of the drop stays.
 fn names(folder: &Path) -> Vec<String> {
+    let mut names = all_names(folder);
+    names.retain(|name| all_names(&folder.join(name)) != ["_commits"]);
+    names
+}
+
+fn all_names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).map(Iterator::collect::<Vec<_>>);
     let entries = entries.unwrap_or_default().into_iter();
     let mut names: Vec<_> = entries

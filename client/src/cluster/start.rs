@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use emporia_connectors::format::CLUSTER_STATE;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_engine::rest::{Probe, Rest};
 
@@ -154,6 +155,7 @@ impl Started {
         }
         let started = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         Ok(State {
+            version: CLUSTER_STATE.newest,
             url,
             started,
             processes,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use emporia_connectors::format::CLUSTER_STATE;
 use emporia_core::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +15,20 @@ const FILE: &str = "state.json";
 /// A started cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
+    /// Version of the format.
+    #[serde(default = "first")]
+    pub(crate) version: u32,
     /// Address of the scheduler, for `--cluster`.
     pub(crate) url: String,
     /// When it was started, RFC 3339.
     pub(crate) started: String,
     /// The scheduler first.
     pub(crate) processes: Vec<Process>,
+}
+
+/// The version of a state that does not say one.
+fn first() -> u32 {
+    CLUSTER_STATE.oldest
 }
 
 /// One process of a cluster.
@@ -52,7 +61,7 @@ impl State {
     /// Reads the state in a folder; `None` where no cluster was started from there.
     ///
     /// # Errors
-    /// `Corrupt` where the file is not a state.
+    /// `Corrupt` where the file is not a state, `Unsupported` where it is of another version.
     pub(crate) fn load(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
         let text = match fs::read_to_string(&path) {
@@ -60,6 +69,7 @@ impl State {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(failed("read", &path, e)),
         };
+        CLUSTER_STATE.check_json(format!("`{}`", path.display()), text.as_bytes())?;
         serde_json::from_str(&text).map(Some).map_err(|e| {
             Error::new(
                 ErrorKind::Corrupt,
@@ -147,6 +157,7 @@ mod tests {
     fn state() -> State {
         let pid = std::process::id();
         State {
+            version: CLUSTER_STATE.newest,
             url: "http://127.0.0.1:50050".into(),
             started: "2024-05-06T07:08:09Z".into(),
             processes: vec![Process {
@@ -186,6 +197,39 @@ mod tests {
         fs::write(folder.path().join(FILE), "{").map_err(|e| failed("write", folder.path(), e))?;
         let kind = State::load(folder.path()).err().map(|e| e.kind());
         assert_eq!(kind, Some(ErrorKind::Corrupt));
+        Ok(())
+    }
+
+    #[test]
+    fn states_of_all_versions_are_read() -> Result<()> {
+        let folder = folder()?;
+        let read = |text: &str| {
+            fs::write(folder.path().join(FILE), text)
+                .map_err(|e| failed("write", folder.path(), e))?;
+            State::load(folder.path())
+        };
+        let stored = include_str!("testdata/state-2.json");
+        let second = read(stored)?.unwrap();
+        assert_eq!(
+            serde_json::to_string_pretty(&second).unwrap(),
+            stored.trim_end()
+        );
+        let first = read(include_str!("testdata/state-1.json"))?.unwrap();
+        assert_eq!(
+            first,
+            State {
+                version: 1,
+                ..second
+            }
+        );
+        let newer = read(&stored.replace("\"version\": 2", "\"version\": 3")).unwrap_err();
+        assert_eq!(newer.kind(), ErrorKind::Unsupported);
+        assert!(
+            newer
+                .message()
+                .contains("is a state of a cluster of version 3"),
+            "{newer}"
+        );
         Ok(())
     }
 

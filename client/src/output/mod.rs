@@ -88,6 +88,9 @@ pub(crate) fn writer<'a>(
     display: &Display,
     sink: Box<dyn Write + Send + 'a>,
 ) -> Result<Box<dyn RowWriter + 'a>> {
+    if matches!(format, Format::Json | Format::Ndjson | Format::Parquet) {
+        check_names(schema)?;
+    }
     Ok(match format {
         Format::Table => Box::new(table::TableWriter::new(schema, display, sink)),
         Format::Csv => Box::new(delimited::DelimitedWriter::csv(schema, display, sink)?),
@@ -96,6 +99,21 @@ pub(crate) fn writer<'a>(
         Format::Ndjson => Box::new(json::JsonWriter::lines(sink)),
         Format::Parquet => Box::new(parquet::ParquetWriter::new(schema, sink)?),
     })
+}
+
+/// Checks that a row has a place for each column: an object and a file have one for each name.
+fn check_names(schema: &SchemaRef) -> Result<()> {
+    let fields = schema.fields();
+    let twice = fields.iter().enumerate().find(|(at, field)| {
+        let mut before = fields.iter().take(*at);
+        before.any(|other| other.name() == field.name())
+    });
+    let Some((_, field)) = twice else {
+        return Ok(());
+    };
+    let text = format!("two columns are named `{}`", field.name());
+    Err(Error::invalid(text)
+        .with_hint("give one of them another name with AS, or write csv, tsv or a table"))
 }
 
 /// Prints rows that are in memory to standard output.

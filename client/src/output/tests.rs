@@ -130,6 +130,25 @@ fn json_keeps_types_and_digits() {
 }
 
 #[test]
+fn a_name_is_once_in_an_object() {
+    let batch = batch();
+    let twice = batch.project(&[1, 0, 1]).unwrap();
+    let write = |format| {
+        writer(
+            format,
+            &twice.schema(),
+            &Display::default(),
+            Box::new(io::sink()),
+        )
+    };
+    for format in [Format::Json, Format::Ndjson, Format::Parquet] {
+        let refused = write(format).err().map(|e| e.message().to_owned());
+        assert_eq!(refused.as_deref(), Some("two columns are named `big`"));
+    }
+    assert!(write(Format::Csv).is_ok());
+}
+
+#[test]
 fn an_empty_result_is_still_a_result() {
     let empty = batch().slice(0, 0);
     let display = Display::default();

@@ -7,7 +7,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, RecordBatch};
+use datafusion::arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, LargeListArray, ListArray, MapArray,
+    RecordBatch, StructArray, new_null_array,
+};
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
@@ -107,6 +110,9 @@ pub(super) fn exact_cast(column: &str, values: &ArrayRef, to: &DataType) -> Resu
         Fit::Wider => return cast_each(values, to).map_err(|e| misfit(column, from, to, &e)),
         Fit::Checked => {}
     }
+    if let Some(nested) = cast_inside(column, values, to)? {
+        return Ok(nested);
+    }
     let values = comparable(values)?;
     let there = cast_each(&values, to).map_err(|e| misfit(column, from, to, &e))?;
     let back = cast_each(&there, values.data_type()).map_err(|e| misfit(column, from, to, &e))?;
@@ -119,6 +125,62 @@ pub(super) fn exact_cast(column: &str, values: &ArrayRef, to: &DataType) -> Resu
         .value(first)
         .to_string();
     exec_err!("column `{column}` is {to}, and a file has the {from} {value}, which does not fit")
+}
+
+/// The values with those inside of them in the types that `to` has for them; `None` for values with none
+/// inside.
+fn cast_inside(column: &str, values: &ArrayRef, to: &DataType) -> Result<Option<ArrayRef>> {
+    Ok(Some(match (values.data_type(), to) {
+        (DataType::List(_), DataType::List(item)) => {
+            let list = values.as_list::<i32>();
+            let items = exact_cast(column, list.values(), item.data_type())?;
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, nulls)?)
+        }
+        (DataType::LargeList(_), DataType::LargeList(item)) => {
+            let list = values.as_list::<i64>();
+            let items = exact_cast(column, list.values(), item.data_type())?;
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(LargeListArray::try_new(
+                Arc::clone(item),
+                offsets,
+                items,
+                nulls,
+            )?)
+        }
+        (DataType::Map(..), DataType::Map(entry, is_sorted)) => {
+            let map = values.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            let entries = exact_cast(column, &entries, entry.data_type())?;
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Arc::new(MapArray::try_new(
+                Arc::clone(entry),
+                offsets,
+                entries.as_struct().clone(),
+                nulls,
+                *is_sorted,
+            )?)
+        }
+        (DataType::Struct(_), DataType::Struct(fields)) => {
+            let row = values.as_struct();
+            let columns = fields.iter().map(|field| {
+                let data_type = field.data_type();
+                match row.column_by_name(field.name()) {
+                    Some(found) => exact_cast(column, found, data_type),
+                    None => Ok(new_null_array(data_type, row.len())),
+                }
+            });
+            let columns = columns.collect::<Result<Vec<_>>>()?;
+            let (length, nulls) = (row.len(), row.nulls().cloned());
+            Arc::new(StructArray::try_new_with_length(
+                fields.clone(),
+                columns,
+                nulls,
+                length,
+            )?)
+        }
+        _ => return Ok(None),
+    }))
 }
 
 fn misfit(
@@ -201,6 +263,7 @@ mod tests {
         BinaryArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
         TimestampMicrosecondArray, UInt64Array,
     };
+    use datafusion::arrow::datatypes::{Field, Int64Type};
 
     use super::*;
 
@@ -284,6 +347,37 @@ mod tests {
             Arc::new(StringArray::from(vec!["1"])),
             DataType::Int64,
             Err("no Int64"),
+        );
+    }
+
+    #[test]
+    fn values_inside_others_stay_the_same_or_fail() {
+        let list = |items: Vec<Option<i64>>| {
+            let items = vec![Some(items), None, Some(Vec::new())];
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(items)) as ArrayRef
+        };
+        let floats = DataType::new_list(DataType::Float64, true);
+        check(
+            list(vec![Some(5), None]),
+            floats.clone(),
+            Ok(&["[5.0, NULL]", "NULL", "[]"]),
+        );
+        let odd = list(vec![Some((1 << 53) + 1)]);
+        check(Arc::clone(&odd), floats, Err("9007199254740993"));
+        let inner = Arc::new(Field::new("xs", odd.data_type().clone(), true));
+        let row: ArrayRef = Arc::new(StructArray::from(vec![(inner, list(vec![Some(7)]))]));
+        let wanted = vec![
+            Field::new("xs", DataType::new_list(DataType::Float64, true), true),
+            Field::new("more", DataType::Int32, true),
+        ];
+        check(
+            row,
+            DataType::Struct(wanted.into()),
+            Ok(&[
+                "{xs: [7.0], more: NULL}",
+                "{xs: NULL, more: NULL}",
+                "{xs: [], more: NULL}",
+            ]),
         );
     }
 

@@ -36,7 +36,7 @@ use crate::delimited::{BlankLine, DelimitedOptions, DelimitedTable};
 use crate::hdfs::Fault;
 use crate::json;
 pub use crate::location::Location;
-use crate::published::{PublishedOutput, ResultSet};
+use crate::published::{Head, PublishedOutput};
 
 use list::{FileNames, list};
 use partitions::FolderValues;
@@ -118,7 +118,7 @@ async fn published(
     store: &dyn ObjectStore,
     path: &Path,
 ) -> Result<Option<(Path, PublishedOutput)>> {
-    if let Some(mut results) = ResultSet::load(store, path).await? {
+    if let Some(mut results) = Head::load(store, path).await?.into_result() {
         let main = results.main.clone();
         return Ok(results
             .outputs
@@ -130,7 +130,7 @@ async fn published(
         return Ok(None);
     };
     let parent: Path = parts.into_iter().collect();
-    let Some(mut results) = ResultSet::load(store, &parent).await? else {
+    let Some(mut results) = Head::load(store, &parent).await?.into_result() else {
         return Ok(None);
     };
     Ok(results

@@ -20,7 +20,7 @@ use super::pinned::{PinnedFile, ReadFault};
 use super::repeated;
 use super::statistics;
 use super::table::{FilesTable, ListedFile};
-use super::types::{fit, plain, widen};
+use super::types::{fit, in_utc, plain, widen};
 use super::version::FileVersion;
 use crate::hdfs::Fault;
 
@@ -201,7 +201,7 @@ fn common_columns(definition: &Definition<'_>, files: &[OpenFile]) -> Result<Sch
                 columns.push(Column {
                     field: Field::new(
                         found.name(),
-                        without_views(found.data_type()),
+                        in_table(found.data_type()),
                         found.is_nullable(),
                     ),
                     file,
@@ -209,8 +209,7 @@ fn common_columns(definition: &Definition<'_>, files: &[OpenFile]) -> Result<Sch
                 });
                 continue;
             };
-            let Some(wide) = widen(column.field.data_type(), &without_views(found.data_type()))
-            else {
+            let Some(wide) = widen(column.field.data_type(), &in_table(found.data_type())) else {
                 return Err(conflict(
                     definition.name,
                     &column.field,
@@ -233,11 +232,12 @@ fn common_columns(definition: &Definition<'_>, files: &[OpenFile]) -> Result<Sch
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Rows with views carry whole buffers when they are exchanged.
-fn without_views(data_type: &DataType) -> DataType {
+/// The type of a file's column in the table: rows with views carry whole buffers when they are exchanged,
+/// and times are in UTC.
+fn in_table(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View | DataType::BinaryView => plain(data_type),
-        other => other.clone(),
+        other => in_utc(other),
     }
 }
 

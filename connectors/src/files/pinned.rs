@@ -22,12 +22,13 @@ use object_store::{
 use tokio::task::spawn_blocking;
 
 use super::version::FileVersion;
+use crate::error::causes;
 
 /// Ranges of a file in a remote store that are this close are read as one.
 const COALESCE: u64 = 1024 * 1024;
 
 /// A file cannot be read as it was listed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadFault {
     /// It is another version.
     Changed {
@@ -42,6 +43,10 @@ pub enum ReadFault {
 }
 
 impl ReadFault {
+    /// What to do where no program writes there.
+    pub(crate) const HINT: &str = "submit again; if nothing writes there, check that all processes see the same \
+                                   files, with the same times";
+
     /// The error of an action, with the way out.
     pub(crate) fn explain(&self, text: String) -> Error {
         Error::new(ErrorKind::Failed, text)
@@ -51,19 +56,7 @@ impl ReadFault {
 
     /// The fault among the causes of `error`.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(fault) = error.downcast_ref::<Self>() {
-                return Some(fault);
-            }
-            // Parquet's error passes over the error that it was made of.
-            let inner = match error.downcast_ref::<ParquetError>() {
-                Some(ParquetError::External(inner)) => Some(inner.as_ref() as _),
-                _ => None,
-            };
-            cause = inner.or_else(|| error.source());
-        }
-        None
+        causes(error).find_map(|cause| cause.downcast_ref())
     }
 }
 
@@ -79,13 +72,6 @@ impl fmt::Display for ReadFault {
                 "the file `/{path}` was there when the query was planned, and this process does not find it"
             ),
         }
-    }
-}
-
-impl fmt::Debug for ReadFault {
-    /// The message as an argument: errors cross the wire in their debug form.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ReadFault").field(&self.to_string()).finish()
     }
 }
 
@@ -341,13 +327,5 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         check(Arc::new(LocalFileSystem::new_with_prefix(&folder).unwrap())).await;
         std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn the_debug_form_holds_the_message() {
-        let fault = ReadFault::Gone {
-            path: "a \"b\"".to_owned(),
-        };
-        assert!(format!("{fault:?}").starts_with("ReadFault(\"the file `/a \\\"b\\\"`"));
     }
 }

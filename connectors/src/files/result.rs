@@ -15,7 +15,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::partitions::FolderValues;
 use super::text_file::TextFile;
-use super::types::{Fit, fit};
+use super::types::{Fit, fit, in_utc};
 use super::version::settled;
 use super::{Location, parquet};
 use crate::delimited::{DelimitedOptions, DelimitedTable};
@@ -196,14 +196,14 @@ fn data_path(base: &Path, file: &DataFile) -> Result<Path> {
     })
 }
 
-/// The schema with the plain types in the place of views, which readers of text do not know. A
-/// query that wrote a result may have had either.
+/// The schema with the plain types in the place of views, which readers of text do not know, and with
+/// times in UTC. A query that wrote a result may have had others.
 fn without_views(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         let plain = match field.data_type() {
             DataType::Utf8View => DataType::Utf8,
             DataType::BinaryView => DataType::Binary,
-            other => other.clone(),
+            other => in_utc(other),
         };
         field.as_ref().clone().with_data_type(plain)
     });

@@ -10,7 +10,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 
 use super::*;
-use crate::published::DataFile;
+use crate::published::{DataFile, Head, ResultSet};
 
 /// A folder that goes with its value.
 struct Folder(PathBuf);
@@ -342,7 +342,9 @@ async fn published_text(format: &str, text: &str) -> Folder {
     };
     let place = Location::parse(&folder.0.display().to_string()).unwrap();
     let store = place.open(&session(1).state()).unwrap();
-    results.publish(store.as_ref(), &place.path).await.unwrap();
+    let store = store.as_ref();
+    let before = Head::load(store, &place.path).await.unwrap();
+    before.publish(store, &place.path, results).await.unwrap();
     folder
 }
 

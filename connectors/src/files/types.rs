@@ -10,6 +10,9 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 /// Digits that Arrow's decimals have at most.
 const MOST_DIGITS: [u8; 2] = [38, 76];
 
+/// The name of the zone that times with a zone have.
+const UTC: &str = "UTC";
+
 /// How values of one type become values of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
@@ -68,12 +71,15 @@ pub(super) fn fit(from: &DataType, to: &DataType) -> Option<Fit> {
             return fit_inside(from, to);
         }
         (Struct(from), Struct(to)) => {
+            let mut whole = Fit::Wider;
             for field in to {
-                if let Some((_, found)) = from.find(field.name()) {
-                    fit_inside(found, field)?;
+                if let Some((_, found)) = from.find(field.name())
+                    && fit_inside(found, field)? == Fit::Checked
+                {
+                    whole = Fit::Checked;
                 }
             }
-            Fit::Wider
+            whole
         }
         _ => return None,
     })
@@ -87,12 +93,9 @@ fn converted(values: Fit) -> Fit {
     }
 }
 
-/// Values inside others are not looked at one by one, so each must have a place.
+/// How values fit that are inside of others.
 fn fit_inside(from: &FieldRef, to: &FieldRef) -> Option<Fit> {
-    match fit(from.data_type(), to.data_type())? {
-        Fit::Checked => None,
-        Fit::Same | Fit::Wider => Some(Fit::Wider),
-    }
+    fit(from.data_type(), to.data_type()).map(converted)
 }
 
 /// The narrowest type that holds the values of both; `None` if there is no such type.
@@ -133,7 +136,7 @@ pub(super) fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
             // A time without a zone is UTC, everywhere in Emporia.
             let zone = match zone == other_zone {
                 true => zone.clone(),
-                false => Some("UTC".into()),
+                false => Some(UTC.into()),
             };
             Timestamp(finer(*unit, *other), zone)
         }
@@ -157,6 +160,24 @@ pub(super) fn plain(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, value) => plain(value),
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
+        other => other.clone(),
+    }
+}
+
+/// The type with times in UTC instead of other zones: a time with a zone is an instant, in whatever zone a
+/// file shows it.
+pub(super) fn in_utc(data_type: &DataType) -> DataType {
+    use DataType::{LargeList, List, Map, Struct, Timestamp};
+    let inside = |field: &FieldRef| {
+        let data_type = in_utc(field.data_type());
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    match data_type {
+        Timestamp(unit, Some(_)) => Timestamp(*unit, Some(UTC.into())),
+        List(item) => List(inside(item)),
+        LargeList(item) => LargeList(inside(item)),
+        Map(entries, is_sorted) => Map(inside(entries), *is_sorted),
+        Struct(fields) => Struct(fields.iter().map(inside).collect()),
         other => other.clone(),
     }
 }
@@ -349,6 +370,34 @@ mod tests {
         for (from, to, expected) in cases {
             assert_eq!(fit(&from, &to), expected, "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn values_inside_others_are_looked_at_as_well() {
+        let list = |item: DataType| DataType::new_list(item, true);
+        let row =
+            |data_type: DataType| DataType::Struct(vec![Field::new("a", data_type, true)].into());
+        for (from, to, expected) in [
+            (list(Int32), list(Int64), Some(Fit::Wider)),
+            (list(Int64), list(Float64), Some(Fit::Checked)),
+            (row(Int64), row(Float64), Some(Fit::Checked)),
+            (list(row(Int64)), list(row(Float64)), Some(Fit::Checked)),
+            (list(Utf8), list(Int64), None),
+        ] {
+            assert_eq!(fit(&from, &to), expected, "{from} to {to}");
+        }
+        assert_eq!(widen(&list(Int64), &list(Float64)), Some(list(Float64)));
+    }
+
+    #[test]
+    fn other_zones_are_utc() {
+        let oslo = time(TimeUnit::Second, Some("Europe/Oslo"));
+        let utc = time(TimeUnit::Second, Some("UTC"));
+        let list = |item: &DataType| DataType::new_list(item.clone(), true);
+        assert_eq!(in_utc(&oslo), utc);
+        assert_eq!(in_utc(&list(&oslo)), list(&utc));
+        let no_zone = time(TimeUnit::Second, None);
+        assert_eq!(in_utc(&no_zone), no_zone);
     }
 
     #[test]

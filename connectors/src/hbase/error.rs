@@ -1,10 +1,10 @@
 //! The client's errors in Emporia's words.
 
-use std::io;
-
 use datafusion::error::DataFusionError;
 use emporia_core::error::{Error, ErrorKind};
 use emporia_hbase::Error as ClientError;
+
+use crate::error::{to_datafusion, worth_another_try};
 
 /// For what the client program does itself.
 pub(super) fn store_error(error: ClientError) -> Error {
@@ -53,13 +53,9 @@ pub(super) fn store_error(error: ClientError) -> Error {
 /// For what tasks do: Ballista runs a task again after an I/O error, and after no other.
 pub(super) fn transport_error(error: ClientError) -> DataFusionError {
     let is_transient = error.is_transient();
-    match (
-        crate::error::to_datafusion(store_error(error)),
-        is_transient,
-    ) {
-        (DataFusionError::Execution(text), true) => {
-            DataFusionError::IoError(io::Error::other(text))
-        }
-        (error, _) => error,
+    let error = store_error(error);
+    match is_transient {
+        true => worth_another_try(error),
+        false => to_datafusion(error),
     }
 }

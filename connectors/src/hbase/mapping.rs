@@ -3,7 +3,6 @@
 //! A mapping travels in recipes: it is all that a task needs to know of a table's definition.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -36,7 +35,7 @@ pub(super) struct ColumnMapping {
     /// Its name.
     pub(super) name: String,
     /// Its type.
-    #[serde(with = "type_name")]
+    #[serde(with = "crate::type_text")]
     pub(super) data_type: DataType,
     /// What its values are.
     pub(super) kind: Kind,
@@ -217,26 +216,6 @@ pub(super) mod shared {
     }
 }
 
-/// A column type as Arrow prints and reads it.
-mod type_name {
-    use serde::{Deserializer, Serializer, de};
-
-    use super::{DataType, Deserialize, FromStr};
-
-    pub(super) fn serialize<S: Serializer>(
-        data_type: &DataType,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(data_type)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<DataType, D::Error> {
-        DataType::from_str(&String::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +232,7 @@ mod tests {
     #[test]
     fn types_of_the_contract_survive_a_recipe() {
         #[derive(PartialEq, Debug, Serialize, Deserialize)]
-        struct Typed(#[serde(with = "type_name")] DataType);
+        struct Typed(#[serde(with = "crate::type_text")] DataType);
         for table in emporia_core::contract::TABLES {
             let schema = emporia_core::contract::schema(table).unwrap();
             for field in schema.fields() {

@@ -36,6 +36,8 @@ mod open;
 mod pieces;
 mod predicate;
 mod publication;
+#[cfg(test)]
+mod publication_model;
 mod purge;
 mod reader;
 mod result;

@@ -1,5 +1,5 @@
-//! How a result appears in HBase whole or not at all; `docs/hbase.md` has the protocol and its
-//! proof.
+//! How a result appears in HBase whole or not at all; `docs/publishing.md` has the protocol and its
+//! proof, and `publication_model` searches it.
 //!
 //! All cells of a run have one timestamp, its *run*, which is newer than that of any run before.
 //! Tables keep all versions, so the cells of the published run stay readable below those of a run
@@ -19,8 +19,9 @@ use super::error::store_error;
 use super::mapping::Mapping;
 use super::purge::purge;
 use super::result::ResultTable;
-use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, marker_cell};
+use super::snapshot::{MARKER_FAMILY, MARKER_ROW, Snapshot, check_version, marker_cell};
 use super::write::HBaseSink;
+use crate::format::{HBASE_MARKER, first};
 
 /// Cells are never dropped for their number: only a purge removes those of older runs.
 pub(super) const ALL_VERSIONS: i32 = i32::MAX;
@@ -32,12 +33,17 @@ const PUBLISHED: &str = "published";
 const LAST_RUN: &str = "last_run";
 /// Column that names the main table of the result that a table belongs to.
 const OWNER: &str = "owner";
+/// Published runs that a marker row remembers.
+const REMEMBERED: usize = 100;
 /// How often a timestamp is drawn anew when other runs draw at the same time.
 const MAX_DRAWS: usize = 100;
 
 /// The content of `_emporia:published`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Published {
+    /// Version of the format.
+    #[serde(default = "first")]
+    pub version: u32,
     /// Timestamp of the cells of the published run; 0 where nothing was published yet.
     pub run: i64,
     /// Whether cells of older timestamps count too: a table that was written without publishing
@@ -46,8 +52,49 @@ pub struct Published {
     pub includes_older: bool,
     /// Identifies the run in logs and reports.
     pub run_id: String,
+    /// The runs that were published last, to this one.
+    #[serde(default)]
+    pub recent: Vec<i64>,
     /// The tables of the result by name.
     pub tables: BTreeMap<String, PublishedTable>,
+}
+
+impl Published {
+    /// What a table holds that nothing was published in: no rows, or those of timestamps up to `rows_until`.
+    fn nothing(rows_until: Option<i64>) -> Self {
+        Self {
+            version: HBASE_MARKER.newest,
+            run: rows_until.unwrap_or(0),
+            includes_older: rows_until.is_some(),
+            run_id: String::new(),
+            recent: Vec::new(),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// What comes after this.
+    fn next(&self, run: i64, run_id: &str, tables: BTreeMap<String, PublishedTable>) -> Self {
+        Self {
+            version: HBASE_MARKER.newest,
+            run,
+            includes_older: false,
+            run_id: run_id.to_owned(),
+            recent: with_next(&self.recent, run),
+            tables,
+        }
+    }
+}
+
+/// The runs that a marker row remembers which comes after one that remembers `recent`.
+pub(super) fn with_next(recent: &[i64], run: i64) -> Vec<i64> {
+    let first = (recent.len() + 1).saturating_sub(REMEMBERED);
+    let known = recent.iter().skip(first).copied();
+    known.chain([run]).collect()
+}
+
+/// A run that nobody has drawn: newer than the clock, than the published one and than the one that was drawn last.
+pub(super) fn next_run(clock: i64, published: i64, drawn: i64) -> i64 {
+    clock.max(published + 1).max(drawn + 1)
 }
 
 /// One table of a published result.
@@ -70,6 +117,7 @@ pub struct Publication {
     run_id: String,
     /// `_emporia:published` as it was when the run began.
     before: Vec<u8>,
+    published: Published,
     tables: BTreeMap<String, PublishedTable>,
     /// Tables that hold no cells of earlier runs: this run made them, and it is the result's first.
     clean_tables: BTreeSet<String>,
@@ -86,8 +134,10 @@ impl Publication {
         let is_new = claim(&client, owner, &owner.name)?;
         let name = owner.name.as_str();
         let before = cell(&client, name, PUBLISHED)?.unwrap_or_default();
-        let (run, drawn) = draw_run(&client, name, published(name, &before)?.run)?;
+        let published = published(name, &before)?;
+        let (run, drawn) = draw_run(&client, name, published.run)?;
         Ok(Self {
+            published,
             run,
             run_id: run_id.to_owned(),
             before,
@@ -127,8 +177,8 @@ impl Publication {
     /// removes the cells of older runs.
     ///
     /// # Errors
-    /// `Failed` where rows are missing or a newer run was published meanwhile. The old result then
-    /// still counts.
+    /// `Failed` where rows are missing or another run was published first. The old result then
+    /// still counts. Where HBase fails, the error says whether it is known what became of the run.
     pub fn publish(mut self, rows: &BTreeMap<String, u64>) -> Result<()> {
         for (name, table) in &mut self.tables {
             table.rows = rows.get(name).copied().unwrap_or(0);
@@ -144,28 +194,15 @@ impl Publication {
                 .with_hint("the key of the table does not tell its rows apart; declare another"));
             }
         }
-        let published = Published {
-            run: self.run,
-            includes_older: false,
-            run_id: self.run_id.clone(),
-            tables: self.tables.clone(),
-        };
-        let text = serde_json::to_vec(&published)
-            .map_err(|e| Error::internal("cannot write the marker row").with_source(e))?;
-        let column = marker_column(PUBLISHED);
-        let is_switched = self
-            .client
-            .compare_and_put(&self.owner, MARKER_ROW, &column, &self.before, &text)
-            .map_err(store_error)?;
-        if !is_switched {
+        if !self.switch()? {
             return Err(Error::new(
                 ErrorKind::Failed,
                 format!(
-                    "another run of `hbase:{}` was published meanwhile",
+                    "cannot replace `hbase:{}`: another job did while this one ran",
                     self.owner
                 ),
             )
-            .with_hint("submit the job again where its result is the one that should stay"));
+            .with_hint("the result of the other job is there; submit this one again"));
         }
         for (name, table) in &self.tables {
             if self.clean_tables.contains(name) {
@@ -176,6 +213,43 @@ impl Publication {
             }
         }
         Ok(())
+    }
+}
+
+impl Publication {
+    /// Replaces `_emporia:published`; whether the run is, or was, the published one.
+    fn switch(&self) -> Result<bool> {
+        let next = self
+            .published
+            .next(self.run, &self.run_id, self.tables.clone());
+        let text = serde_json::to_vec(&next)
+            .map_err(|e| Error::internal("cannot write the marker row").with_source(e))?;
+        let (client, owner) = (&self.client, &self.owner);
+        let column = marker_column(PUBLISHED);
+        let switched = client.compare_and_put(owner, MARKER_ROW, &column, &self.before, &text);
+        if matches!(switched, Ok(true)) {
+            return Ok(true);
+        }
+        // The answer may have got lost, and another run may have been published since.
+        let found = cell(client, owner, PUBLISHED)
+            .and_then(|text| published(owner, &text.unwrap_or_default()));
+        match (switched, found) {
+            (_, Ok(found)) if found.recent.contains(&self.run) => Ok(true),
+            (Ok(_), Ok(_)) => Ok(false),
+            (Err(error), Ok(found)) if found.run == self.published.run => Err(store_error(error)),
+            (Err(_), Ok(_)) => Ok(false),
+            (_, Err(error)) => {
+                let text = format!(
+                    "it is not known whether run {} was published in `hbase:{owner}`",
+                    self.run_id
+                );
+                Err(Error::new(error.kind(), text)
+                    .with_hint(
+                        "read the result when HBase answers, before submitting the job again",
+                    )
+                    .with_source(error))
+            }
+        }
     }
 }
 
@@ -235,11 +309,7 @@ fn claim(client: &Client, table: &TableSpec, owner: &str) -> Result<bool> {
         None => {}
     }
     // Rows that were there before stay readable until the first run of this result is published.
-    let first = Published {
-        run: if is_new { 0 } else { now_millis() },
-        includes_older: !is_new,
-        ..Published::default()
-    };
+    let first = Published::nothing((!is_new).then(now_millis));
     let text = serde_json::to_vec(&first)
         .map_err(|e| Error::internal("cannot write the marker row").with_source(e))?;
     let value = |column: &str, value: &[u8]| (marker_column(column), Some(value.to_vec()));
@@ -286,7 +356,7 @@ fn draw_run(client: &Client, owner: &str, published: i64) -> Result<(i64, i64)> 
             .ok()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| corrupt(owner))?;
-        let run = now_millis().max(published + 1).max(drawn + 1);
+        let run = next_run(now_millis(), published, drawn);
         let text = run.to_string().into_bytes();
         let column = marker_column(LAST_RUN);
         let is_mine = client
@@ -334,6 +404,7 @@ pub(super) fn published_table(
 
 /// Reads `_emporia:published`.
 pub(super) fn published(table: &str, text: &[u8]) -> Result<Published> {
+    check_version(table, text)?;
     serde_json::from_slice(text).map_err(|e| corrupt(table).with_source(e))
 }
 
@@ -355,4 +426,61 @@ fn corrupt(table: &str) -> Error {
 fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use emporia_core::catalog::TableDef;
+
+    use super::*;
+
+    fn stored() -> Published {
+        let quoted = Field::new("\"q\"", DataType::Int64, true);
+        let schema = Schema::new(vec![
+            Field::new("id", DataType::Utf8, true),
+            Field::new("price", DataType::Decimal128(18, 2), true),
+            Field::new("tags", DataType::Struct(vec![quoted].into()), true),
+        ]);
+        let definition = TableDef::new("hbase", "hbase:sales");
+        let key = ["id".to_owned()];
+        let table = ResultTable::complete("sales", &definition, &schema, &key).unwrap();
+        let table = PublishedTable {
+            rows: 3,
+            mapping: table.mapping,
+            text_key: table.text_key,
+        };
+        let tables = [("sales".to_owned(), table)].into();
+        let before = Published::nothing(None).next(1_700_000_000_000, "a", BTreeMap::new());
+        before.next(1_700_000_000_001, "b", tables)
+    }
+
+    #[test]
+    fn marker_rows_of_all_versions_are_read() {
+        let text = include_str!("testdata/published-2.json");
+        assert_eq!(serde_json::to_string(&stored()).unwrap(), text.trim_end());
+        assert_eq!(published("sales", text.as_bytes()).unwrap(), stored());
+        let text = include_str!("testdata/published-1.json");
+        let expected = Published {
+            version: 1,
+            recent: Vec::new(),
+            ..stored()
+        };
+        assert_eq!(published("sales", text.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn newer_marker_rows_are_refused() {
+        let text = serde_json::to_string(&stored()).unwrap();
+        let newer = text.replace("\"version\":2", "\"version\":3");
+        let error = published("sales", newer.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            error.message(),
+            "`_emporia:published` of table `hbase:sales` is a marker row of a result of version 3, and this \
+             Emporia reads versions 1 to 2"
+        );
+        let cut = published("sales", &text.as_bytes()[..20]).unwrap_err();
+        assert_eq!(cut.kind(), ErrorKind::Corrupt);
+    }
 }

@@ -12,6 +12,7 @@ use emporia_hbase::{Client, KeyRange, RowSink, after};
 use serde::{Deserialize, Serialize};
 
 use super::error::store_error;
+use crate::format::HBASE_MARKER;
 
 /// Key of the marker row, which is a row of no query.
 pub(super) const MARKER_ROW: &[u8] = b"\x00emporia";
@@ -104,15 +105,22 @@ pub fn current_run(client: &Client, owner: &str) -> Result<Option<i64>> {
 
 fn marker(client: &Client, owner: &str) -> Result<Option<Marker>> {
     match marker_cell(client, owner, PUBLISHED)? {
-        Some(json) => parse(&json)
-            .map(Some)
-            .map_err(|e| corrupt(owner).with_source(e)),
+        Some(json) => parse(owner, &json).map(Some),
         None => Ok(None),
     }
 }
 
-fn parse(json: &[u8]) -> serde_json::Result<Marker> {
-    serde_json::from_slice(json)
+fn parse(owner: &str, json: &[u8]) -> Result<Marker> {
+    check_version(owner, json)?;
+    serde_json::from_slice(json).map_err(|e| corrupt(owner).with_source(e))
+}
+
+/// Checks the version of `_emporia:published` of a table.
+///
+/// # Errors
+/// `Unsupported` where it is another.
+pub(super) fn check_version(table: &str, json: &[u8]) -> Result<()> {
+    HBASE_MARKER.check_json(format!("`{PUBLISHED}` of table `hbase:{table}`"), json)
 }
 
 /// A cell, `family:qualifier`, of the marker row of `table`.
@@ -150,11 +158,13 @@ mod tests {
 
     #[test]
     fn a_reader_needs_the_run_only() {
-        let marker = parse(br#"{"run":17,"run_id":"x","tables":{}}"#).unwrap();
+        let marker = parse("t", br#"{"run":17,"run_id":"x","tables":{}}"#).unwrap();
         assert_eq!((marker.run, marker.includes_older), (17, false));
-        let marker = parse(br#"{"run":17,"includes_older":true}"#).unwrap();
+        let marker = parse("t", br#"{"version":2,"run":17,"includes_older":true}"#).unwrap();
         assert!(marker.includes_older);
-        assert!(parse(b"17").is_err());
+        assert_eq!(parse("t", b"17").err().unwrap().kind(), ErrorKind::Corrupt);
+        let newer = parse("t", br#"{"version":3,"run":17}"#).err().unwrap();
+        assert_eq!(newer.kind(), ErrorKind::Unsupported);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::time::Duration;
 use emporia_core::error::{Error, ErrorKind};
 use hdfs_native::HdfsError;
 
+use crate::error::causes;
+
 /// What a caller can do about a [`Fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,7 +57,7 @@ impl FaultKind {
 }
 
 /// One failed call to HDFS.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     kind: FaultKind,
     detail: String,
@@ -89,19 +91,7 @@ impl Fault {
 
     /// The fault in the causes of `error`.
     pub fn of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(fault) = error.downcast_ref::<Self>() {
-                return Some(fault);
-            }
-            // An I/O error passes over the error that it was made of.
-            let inner = error
-                .downcast_ref::<io::Error>()
-                .and_then(|io| io.get_ref())
-                .map(|inner| inner as &(dyn StdError + 'static));
-            cause = inner.or_else(|| error.source());
-        }
-        None
+        causes(error).find_map(|cause| cause.downcast_ref())
     }
 
     /// What a caller can do about it.
@@ -180,17 +170,6 @@ impl Fault {
                 source,
             },
         }
-    }
-}
-
-impl fmt::Debug for Fault {
-    /// As the text for the user: Ballista sends the debug form of what fails in a task.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.hint() {
-            Some(hint) => format!("{self}; {hint}"),
-            None => self.to_string(),
-        };
-        f.debug_tuple("Fault").field(&text).finish()
     }
 }
 

@@ -1,14 +1,12 @@
 //! What the driver's errors mean: which are worth another try, and what to tell the user.
 
-use std::io;
-
 use datafusion::error::DataFusionError;
 use emporia_core::config::StoreSettings;
 use emporia_core::error::{Error, ErrorKind, Result};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
 
 use super::connect;
-use crate::error::to_datafusion;
+use crate::error::{to_datafusion, worth_another_try};
 
 /// The namespace exists already.
 pub(super) const NAMESPACE_EXISTS: i32 = 48;
@@ -149,11 +147,10 @@ impl Attempt {
     /// The error for a plan: `IoError` where the task may be tried again.
     pub(super) fn failed_in_plan(&self, error: DriverError) -> DataFusionError {
         let may_retry = is_transient(&error);
-        match (to_datafusion(self.failed(error)), may_retry) {
-            (DataFusionError::Execution(text), true) => {
-                DataFusionError::IoError(io::Error::other(text))
-            }
-            (error, _) => error,
+        let error = self.failed(error);
+        match may_retry {
+            true => worth_another_try(error),
+            false => to_datafusion(error),
         }
     }
 
@@ -165,6 +162,7 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Arc;
 
     use emporia_core::config::Secret;

@@ -6,7 +6,7 @@
 //! and decodes its documents (`decode`).
 //!
 //! Writing: a [`CollectionWriter`] turns rows into documents (`encode`) and replaces those with the
-//! same key (`write`); a whole collection is replaced through a staged one (`overwrite`).
+//! same key (`write`); a whole collection is replaced through a staged one (`overwrite`, `marker`).
 //!
 //! A recipe names database and collection; servers and credentials are settings of the process.
 
@@ -20,10 +20,15 @@ mod fetch;
 mod filter;
 mod indexes;
 mod mapping;
+mod marker;
 mod namespace;
 mod open;
 mod options;
 mod overwrite;
+#[cfg(test)]
+mod overwrite_model;
+#[cfg(test)]
+mod overwrite_tests;
 mod predicate;
 mod retry;
 mod sample;
@@ -43,11 +48,11 @@ mod fake;
 pub use connect::connect;
 pub use indexes::{IndexSpec, create_indexes};
 pub use open::open;
-pub use overwrite::{begin_overwrite, create, discard, publish_overwrite};
+pub use overwrite::{Staging, begin_overwrite, create, discard, publish_overwrite};
 pub use source::{CollectionSource, SOURCE_KIND};
 pub use table::CollectionTable;
 pub use target::CollectionTarget;
-pub use write::CollectionWriter;
+pub use write::{CollectionWriter, Written};
 
 use emporia_core::error::{Error, ErrorKind};
 

@@ -42,6 +42,16 @@ pub struct CollectionWriter {
     pending: Vec<Encoded>,
     n_pending_bytes: usize,
     n_written: u64,
+    n_written_bytes: u64,
+}
+
+/// What a writer has written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Rows, each a document.
+    pub rows: u64,
+    /// Size of the documents in BSON.
+    pub bytes: u64,
 }
 
 /// What the server made of a request.
@@ -84,6 +94,7 @@ impl CollectionWriter {
             pending: Vec::new(),
             n_pending_bytes: 0,
             n_written: 0,
+            n_written_bytes: 0,
         })
     }
 
@@ -110,13 +121,16 @@ impl CollectionWriter {
         Ok(self.n_written - n_before)
     }
 
-    /// Writes what is left; returns the number of all rows.
+    /// Writes what is left; what was written in all.
     ///
     /// # Errors
     /// As of [`CollectionWriter::write`].
-    pub async fn finish(mut self) -> Result<u64> {
+    pub async fn finish(mut self) -> Result<Written> {
         self.flush().await?;
-        Ok(self.n_written)
+        Ok(Written {
+            rows: self.n_written,
+            bytes: self.n_written_bytes,
+        })
     }
 
     /// Refuses a key that another row of the batch, or one that was not sent yet, has.
@@ -168,6 +182,11 @@ impl CollectionWriter {
             }
         }
         self.n_written += self.pending.len() as u64;
+        let sizes = self
+            .pending
+            .iter()
+            .map(|row| row.document.as_bytes().len() as u64);
+        self.n_written_bytes += sizes.sum::<u64>();
         self.pending.clear();
         self.n_pending_bytes = 0;
         Ok(())
@@ -316,8 +335,15 @@ mod tests {
                 n += writer.write(&rows(from * 300, 300)).await.unwrap();
             }
             assert_eq!(n, 1000, "{fault:?}");
-            assert_eq!(writer.finish().await.unwrap(), 1500, "{fault:?}");
-            assert_eq!(fake.documents().len(), 1500, "{fault:?}");
+            let written = writer.finish().await.unwrap();
+            let documents = fake.documents();
+            let sizes = documents.iter().map(|d| d.to_vec().unwrap().len() as u64);
+            assert_eq!(
+                (written.rows, written.bytes),
+                (1500, sizes.sum()),
+                "{fault:?}"
+            );
+            assert_eq!(documents.len(), 1500, "{fault:?}");
             assert_eq!(fake.n_faults_left(), 0, "{fault:?}");
         };
         let faults = [
@@ -335,7 +361,7 @@ mod tests {
         let fake = Fake::start(vec![known], &[]).await;
         let mut writer = writer(&fake).await;
         writer.write(&rows(0, 3)).await.unwrap();
-        assert_eq!(writer.finish().await.unwrap(), 3);
+        assert_eq!(writer.finish().await.unwrap().rows, 3);
         let documents = fake.documents();
         assert_eq!(documents.len(), 3);
         assert_eq!(documents[0], mongodb::bson::doc! { "_id": "k1", "n": 1 });

@@ -105,7 +105,7 @@ impl BranchWriter {
         let (path, bytes) = match self.sink {
             Sink::File(writer) => writer.finish().await?,
             Sink::HBase(writer) => (String::new(), writer.finish().await?),
-            Sink::Collection(writer) => (String::new(), writer.finish().await?),
+            Sink::Collection(writer) => (String::new(), writer.finish().await?.bytes),
         };
         Ok((self.rows > 0).then_some(WrittenPart {
             branch: Some(branch),

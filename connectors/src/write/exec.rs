@@ -25,7 +25,7 @@ use datafusion::physical_plan::{
 use futures::TryStreamExt;
 
 use super::branch::BranchWriter;
-use super::{StagedWrite, WrittenPart};
+use super::{SinkSpec, StagedWrite, WrittenPart};
 
 /// Writes each partition of its input to files or tables.
 #[derive(Debug)]
@@ -68,6 +68,16 @@ impl StagedWriteExec {
     pub fn write(&self) -> &StagedWrite {
         &self.write
     }
+}
+
+/// Whether `node` writes rows to a place that two attempts of a task share: to a table of HBase or a
+/// collection of MongoDB. Attempts that write files have files of their own.
+pub fn writes_to_store(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let Some(staged) = node.downcast_ref::<StagedWriteExec>() else {
+        return false;
+    };
+    let mut sinks = staged.write.branches.iter().map(|branch| &branch.sink);
+    sinks.any(|sink| !matches!(sink, SinkSpec::Files(_)))
 }
 
 impl DisplayAs for StagedWriteExec {

@@ -21,6 +21,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{FileFormat, FileSink};
 use crate::delimited::{self, Style};
+use crate::error::{to_datafusion, worth_another_try};
 use crate::hdfs::Fault;
 use crate::json;
 use crate::location::within;
@@ -193,12 +194,10 @@ fn write_error(error: impl Into<DataFusionError>) -> DataFusionError {
     let Some(fault) = Fault::of(&error) else {
         return error;
     };
-    let text = match fault.hint() {
-        Some(hint) => format!("cannot write to HDFS: {fault}; {hint}"),
-        None => format!("cannot write to HDFS: {fault}"),
-    };
-    match fault.is_transient() {
-        true => DataFusionError::IoError(std::io::Error::other(text)),
-        false => DataFusionError::Execution(text),
+    let may_pass = fault.is_transient();
+    let error = fault.explain(format!("cannot write to HDFS: {fault}"));
+    match may_pass {
+        true => worth_another_try(error),
+        false => to_datafusion(error),
     }
 }

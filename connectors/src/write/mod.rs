@@ -11,7 +11,7 @@ mod exec;
 mod file;
 mod node;
 
-pub use exec::StagedWriteExec;
+pub use exec::{StagedWriteExec, writes_to_store};
 pub use node::{StagedWriteNode, StagedWritePlanner};
 
 use std::collections::HashSet;

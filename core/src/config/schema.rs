@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::{self, Check, Key, Settings, settings};
-use super::value::{ByteSize, Cluster, Secret, TaskDistribution, Value};
+use super::value::{ByteSize, Cluster, Secret, Switch, TaskDistribution, Value};
 use crate::telemetry::{self, LogFormat};
 
 const fn secs(n: u64) -> Duration {
@@ -97,10 +97,15 @@ settings! {
     stage_max_failures: usize = 4, AT_LEAST_ONE;
     /// Where tasks go: `bias` fills one executor after the other, `round_robin` spreads them.
     task_distribution: TaskDistribution = TaskDistribution::RoundRobin;
+    /// Whether a task that runs far longer than others of its stage is started a second time on another
+    /// executor; see docs/recovery.md.
+    speculation: Switch = Switch::On;
     /// How long executors keep the result of a finished job; longer than the slowest fetch.
     finished_job_data_ttl: Duration = secs(3600), SECONDS_FROM_1;
     /// How long the scheduler remembers a finished job.
     finished_job_state_ttl: Duration = secs(6 * 3600), SECONDS_FROM_1;
+    /// How many finished jobs the scheduler remembers at most; the oldest are forgotten first.
+    finished_jobs_kept: usize = 10_000, AT_LEAST_ONE;
     /// Folder for the event log, one file per job; without it, none is written.
     event_log_dir: Option<PathBuf> = None;
     /// How long running jobs may go on after SIGTERM or SIGINT.

@@ -157,6 +157,15 @@ pub enum TaskDistribution {
     RoundRobin,
 }
 
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is not done.
+    Off,
+}
+
 /// Implements the text form of an enum without fields.
 macro_rules! choices {
     ($type:ty, $form:literal, { $($variant:ident => $text:literal),+ }) => {
@@ -195,6 +204,7 @@ choices!(TaskDistribution, "`bias` or `round_robin`", {
     Bias => "bias",
     RoundRobin => "round_robin"
 });
+choices!(Switch, "`on` or `off`", { On => "on", Off => "off" });
 choices!(LogFormat, "`text` or `json`", { Text => "text", Json => "json" });
 
 /// Where the client runs its jobs.

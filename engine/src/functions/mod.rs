@@ -47,7 +47,7 @@ pub(crate) use quantified::{Quantifier, quantified_name};
 pub(crate) use quotient::{QUOTIENT, quotient};
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
-pub(crate) use single_row::{SEVERAL_ROWS, single_row};
+pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
 pub(crate) use unsigned_zero::{UNSIGNED_ZERO, unsigned_zero};

@@ -9,9 +9,11 @@ use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use emporia_connectors::error::to_datafusion;
+use emporia_core::error::{Error, ErrorKind};
 
-/// What is said if there are several rows; [`crate::failure`] knows the text.
-pub(crate) const SEVERAL_ROWS: &str = "a subquery that stands for one value has several rows";
+const SEVERAL_ROWS: &str = "a subquery that stands for one value has several rows";
+const ONE_ROW: &str = "add a condition, or an aggregate such as max; `LIMIT 1` takes any one";
 
 /// `single_row(value, n_rows)`: the value; fails where there is more than one row. Subqueries are
 /// planned with it.
@@ -56,7 +58,8 @@ impl ScalarUDFImpl for SingleRow {
             },
         };
         if most.is_some_and(|most| most > 1) {
-            return exec_err!("{SEVERAL_ROWS}");
+            let error = Error::new(ErrorKind::Failed, SEVERAL_ROWS).with_hint(ONE_ROW);
+            return Err(to_datafusion(error));
         }
         Ok(value)
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::catalog::Session as CatalogSession;
 use emporia_connectors::files::Location;
-use emporia_connectors::published::{ResultSet, remove_result, storage_error};
+use emporia_connectors::published::{Head, remove_result, storage_error};
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result};
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -172,8 +172,8 @@ impl Managed {
         let table = TableDef::new("parquet", format!("{warehouse}/{folder}"));
         let place = Location::parse(&table.location)?;
         let store = place.open(state)?;
-        let result = ResultSet::load(store.as_ref(), &place.path).await?;
-        Ok(result.map(|_| table))
+        let head = Head::load(store.as_ref(), &place.path).await?;
+        Ok(head.result().map(|_| table))
     }
 
     /// The tables of the warehouse.
@@ -196,7 +196,11 @@ impl Managed {
             let Some(name) = folder.filename().and_then(table_of) else {
                 continue;
             };
-            if ResultSet::load(store.as_ref(), &folder).await?.is_some() {
+            if Head::load(store.as_ref(), &folder)
+                .await?
+                .result()
+                .is_some()
+            {
                 let location = format!("{warehouse}/{}", folder_of(&name)?);
                 tables.insert(name, TableDef::new("parquet", location));
             }

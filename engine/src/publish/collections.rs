@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emporia_connectors::mongodb::{
-    CollectionTarget, begin_overwrite, create, create_indexes, discard, publish_overwrite,
+    CollectionTarget, Staging, begin_overwrite, create, create_indexes, discard, publish_overwrite,
 };
 use emporia_connectors::stores::Stores;
 use emporia_connectors::write::SinkSpec;
@@ -27,11 +27,10 @@ pub(super) struct Collections {
     overwrites: Vec<Overwrite>,
 }
 
-/// A collection that is to be replaced, and the one that is written meanwhile.
+/// A collection that is to be replaced.
 struct Overwrite {
     output: String,
-    target: CollectionTarget,
-    staged: CollectionTarget,
+    staging: Staging,
 }
 
 impl Collections {
@@ -53,6 +52,10 @@ impl Collections {
         }
     }
 
+    pub(super) fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
     pub(super) async fn sink(&mut self, output: &str) -> Result<SinkSpec> {
         let (mut table, key) = super::output_table(&self.main, &self.specs, output);
         if !key.is_empty() && !table.options.contains_key("key") {
@@ -65,13 +68,13 @@ impl Collections {
             create_indexes(&self.stores, &target).await?;
             return Ok(SinkSpec::Collection(target));
         }
-        let staged = begin_overwrite(&self.stores, &target, &self.run_id).await?;
+        let staging = begin_overwrite(&self.stores, &target, &self.run_id).await?;
+        let sink = SinkSpec::Collection(staging.place_of_rows().clone());
         self.overwrites.push(Overwrite {
             output: output.to_owned(),
-            target,
-            staged: staged.clone(),
+            staging,
         });
-        Ok(SinkSpec::Collection(staged))
+        Ok(sink)
     }
 
     pub(super) fn name_of(&self, output: &str) -> String {
@@ -81,14 +84,9 @@ impl Collections {
 
     /// Switches the main collection last: who sees the new one finds the others in place.
     pub(super) async fn publish(mut self, written: &Written) -> Result<()> {
-        while let Some(Overwrite {
-            output,
-            target,
-            staged,
-        }) = self.overwrites.pop()
-        {
+        while let Some(Overwrite { output, staging }) = self.overwrites.pop() {
             let rows = written.tables.get(&output).map_or(0, WrittenTable::rows);
-            let switched = publish_overwrite(&self.stores, &staged, &target, rows).await;
+            let switched = publish_overwrite(&self.stores, &staging, rows).await;
             if let Err(error) = switched {
                 if let Err(left) = self.discard().await {
                     tracing::warn!(error = %left, "the failed run could not be removed");
@@ -101,7 +99,7 @@ impl Collections {
 
     pub(super) async fn discard(self) -> Result<()> {
         for overwrite in self.overwrites {
-            discard(&self.stores, &overwrite.staged).await?;
+            discard(&overwrite.staging).await?;
         }
         Ok(())
     }

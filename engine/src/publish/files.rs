@@ -1,4 +1,4 @@
-//! Results in files: a folder with a pointer to the current run.
+//! Results in files: a folder with a manifest of the current run.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem::discriminant;
@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use emporia_connectors::files::{Location, result_schema};
 use emporia_connectors::location::within;
 use emporia_connectors::published::{
-    DataFile, PublishedOutput, ResultSet, discard_run, storage_error,
+    DataFile, Head, PublishedOutput, ResultSet, discard_run, storage_error,
 };
 use emporia_connectors::write::{
     FileFormat, FileSink, SinkSpec, check_names, check_storable, written_type,
@@ -40,7 +40,7 @@ pub(super) struct Files {
     run_id: String,
     /// What the run does to the main table; without it, the run replaces the whole result.
     change: Option<Change>,
-    before: Option<ResultSet>,
+    before: Head,
 }
 
 impl Files {
@@ -50,18 +50,17 @@ impl Files {
         location: &str,
         change: Option<Change>,
         format: FileFormat,
-        run_id: &str,
     ) -> Result<Self> {
         let location = text::Location::parse(location, None)?;
         let place = Location::of(&location)?;
         let store = place.open(&session.context().state())?;
-        let before = ResultSet::load(store.as_ref(), &place.path).await?;
+        let before = Head::load(store.as_ref(), &place.path).await?;
         let mut files = Self {
             place,
             shown: location.shown().trim_end_matches('/').to_owned(),
             store,
             format,
-            run_id: run_id.to_owned(),
+            run_id: before.new_run_id(),
             change,
             before,
         };
@@ -71,7 +70,7 @@ impl Files {
 
     fn check_change(&mut self) -> Result<()> {
         let location = &self.shown;
-        match (&self.change, &self.before) {
+        match (&self.change, self.before.result()) {
             (Some(Change::Create { existing, .. }), Some(_)) if *existing == Existing::Keep => {
                 let text = format!("there is a table at `{location}` already");
                 Err(Error::new(ErrorKind::AlreadyExists, text))
@@ -99,7 +98,7 @@ impl Files {
             Some(_) => check_storable(schema)?,
             None => check_names(schema)?,
         }
-        match (&self.change, &self.before) {
+        match (&self.change, self.before.result()) {
             (Some(Change::Overwrite | Change::Append), Some(before)) => {
                 self.check_columns(before, schema)
             }
@@ -131,6 +130,10 @@ impl Files {
         .with_hint("leave out `columns` in the catalog, so that the table has the columns of its result"))
     }
 
+    pub(super) fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
     pub(super) fn sink(&self) -> SinkSpec {
         SinkSpec::Files(FileSink {
             store: self.place.store.as_str().to_owned(),
@@ -153,15 +156,15 @@ impl Files {
             }
             return Err(error);
         }
-        let previous = self.before.as_ref().map(|before| before.run_id.clone());
         let (main, outputs) = self.outputs(written)?;
-        let results = ResultSet {
+        let result = ResultSet {
             run_id: self.run_id,
-            previous,
+            previous: None,
             main,
             outputs,
         };
-        results.publish(self.store.as_ref(), &self.place.path).await
+        let (store, base) = (self.store.as_ref(), &self.place.path);
+        self.before.publish(store, base, result).await
     }
 
     /// The outputs of the result with the run, and the name of the main one.
@@ -196,7 +199,7 @@ impl Files {
         change: &Change,
         files: Vec<DataFile>,
     ) -> Result<(String, BTreeMap<String, PublishedOutput>)> {
-        let before = self.before.clone().unwrap_or_default();
+        let before = self.before.result().cloned().unwrap_or_default();
         let mut outputs = before.outputs;
         let Some(table) = outputs.get_mut(&before.main) else {
             return Err(Error::internal("a table without columns was changed"));
@@ -229,6 +232,8 @@ impl Files {
         if n_seen == files.len() {
             return Ok(());
         }
+        // The job that won removes what is older than its own run.
+        self.before.check(self.store.as_ref(), base).await?;
         let text = format!(
             "of {} files that the executors wrote to `{}` this process sees {n_seen}",
             files.len(),
@@ -285,15 +290,15 @@ mod tests {
         }
     }
 
-    async fn begin(location: &str, change: Option<Change>, run: &str) -> Result<Files> {
-        Files::begin(&session()?, location, change, FileFormat::Parquet, run).await
+    async fn begin(location: &str, change: Option<Change>) -> Result<Files> {
+        Files::begin(&session()?, location, change, FileFormat::Parquet).await
     }
 
     #[tokio::test]
     async fn files_that_only_executors_see_are_no_result() -> Result<()> {
         let folder = tempfile::tempdir().unwrap();
         let location = format!("file://{}", folder.path().display());
-        let files = begin(&location, None, "1").await?;
+        let files = begin(&location, None).await?;
         let part = DataFile {
             path: "run-1/rows/part-0.parquet".to_owned(),
             rows: 1,
@@ -311,6 +316,7 @@ mod tests {
                 .is_some_and(|hint| hint.contains("`warehouse`"))
         );
         assert!(!folder.path().join("_current").exists());
+        assert!(!folder.path().join("_commits").exists());
         Ok(())
     }
 
@@ -318,7 +324,7 @@ mod tests {
     async fn of_two_runs_that_add_rows_at_once_one_fails() -> Result<()> {
         let folder = tempfile::tempdir().unwrap();
         let location = format!("file://{}/t", folder.path().display());
-        assert!(begin(&location, Some(Change::Append), "1").await.is_err());
+        assert!(begin(&location, Some(Change::Append)).await.is_err());
         let schema = Schema::new(vec![Field::new("a", DataType::Int32, true)]);
         let create = |existing| Change::Create {
             required: Vec::new(),
@@ -330,7 +336,7 @@ mod tests {
         assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
         publish_no_rows(&session, &location, create(Existing::Replace), &schema).await?;
 
-        let first = begin(&location, Some(Change::Append), "f").await?;
+        let first = begin(&location, Some(Change::Append)).await?;
         first.check(&schema)?;
         for columns in [
             vec![Field::new("a", DataType::Int64, true)],
@@ -343,7 +349,7 @@ mod tests {
             let error = first.check(&Schema::new(columns)).unwrap_err();
             assert!(error.message().contains("rows cannot be added"), "{error}");
         }
-        let second = begin(&location, Some(Change::Append), "g").await?;
+        let second = begin(&location, Some(Change::Append)).await?;
         second.publish(&written(Vec::new())).await?;
         let error = first.publish(&written(Vec::new())).await.unwrap_err();
         assert!(error.message().contains("another job did"), "{error}");

@@ -13,7 +13,7 @@ use std::path::{Path as LocalPath, PathBuf};
 
 use emporia_connectors::files::Location as Stored;
 use emporia_connectors::hdfs::Fault;
-use emporia_connectors::published::{ResultSet, is_run_folder, storage_error};
+use emporia_connectors::published::{Head, is_run_folder, storage_error};
 use emporia_core::error::{Error, Result};
 use emporia_core::location::Location;
 use futures::TryStreamExt;
@@ -61,7 +61,7 @@ pub async fn check_destination(
         }
         Err(_) => {}
     }
-    let is_result = ResultSet::load(store, &stored.path).await?.is_some();
+    let is_result = Head::load(store, &stored.path).await?.result().is_some();
     let mut read_here = None;
     for (name, table) in session.definitions() {
         let Some(table) = file_table(&table) else {
@@ -262,7 +262,7 @@ async fn same(one: &dyn ObjectStore, other: &dyn ObjectStore, folder: &Path) -> 
 
 /// Whether a table at `path` is a result, or a table of one.
 async fn holds_result(store: &dyn ObjectStore, path: &Path) -> Result<bool> {
-    let is_result = ResultSet::load(store, path).await?.is_some();
+    let is_result = Head::load(store, path).await?.result().is_some();
     Ok(is_result || result_with(store, path).await?.is_some())
 }
 
@@ -271,8 +271,9 @@ async fn result_with(store: &dyn ObjectStore, path: &Path) -> Result<Option<Path
     let (Some(folder), Some(name)) = (path.parent(), path.filename()) else {
         return Ok(None);
     };
-    let found = ResultSet::load(store, &folder).await?;
+    let found = Head::load(store, &folder).await?;
     Ok(found
+        .result()
         .filter(|result| result.outputs.contains_key(name))
         .map(|_| folder))
 }

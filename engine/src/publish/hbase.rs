@@ -20,6 +20,7 @@ pub(super) struct HBaseTables {
     client: Client,
     main: TableDef,
     specs: Vec<OutputSpec>,
+    run_id: String,
     /// The run that the tables switch to at the end, where they are overwritten.
     publication: Option<Publication>,
     names: BTreeMap<String, String>,
@@ -47,9 +48,14 @@ impl HBaseTables {
             client,
             main: main.clone(),
             specs: specs.to_vec(),
+            run_id: run_id.to_owned(),
             publication,
             names: BTreeMap::new(),
         })
+    }
+
+    pub(super) fn run_id(&self) -> &str {
+        &self.run_id
     }
 
     pub(super) async fn sink(

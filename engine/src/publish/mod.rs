@@ -135,9 +135,9 @@ pub async fn publish(
     specs: &[OutputSpec],
     destination: &Destination,
 ) -> Result<Report> {
-    let run_id = uuid::Uuid::now_v7().simple().to_string();
     check_destination(session, destination, &tables_read(&run)?).await?;
-    let mut place = Place::begin(session, destination, specs, &run_id).await?;
+    let mut place = Place::begin(session, destination, specs).await?;
+    let run_id = place.run_id().to_owned();
     match write_all(session, run, &run_id, &mut place).await {
         Ok(written) => {
             let tables = written.order.iter().filter_map(|name| {
@@ -178,15 +178,7 @@ pub(crate) async fn publish_no_rows(
     change: Change,
     schema: &Schema,
 ) -> Result<()> {
-    let run_id = uuid::Uuid::now_v7().simple().to_string();
-    let files = Files::begin(
-        session,
-        location,
-        Some(change),
-        FileFormat::Parquet,
-        &run_id,
-    )
-    .await?;
+    let files = Files::begin(session, location, Some(change), FileFormat::Parquet).await?;
     let table = WrittenTable {
         columns: schema_to_names(schema),
         parts: Vec::new(),

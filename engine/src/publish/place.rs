@@ -24,33 +24,42 @@ impl Place {
         session: &Session,
         destination: &Destination,
         specs: &[OutputSpec],
-        run_id: &str,
     ) -> Result<Self> {
         let (table, mode) = match destination {
             Destination::Folder { location, format } => {
-                let files = Files::begin(session, location, None, *format, run_id).await?;
+                let files = Files::begin(session, location, None, *format).await?;
                 return Ok(Self::Files(files));
             }
             Destination::Published { location, change } => {
                 let change = Some(change.clone());
                 let format = FileFormat::Parquet;
-                let files = Files::begin(session, location, change, format, run_id).await?;
+                let files = Files::begin(session, location, change, format).await?;
                 return Ok(Self::Files(files));
             }
             Destination::Table { table, mode } => (table, *mode),
         };
+        let run_id = uuid::Uuid::now_v7().simple().to_string();
         match table.connector.as_str() {
             "hbase" => {
-                let tables = HBaseTables::begin(session, table, specs, mode, run_id).await?;
+                let tables = HBaseTables::begin(session, table, specs, mode, &run_id).await?;
                 Ok(Self::HBase(tables))
             }
             "mongodb" => {
-                let collections = Collections::begin(session, table, specs, mode, run_id);
+                let collections = Collections::begin(session, table, specs, mode, &run_id);
                 Ok(Self::Collections(collections))
             }
             other => Err(Error::invalid(format!(
                 "a result cannot be written to a table of the connector `{other}`"
             ))),
+        }
+    }
+
+    /// Identifies the run.
+    pub(super) fn run_id(&self) -> &str {
+        match self {
+            Self::Files(files) => files.run_id(),
+            Self::HBase(tables) => tables.run_id(),
+            Self::Collections(collections) => collections.run_id(),
         }
     }
 

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use crate::functions::QUOTIENT;
 
 /// Functions that refuse some values; those of `connectors/src/checked.rs` begin with [`CHECKED`].
-const REFUSING: [&str; 30] = [
+const REFUSING: [&str; 31] = [
     "abs",
     "array_repeat",
     "arrow_cast",
@@ -32,6 +32,7 @@ const REFUSING: [&str; 30] = [
     "scaled_interval",
     "single_row",
     "substr",
+    "timezone",
     "to_date",
     "to_time",
     "to_timestamp",

@@ -18,8 +18,10 @@ mod row_values;
 mod set_operations;
 mod signed_zeros;
 mod subqueries;
+mod times;
 #[cfg(test)]
 mod upstream;
+mod volatile;
 
 use std::sync::Arc;
 
@@ -36,8 +38,11 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(row_values::RowsAsExists),
         Arc::new(exact_numbers::ExactNumbers),
+        Arc::new(times::CompareTimes),
     ];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(times::CastByInstant));
+    rules.push(Arc::new(volatile::ComputeOnce));
     rules.push(Arc::new(misread::SaysWhatItMeans));
     rules.push(Arc::new(signed_zeros::OneZero));
     rules.push(Arc::new(like_escapes::EscapeByBackslash));

@@ -168,3 +168,59 @@ async fn refused() {
         assert!(rows(query).await.is_err(), "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_time_without_a_zone_is_local_to_the_other_one() {
+    let query = "SELECT 1 FROM (SELECT arrow_cast(arrow_cast(timestamp '2024-07-01 22:00:00', \
+                 'Timestamp(ns, \"UTC\")'), 'Timestamp(ns, \"America/New_York\")') AS ny) AS s \
+                 WHERE ny = timestamp '2024-07-01 22:00:00'";
+    assert_eq!(rows(query).await, Ok(0), "right is 1");
+}
+
+#[tokio::test]
+async fn an_instant_has_no_local_time() {
+    let query = "SELECT 1 FROM (SELECT timestamp '2024-07-01 22:00:00' AT TIME ZONE 'UTC' \
+                 AT TIME ZONE 'Europe/Oslo' AS t) AS s WHERE t::text LIKE '%+02:00'";
+    assert_eq!(rows(query).await, Ok(1), "right is 0");
+}
+
+#[tokio::test]
+async fn times_are_compared_in_nanoseconds() {
+    let query =
+        "SELECT 1 FROM (VALUES (timestamp '2024-07-01 22:00:00')) AS v(ts) WHERE ts < '9999-12-31'";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("anosecond"), "right is 1 row: {said}");
+}
+
+#[tokio::test]
+async fn the_common_column_is_that_of_one_side() {
+    let query = "SELECT id FROM (SELECT id FROM t FULL JOIN (SELECT 9 AS id) AS b USING (id)) AS j WHERE id = 9";
+    assert_eq!(rows(query).await, Ok(0), "right is 1");
+}
+
+#[tokio::test]
+async fn random_rows_of_a_with_differ_in_each_place() {
+    let query = "WITH a AS (SELECT id, random() AS r FROM t) \
+                 SELECT x.id FROM a AS x JOIN a AS y ON x.id = y.id AND x.r = y.r";
+    assert_eq!(rows(query).await, Ok(0), "right are 4");
+}
+
+#[tokio::test]
+async fn a_name_is_once_in_a_list() {
+    let said = rows("SELECT id, id FROM t").await.unwrap_err();
+    assert!(said.contains("unique expression names"), "{said}");
+}
+
+#[tokio::test]
+async fn a_column_hides_a_table_of_the_outer_query() {
+    let query = "SELECT k.id FROM t AS k WHERE EXISTS (SELECT 1 FROM u WHERE u.k = k.id)";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("access field"), "right are 2 rows: {said}");
+}
+
+#[tokio::test]
+async fn an_output_of_groups_has_no_place() {
+    let query = "SELECT coalesce(k, 0), count(*) FROM t GROUP BY k ORDER BY 1";
+    let said = rows(query).await.unwrap_err();
+    assert!(said.contains("must appear in"), "{said}");
+}

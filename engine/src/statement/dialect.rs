@@ -2,29 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
+use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Expr, JoinOperator, LimitClause, Query, SetExpr, TableFactor, TableWithJoins, Value, VisitMut,
+    Expr, JoinOperator, LimitClause, Query, Select, SetExpr, TableFactor, TableWithJoins, Value,
     VisitorMut,
 };
 
-use super::{grouping_sets, other_names, pivot, quantified, rows};
+use super::syntax::visit_mut;
+use super::{grouping_sets, moments, other_names, pivot, positions, quantified, rows, tables};
 
 /// Rewrites the queries of a statement.
 pub(super) fn translate(parsed: &mut Parsed) {
-    let mut forms = Forms;
-    let _ = match parsed {
-        Parsed::Statement(sql) => sql.visit(&mut forms),
-        Parsed::Explain(explain) => {
-            translate(&mut explain.statement);
-            ControlFlow::Continue(())
-        }
-        Parsed::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut forms),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
-        Parsed::CreateExternalTable(_) | Parsed::Reset(_) => ControlFlow::Continue(()),
-    };
+    let _ = visit_mut(parsed, &mut Forms);
 }
 
 struct Forms;
@@ -34,7 +23,14 @@ impl VisitorMut for Forms {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetch_as_limit(query);
+        positions::write_out(query);
+        tables::rewrite_body(&mut query.body);
         joins(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        tables::rewrite_select(select);
         ControlFlow::Continue(())
     }
 
@@ -46,6 +42,7 @@ impl VisitorMut for Forms {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        moments::make_readable(expr);
         let spelled_out = rows::by_fields(expr)
             .or_else(|| grouping_sets::spelled_out(expr))
             .or_else(|| quantified::as_call(expr))

@@ -11,15 +11,23 @@ mod grouping_sets;
 mod insert;
 mod lateral;
 mod long_numbers;
+mod moments;
 mod other_names;
+mod outer_names;
 mod pivot;
+mod positions;
 mod prepared;
 mod quantified;
 mod rows;
 mod settings;
+mod shared;
+mod syntax;
+mod tables;
+mod twins;
 mod unread;
 #[cfg(test)]
 mod upstream;
+mod using;
 mod view;
 
 use datafusion::common::{TableReference, plan_datafusion_err};
@@ -259,15 +267,8 @@ impl Session {
     fn parse(&self, text: &str) -> Result<Parsed, DataFusionError> {
         let state = self.context().state();
         let limit = state.config_options().sql_parser.recursion_limit.get();
-        let mut parsed = parse_statement(text, limit).map_err(|error| {
-            match error.to_string().contains(TOO_DEEP) {
-                true => plan_datafusion_err!(
-                    "the text is nested too deeply: at most {limit} functions, parentheses and subqueries can \
-                     be one in the other"
-                ),
-                false => error,
-            }
-        })?;
+        let parsed = parse_statement(text, limit);
+        let mut parsed = parsed.map_err(|error| explained(error, limit))?;
         unread::check(&parsed)?;
         long_numbers::as_decimals(&mut parsed)?;
         dialect::translate(&mut parsed);
@@ -275,8 +276,21 @@ impl Session {
     }
 
     async fn plan_parsed(&self, mut parsed: Parsed) -> Result<LogicalPlan, DataFusionError> {
+        using::write_out(self, &mut parsed).await;
+        unread::check_joins(&parsed)?;
         output_names::set_apart(&mut parsed);
-        let plan = self.context().state().statement_to_plan(parsed).await?;
+        let plan = match twins::plan(self, &mut parsed).await {
+            Err(error) if outer_names::is_cause_of(&error) => {
+                let state = self.context().state();
+                outer_names::spell_out(&mut parsed, &state.config_options().catalog.default_schema);
+                let plan = twins::plan(self, &mut parsed).await;
+                plan.map_err(|_| error)
+            }
+            plan => plan,
+        };
+        syntax::freed(parsed);
+        let plan = plan?;
+        shared::check(&plan)?;
         lateral::unnested(output_names::restored(plan)?)
     }
 
@@ -505,6 +519,26 @@ fn check_sent(name: &str) -> Result<()> {
     let text = format!("`{name}` cannot be the name of a table");
     Err(Error::invalid(text).with_hint("names of tables have no points and no quotes"))
 }
+
+/// Says what the parser means.
+fn explained(error: DataFusionError, limit: usize) -> DataFusionError {
+    let text = error.to_string();
+    if text.contains(TOO_DEEP) {
+        return plan_datafusion_err!(
+            "the text is nested too deeply: at most {limit} functions, parentheses and subqueries can \
+             be one in the other"
+        );
+    }
+    if text.contains(FRAME_EXCLUSION) {
+        let text = "EXCLUDE in the frame of a window is not supported; take off what it leaves out, as in \
+                    sum(v) OVER w - v";
+        return DataFusionError::NotImplemented(text.to_owned());
+    }
+    error
+}
+
+/// How the parser refuses the end of the frame of a window.
+const FRAME_EXCLUSION: &str = "Expected: ), found: EXCLUDE";
 
 /// How the parser refuses a text that is nested too deeply.
 const TOO_DEEP: &str = "RecursionLimitExceeded";

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::syntax::name_of;
 use crate::dialect::EmporiaDialect;
 
 /// The query that the table is short for; `None` for any other table, and for forms that are not known.
@@ -152,14 +153,6 @@ fn columns_in(expr: &Expr) -> Vec<String> {
     let mut columns = Columns(Vec::new());
     let _ = expr.visit(&mut columns);
     columns.0
-}
-
-/// The name as the planner reads it.
-fn name_of(ident: &Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    }
 }
 
 /// A value or a column as a name.

@@ -7,12 +7,11 @@
 //! `rules/row_values.rs` makes EXISTS.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, SetExpr, Statement as Sql, TableFactor,
-    UnaryOperator,
+    BinaryOperator, Expr, Query, SetExpr, Statement as Sql, TableFactor, UnaryOperator,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::syntax::call;
 use crate::dialect::EmporiaDialect;
 use crate::rules::ROWS;
 
@@ -135,29 +134,9 @@ fn among(row: &[Expr], subquery: &Query, negated: bool) -> Option<Expr> {
     };
     **rows = subquery.clone();
     Some(Expr::InSubquery {
-        expr: Box::new(structure(row)),
+        expr: Box::new(call("struct", row.to_vec())),
         subquery: query,
         negated,
-    })
-}
-
-fn structure(fields: &[Expr]) -> Expr {
-    let args = fields
-        .iter()
-        .map(|field| FunctionArg::Unnamed(FunctionArgExpr::Expr(field.clone())));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("struct")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
     })
 }
 

@@ -2,7 +2,8 @@
 //! and jobs that survive losses.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use ballista_core::JobId;
@@ -11,36 +12,69 @@ use ballista_core::serde::protobuf::ExecutorHeartbeat;
 use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata};
 use ballista_scheduler::cluster::{BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot};
 use ballista_scheduler::config::TaskDistributionPolicy;
+use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use ballista_scheduler::state::task_manager::JobInfoCache;
+use tokio::sync::RwLock;
 
-use super::bind::{Job, bind};
+use super::bind::{Binding, Job};
 use super::counts::Counts;
 use super::graph::RecoveringGraph;
 use super::lineage::Limits;
 use super::slots::Slots;
+use super::standing::{SetAside, Standings};
+
+/// What the jobs and those who give out tasks share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) slots: Slots,
+    pub(crate) standings: Standings,
+    pub(crate) counts: Counts,
+}
+
+impl Shared {
+    /// No executors and no jobs.
+    pub(crate) fn new(counts: Counts) -> Self {
+        Self {
+            slots: Slots::default(),
+            standings: Standings::default(),
+            counts,
+        }
+    }
+}
+
+/// How tasks are given out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) limits: Limits,
+    /// Whether slow tasks are given to a second executor.
+    pub(crate) has_copies: bool,
+}
 
 /// Ballista's state of the cluster, but for slots and for jobs.
 pub(crate) struct Recovering {
     inner: Arc<dyn ClusterState>,
-    slots: Arc<Slots>,
-    counts: Counts,
-    limits: Limits,
+    shared: Arc<Shared>,
+    rules: Rules,
     /// The jobs that were taken over.
-    adopted: Mutex<HashSet<JobId>>,
+    adopted: Mutex<HashMap<JobId, Weak<RwLock<ExecutionGraphBox>>>>,
     /// Executors that do not answer.
     silent: Mutex<HashSet<String>>,
 }
 
 impl Recovering {
-    pub(crate) fn new(inner: Arc<dyn ClusterState>, limits: Limits, counts: Counts) -> Self {
+    pub(crate) fn new(inner: Arc<dyn ClusterState>, rules: Rules, shared: Arc<Shared>) -> Self {
         Self {
             inner,
-            slots: Arc::default(),
-            counts,
-            limits,
+            shared,
+            rules,
             adopted: Mutex::default(),
             silent: Mutex::default(),
         }
+    }
+
+    /// What the jobs share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// An executor that does not answer gets no task, and Ballista takes it for lost the next time that
@@ -49,13 +83,47 @@ impl Recovering {
         lock(&self.silent).insert(executor.to_owned());
     }
 
+    /// There is a new process under the name of an executor: all that the old one had is lost.
+    pub(crate) async fn set_restarted(&self, executor: &ExecutorMetadata) -> Result<()> {
+        self.lose(&executor.id).await?;
+        self.add(&executor.id, executor.specification.vcores);
+        Ok(())
+    }
+
+    /// Tells the jobs that all is lost that an executor ran and computed, before it gets a task again.
+    async fn lose(&self, executor: &str) -> Result<()> {
+        tracing::warn!(executor, "a new process took the name of an executor");
+        self.forget(executor);
+        let jobs: Vec<_> = lock(&self.adopted).values().cloned().collect();
+        for job in jobs.iter().filter_map(Weak::upgrade) {
+            // Tasks that have to end elsewhere because of that are told so when their executor is asked
+            // the next time.
+            job.write().await.reset_stages_on_lost_executor(executor)?;
+        }
+        Ok(())
+    }
+
+    fn add(&self, executor: &str, n_slots: u32) {
+        lock(&self.silent).remove(executor);
+        self.shared.slots.add(executor, n_slots);
+        self.shared.standings.add(executor, Instant::now());
+    }
+
+    /// The executor has no slots any more.
+    fn forget(&self, executor: &str) {
+        self.shared.counts.lost.inc();
+        lock(&self.silent).remove(executor);
+        self.shared.slots.remove(executor);
+        let set_aside = self.shared.standings.lost(executor, Instant::now());
+        set_aside.iter().for_each(SetAside::log);
+    }
+
     /// Puts a graph of ours in the place of Ballista's, before the first task of the job is given out.
-    fn adopt(&self, (job_id, graph): &mut Job) {
-        if !lock(&self.adopted).insert(job_id.clone()) {
+    fn adopt(&self, (job_id, graph): &mut Job, handle: Weak<RwLock<ExecutionGraphBox>>) {
+        if lock(&self.adopted).insert(job_id.clone(), handle).is_some() {
             return;
         }
-        let (slots, counts) = (Arc::clone(&self.slots), self.counts.clone());
-        match RecoveringGraph::adopt(graph, self.limits, slots, counts) {
+        match RecoveringGraph::adopt(graph, self.rules.limits, Arc::clone(&self.shared)) {
             Ok(ours) => **graph = Box::new(ours),
             Err(error) => {
                 tracing::error!(job = %job_id, %error, "a job cannot be run");
@@ -81,20 +149,29 @@ impl ClusterState for Recovering {
         active_jobs: Arc<HashMap<JobId, JobInfoCache>>,
         executors: Option<HashSet<String>>,
     ) -> Result<Vec<BoundTask>> {
-        lock(&self.adopted).retain(|job| active_jobs.contains_key(job));
-        self.slots.keep_jobs(|job| active_jobs.contains_key(job));
+        let is_running = |job: &JobId| active_jobs.contains_key(job);
+        lock(&self.adopted).retain(|job, _| is_running(job));
+        self.shared.slots.keep_jobs(is_running);
+        self.shared.standings.keep_jobs(is_running);
         // Ids of jobs sort by time: the oldest comes first.
         let mut ids: Vec<&JobId> = active_jobs.keys().collect();
         ids.sort_unstable_by_key(|id| id.as_str());
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
             let graph = Arc::clone(&active_jobs[id].execution_graph);
+            let handle = Arc::downgrade(&graph);
             let mut job = (id.clone(), graph.write_owned().await);
-            self.adopt(&mut job);
+            self.adopt(&mut job, handle);
             jobs.push(job);
         }
         let executors = executors.unwrap_or_default();
-        Ok(bind(&self.slots, &distribution, &mut jobs, &executors))
+        let usable = self.shared.standings.usable(&executors, Instant::now());
+        let mut binding = Binding::new(&self.shared, &distribution, usable);
+        binding.give(&mut jobs);
+        if self.rules.has_copies {
+            binding.give_copies(&mut jobs);
+        }
+        Ok(binding.bound())
     }
 
     /// Slots come back when the end of a task is reported, by the task; Ballista's counts are not exact.
@@ -108,9 +185,17 @@ impl ClusterState for Recovering {
         spec: ExecutorData,
     ) -> Result<()> {
         let (id, n_slots) = (metadata.id.clone(), spec.total_vcores);
+        // Two processes cannot listen on one port, so the old one is gone. Ballista refuses one that comes
+        // from elsewhere under the name of an executor that is there.
+        if let Ok(old) = self.inner.get_executor_metadata(&id).await
+            && (&old.host, old.port, old.grpc_port)
+                == (&metadata.host, metadata.port, metadata.grpc_port)
+        {
+            self.inner.remove_executor(&id).await?;
+            self.lose(&id).await?;
+        }
         self.inner.register_executor(metadata, spec).await?;
-        lock(&self.silent).remove(&id);
-        self.slots.add(&id, n_slots);
+        self.add(&id, n_slots);
         Ok(())
     }
 
@@ -131,12 +216,11 @@ impl ClusterState for Recovering {
     }
 
     async fn remove_executor(&self, executor_id: &str) -> Result<()> {
-        if self.inner.get_executor_metadata(executor_id).await.is_ok() {
-            self.counts.lost.inc();
-        }
+        let is_known = self.inner.get_executor_metadata(executor_id).await.is_ok();
         self.inner.remove_executor(executor_id).await?;
-        lock(&self.silent).remove(executor_id);
-        self.slots.remove(executor_id);
+        if is_known {
+            self.forget(executor_id);
+        }
         Ok(())
     }
 

@@ -9,6 +9,8 @@ pub(crate) struct Counts {
     pub(crate) rerun: IntCounter,
     /// Executors that were dropped.
     pub(crate) lost: IntCounter,
+    /// Tasks that were given to a second executor.
+    pub(crate) copied: IntCounter,
 }
 
 impl Counts {
@@ -23,6 +25,10 @@ impl Counts {
                 "Partitions that were given to a task again, after a failure or a loss.",
             )?,
             lost: IntCounter::new("executors_lost_total", "Executors that were dropped.")?,
+            copied: IntCounter::new(
+                "tasks_copied_total",
+                "Tasks that were given to a second executor, because they ran far longer than others.",
+            )?,
         })
     }
 }

@@ -12,10 +12,6 @@ pub(crate) type StageId = usize;
 /// one writer.
 pub(crate) type TaskId = usize;
 
-/// How often a partition may lose the executor that works on it before the job fails: its task may be
-/// what ends them.
-const MAX_LOSSES_OF_PARTITION: usize = 10;
-
 /// How often the tasks and the inputs of a stage may fail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -23,6 +19,9 @@ pub(crate) struct Limits {
     pub(crate) task_failures: usize,
     /// Failures of one stage to fetch its inputs.
     pub(crate) stage_failures: usize,
+    /// Losses of one partition's task, with its executor or without a report: the task may be what ends
+    /// executors.
+    pub(crate) losses: usize,
 }
 
 /// What happened.
@@ -30,7 +29,9 @@ pub(crate) struct Limits {
 pub(crate) enum Event {
     /// The plan of a stage is made; the stage has that many partitions.
     Started { stage: StageId, n_partitions: usize },
-    /// A task was given to an executor. Its number is the next one of the stage.
+    /// A task was given to an executor. Its number is the next one of the stage. Where its partitions are
+    /// those of a running task and not on offer, it is a copy of that one: the first of both that succeeds
+    /// counts.
     Bound {
         stage: StageId,
         executor: String,
@@ -114,6 +115,7 @@ pub(crate) struct Lineage {
     limits: Limits,
     has_ended: bool,
     n_rerun: usize,
+    n_copies: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -153,6 +155,8 @@ struct Task {
     executor: String,
     partitions: Vec<usize>,
     state: TaskState,
+    /// The task that works on the same partitions, of which this is a copy or which is a copy of this.
+    twin: Option<TaskId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +207,7 @@ impl Lineage {
             limits,
             has_ended: false,
             n_rerun: 0,
+            n_copies: 0,
         };
         let mut actions = Vec::new();
         lineage.repair(&mut actions);
@@ -249,9 +254,11 @@ impl Lineage {
             limits: Limits {
                 task_failures: 0,
                 stage_failures: 0,
+                losses: 0,
             },
             has_ended: true,
             n_rerun: 0,
+            n_copies: 0,
         }
     }
 
@@ -273,6 +280,23 @@ impl Lineage {
         task.is_some_and(|t| t.state == TaskState::Running && t.executor == executor)
     }
 
+    /// Whether a task runs for which there is no second one.
+    pub(crate) fn may_be_copied(&self, stage: StageId, task: TaskId) -> bool {
+        self.stages.get(&stage).is_some_and(|stage| {
+            let is_running = |task: &Task| task.state == TaskState::Running;
+            stage.tasks.get(task).is_some_and(is_running) && stage.running_twin(task).is_none()
+        })
+    }
+
+    /// Whether a partition of a task was lost before, since it was computed last.
+    pub(crate) fn was_lost_before(&self, stage: StageId, task: TaskId) -> bool {
+        self.stages.get(&stage).is_some_and(|stage| {
+            let partitions = stage.tasks.get(task).map(|task| &task.partitions);
+            let mut partitions = partitions.into_iter().flatten();
+            partitions.any(|partition| stage.n_losses.contains_key(partition))
+        })
+    }
+
     /// How many tasks of a stage were given out so far.
     pub(crate) fn n_tasks(&self, stage: StageId) -> usize {
         self.stages.get(&stage).map_or(0, |s| s.tasks.len())
@@ -286,6 +310,11 @@ impl Lineage {
     /// How many partitions were given to a task again, after a failure or a loss.
     pub(crate) fn n_rerun(&self) -> usize {
         self.n_rerun
+    }
+
+    /// How many tasks were given out as copies.
+    pub(crate) fn n_copies(&self) -> usize {
+        self.n_copies
     }
 
     fn started(&mut self, id: StageId, n_partitions: usize, actions: &mut Vec<Action>) {
@@ -326,17 +355,25 @@ impl Lineage {
         let Some(stage) = self.stages.get_mut(&id) else {
             return;
         };
-        for partition in &partitions {
-            stage.open.remove(partition);
+        let task = stage.tasks.len();
+        let twin = stage.original_of(&partitions);
+        if let Some(original) = twin {
+            stage.tasks[original].twin = Some(task);
+            self.n_copies += 1;
+        } else {
+            for partition in &partitions {
+                stage.open.remove(partition);
+            }
+            let n_tried = stage.tried.len();
+            stage.tried.extend(&partitions);
+            self.n_rerun += partitions.len() - (stage.tried.len() - n_tried);
         }
-        let n_tried = stage.tried.len();
-        stage.tried.extend(&partitions);
-        self.n_rerun += partitions.len() - (stage.tried.len() - n_tried);
         stage.n_running += 1;
         stage.tasks.push(Task {
             executor,
             partitions,
             state: TaskState::Running,
+            twin,
         });
     }
 
@@ -353,6 +390,13 @@ impl Lineage {
             return;
         };
         stage.set(task, TaskState::Live);
+        if let Some(twin) = stage.running_twin(task) {
+            stage.set(twin, TaskState::Gone);
+            actions.push(Action::Kill {
+                stage: id,
+                task: twin,
+            });
+        }
         for partition in &stage.tasks[task].partitions {
             stage.n_failures.remove(partition);
             stage.n_losses.remove(partition);
@@ -408,8 +452,9 @@ impl Lineage {
                 stage.reopen(id, task, actions);
             }
             Failure::Stopped => {
-                if let Some(partition) = stage.count_loss(task) {
-                    return self.fail(lost_too_often(id, partition, executor), actions);
+                if let Some(partition) = stage.count_loss(task, limits.losses) {
+                    let text = lost_too_often(id, partition, executor, limits.losses);
+                    return self.fail(text, actions);
                 }
                 stage.reopen(id, task, actions);
             }
@@ -437,6 +482,7 @@ impl Lineage {
 
     fn lost(&mut self, executor: &str, actions: &mut Vec<Action>) {
         let mut over = None;
+        let limit = self.limits.losses;
         for id in self.order.clone() {
             let Some(stage) = self.stages.get_mut(&id) else {
                 continue;
@@ -444,14 +490,15 @@ impl Lineage {
             for task in 0..stage.tasks.len() {
                 let lost = &stage.tasks[task];
                 if lost.state == TaskState::Running && lost.executor == executor {
-                    over = over.or(stage.count_loss(task).map(|partition| (id, partition)));
+                    let partition = stage.count_loss(task, limit);
+                    over = over.or(partition.map(|partition| (id, partition)));
                     stage.reopen(id, task, actions);
                 }
             }
             self.forget(id, Some(executor), actions);
         }
         if let Some((stage, partition)) = over {
-            return self.fail(lost_too_often(stage, partition, executor), actions);
+            return self.fail(lost_too_often(stage, partition, executor, limit), actions);
         }
         self.repair(actions);
     }
@@ -532,9 +579,28 @@ impl Stage {
         self.tasks[task].state = state;
     }
 
-    /// Gives up a running task; its partitions are on offer again.
+    /// The running task that works on `partitions`, where none of them is on offer.
+    fn original_of(&self, partitions: &[usize]) -> Option<TaskId> {
+        if partitions.iter().any(|p| self.open.contains(p)) {
+            return None;
+        }
+        let is_original =
+            |task: &Task| task.state == TaskState::Running && task.partitions == partitions;
+        self.tasks.iter().rposition(is_original)
+    }
+
+    /// The other task that works on the partitions of `task`.
+    fn running_twin(&self, task: TaskId) -> Option<TaskId> {
+        let twin = self.tasks[task].twin?;
+        (self.tasks[twin].state == TaskState::Running).then_some(twin)
+    }
+
+    /// Gives up a running task; its partitions are on offer again, if no other task works on them.
     fn reopen(&mut self, id: StageId, task: TaskId, actions: &mut Vec<Action>) {
         self.set(task, TaskState::Gone);
+        if self.running_twin(task).is_some() {
+            return;
+        }
         let partitions = self.tasks[task].partitions.clone();
         self.open.extend(&partitions);
         if self.phase == Phase::Running {
@@ -596,19 +662,15 @@ impl Stage {
         count(&mut self.n_failures, &self.tasks[task].partitions, limit)
     }
 
-    fn count_loss(&mut self, task: TaskId) -> Option<usize> {
-        count(
-            &mut self.n_losses,
-            &self.tasks[task].partitions,
-            MAX_LOSSES_OF_PARTITION,
-        )
+    fn count_loss(&mut self, task: TaskId, limit: usize) -> Option<usize> {
+        count(&mut self.n_losses, &self.tasks[task].partitions, limit)
     }
 }
 
-fn lost_too_often(stage: StageId, partition: usize, executor: &str) -> String {
+fn lost_too_often(stage: StageId, partition: usize, executor: &str, n: usize) -> String {
     format!(
         "Job failed due to stage {stage} failed: task {partition} of stage {stage} lost its executor \
-         {MAX_LOSSES_OF_PARTITION} times, last {executor}; it may need more memory than they have\n"
+         {n} times, last {executor}; it may need more memory than they have\n"
     )
 }
 

@@ -6,15 +6,24 @@
 
 mod bind;
 mod cluster;
+mod copies;
 mod counts;
+mod finished;
 mod graph;
 mod lineage;
 mod places;
 mod probe;
+mod reconcile;
 mod repeatable;
 mod slots;
+mod standing;
+mod watch;
 
-pub(crate) use cluster::Recovering;
+pub(crate) use cluster::{Recovering, Rules, Shared};
 pub(crate) use counts::Counts;
+pub(crate) use finished::FinishedJobs;
 pub(crate) use lineage::Limits;
-pub(crate) use probe::watch;
+pub(crate) use watch::watch;
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,39 @@
-//! Asks the executors whether they are there.
+//! Asks the executors whether they are there and what they run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::Empty;
+use arrow_flight::Action;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use ballista_core::serde::scheduler::ExecutorMetadata;
-use ballista_scheduler::cluster::ClusterState;
+use emporia_engine::running::{ExecutorTasks, TASKS_ACTION};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
-use super::cluster::Recovering;
-
-/// Pause between two rounds.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long an answer may take. A stopped process accepts connections and never answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// An executor that has not answered that often in a row is lost.
 const MAX_SILENT: u32 = 3;
 /// So is one whose port has refused connections that often in a row: its process is gone.
 const MAX_REFUSED: u32 = 2;
+
+/// The connections to the executors and what is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Probe {
+    known: HashMap<String, Known>,
+}
+
+/// What an executor answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// What it runs.
+    Tasks(ExecutorTasks),
+    /// It does not answer, for so long that it counts as lost.
+    Lost,
+    /// Nothing yet.
+    None,
+}
 
 /// What is known of an executor.
 #[derive(Debug, Clone, Default)]
@@ -32,54 +44,63 @@ struct Known {
 }
 
 /// How an executor took the question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Fine,
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reply {
+    Fine(ExecutorTasks),
     Refused,
     Silent,
 }
 
-/// Asks all executors each second, for as long as the scheduler runs, and tells `cluster` which are
-/// silent.
-pub(crate) async fn watch(cluster: Arc<Recovering>) {
-    let mut known: HashMap<String, Known> = HashMap::new();
-    loop {
-        tokio::time::sleep(PAUSE).await;
-        let executors = cluster.registered_executor_metadata().await;
-        known.retain(|id, _| executors.iter().any(|e| &e.id == id));
+impl Probe {
+    /// Asks `executors` at once.
+    pub(super) async fn ask(
+        &mut self,
+        executors: Vec<ExecutorMetadata>,
+    ) -> Vec<(ExecutorMetadata, Answer)> {
+        self.known
+            .retain(|id, _| executors.iter().any(|e| &e.id == id));
         let mut questions = JoinSet::new();
         for executor in executors {
-            let channel = known
-                .entry(executor.id.clone())
-                .or_default()
-                .channel
-                .clone();
+            let known = self.known.entry(executor.id.clone()).or_default();
+            let channel = known.channel.clone();
             questions.spawn(async move {
-                let (answer, channel) = ask(&executor, channel).await;
-                (executor.id, answer, channel)
+                let (reply, channel) = ask(&executor, channel).await;
+                (executor, reply, channel)
             });
         }
-        while let Some(Ok((id, answer, channel))) = questions.join_next().await {
-            let state = known.entry(id.clone()).or_default();
-            if state.take_note(answer, channel) {
-                tracing::warn!(executor = id, ?answer, "an executor does not answer");
-                cluster.set_silent(&id);
-            }
+        let mut answers = Vec::new();
+        while let Some(Ok((executor, reply, channel))) = questions.join_next().await {
+            let known = self.known.entry(executor.id.clone()).or_default();
+            let is_lost = known.take_note(&reply, channel);
+            let answer = match reply {
+                Reply::Fine(tasks) => Answer::Tasks(tasks),
+                Reply::Refused | Reply::Silent if is_lost => {
+                    tracing::warn!(
+                        executor = executor.id,
+                        ?reply,
+                        "an executor does not answer"
+                    );
+                    Answer::Lost
+                }
+                Reply::Refused | Reply::Silent => Answer::None,
+            };
+            answers.push((executor, answer));
         }
+        answers
     }
 }
 
 impl Known {
-    /// Whether the executor is lost, after this answer.
-    fn take_note(&mut self, answer: Answer, channel: Option<Channel>) -> bool {
+    /// Whether the executor is lost, after this reply.
+    fn take_note(&mut self, reply: &Reply, channel: Option<Channel>) -> bool {
         self.channel = channel;
-        match answer {
-            Answer::Fine => (self.n_silent, self.n_refused) = (0, 0),
-            Answer::Refused => {
+        match reply {
+            Reply::Fine(_) => (self.n_silent, self.n_refused) = (0, 0),
+            Reply::Refused => {
                 self.n_silent += 1;
                 self.n_refused += 1;
             }
-            Answer::Silent => {
+            Reply::Silent => {
                 self.n_silent += 1;
                 self.n_refused = 0;
             }
@@ -88,26 +109,38 @@ impl Known {
     }
 }
 
-/// Asks for what the executor's Flight service can do, which it answers from memory. The channel can be
-/// used again.
-async fn ask(executor: &ExecutorMetadata, channel: Option<Channel>) -> (Answer, Option<Channel>) {
+/// Asks for what the executor runs, which it answers from memory. The channel can be used again.
+async fn ask(executor: &ExecutorMetadata, channel: Option<Channel>) -> (Reply, Option<Channel>) {
     let question = async {
         let channel = match channel {
             Some(channel) => channel,
             None => connect(executor).await?,
         };
-        let mut client = FlightServiceClient::new(channel.clone());
-        match client.list_actions(Empty {}).await {
-            Ok(_) => Ok(channel),
-            // The connection broke; whether the process is there shows a new one.
-            Err(status) => Err(is_refused(&status)),
-        }
+        let tasks = tasks_of(channel.clone()).await?;
+        Ok((tasks, channel))
     };
     match timeout(PATIENCE, question).await {
-        Ok(Ok(channel)) => (Answer::Fine, Some(channel)),
-        Ok(Err(true)) => (Answer::Refused, None),
-        Ok(Err(false)) | Err(_) => (Answer::Silent, None),
+        Ok(Ok((tasks, channel))) => (Reply::Fine(tasks), Some(channel)),
+        Ok(Err(true)) => (Reply::Refused, None),
+        Ok(Err(false)) | Err(_) => (Reply::Silent, None),
     }
+}
+
+/// What runs there, or whether the connection was refused.
+async fn tasks_of(channel: Channel) -> Result<ExecutorTasks, bool> {
+    let action = Action {
+        r#type: TASKS_ACTION.to_owned(),
+        ..Action::default()
+    };
+    let mut client = FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    // Where the connection broke, a new one shows whether the process is there.
+    let answer = client.do_action(action).await.map_err(|e| is_refused(&e))?;
+    let message = answer.into_inner().message().await;
+    let message = message.map_err(|e| is_refused(&e))?.ok_or(false)?;
+    ExecutorTasks::decode(&message.body).map_err(|error| {
+        tracing::warn!(%error, "an executor does not say what it runs");
+        false
+    })
 }
 
 /// A new connection, or whether it was refused.
@@ -135,14 +168,15 @@ mod tests {
     #[test]
     fn an_executor_is_lost_after_silence_in_a_row() {
         let mut executor = Known::default();
-        let mut ask = |answer| executor.take_note(answer, None);
-        assert!(!ask(Answer::Silent));
-        assert!(!ask(Answer::Silent));
-        assert!(!ask(Answer::Fine));
-        assert!(!ask(Answer::Silent));
-        assert!(!ask(Answer::Refused));
-        assert!(ask(Answer::Refused));
-        assert!(ask(Answer::Silent));
-        assert!(!ask(Answer::Fine));
+        let mut ask = |reply| executor.take_note(&reply, None);
+        let fine = || Reply::Fine(ExecutorTasks::default());
+        assert!(!ask(Reply::Silent));
+        assert!(!ask(Reply::Silent));
+        assert!(!ask(fine()));
+        assert!(!ask(Reply::Silent));
+        assert!(!ask(Reply::Refused));
+        assert!(ask(Reply::Refused));
+        assert!(ask(Reply::Silent));
+        assert!(!ask(fine()));
     }
 }

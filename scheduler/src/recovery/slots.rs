@@ -15,7 +15,15 @@ pub(crate) struct Slots(Mutex<BTreeMap<String, Executor>>);
 struct Executor {
     n_slots: u32,
     n_held: u32,
-    held: HashMap<TaskKey, u32>,
+    held: HashMap<TaskKey, Held>,
+}
+
+/// What a task holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    n_slots: u32,
+    /// Whether nobody waits for it any more; it was told to end.
+    pub(crate) is_given_up: bool,
 }
 
 impl Slots {
@@ -41,24 +49,51 @@ impl Slots {
     pub(crate) fn hold(&self, executor: &str, task: TaskKey, n_slots: u32) {
         if let Some(executor) = self.executors().get_mut(executor) {
             executor.n_held += n_slots;
-            executor.held.insert(task, n_slots);
+            let held = Held {
+                n_slots,
+                is_given_up: false,
+            };
+            executor.held.insert(task, held);
         }
+    }
+
+    /// Nobody waits for a task any more. It holds its slots until it ends.
+    pub(crate) fn give_up(&self, executor: &str, task: &TaskKey) {
+        if let Some(executor) = self.executors().get_mut(executor)
+            && let Some(held) = executor.held.get_mut(task)
+        {
+            held.is_given_up = true;
+        }
+    }
+
+    /// The tasks that hold slots of an executor.
+    pub(crate) fn held(&self, executor: &str) -> HashMap<TaskKey, Held> {
+        let executors = self.executors();
+        let executor = executors.get(executor);
+        executor.map(|e| e.held.clone()).unwrap_or_default()
     }
 
     /// A task has ended.
     pub(crate) fn release(&self, executor: &str, task: &TaskKey) {
         if let Some(executor) = self.executors().get_mut(executor)
-            && let Some(n_slots) = executor.held.remove(task)
+            && let Some(held) = executor.held.remove(task)
         {
-            executor.n_held -= n_slots;
+            executor.n_held -= held.n_slots;
         }
+    }
+
+    /// The jobs whose tasks hold slots.
+    pub(crate) fn jobs(&self) -> HashSet<JobId> {
+        let executors = self.executors();
+        let tasks = executors.values().flat_map(|e| e.held.keys());
+        tasks.map(|task| task.job_id.clone()).collect()
     }
 
     /// Tasks of other jobs no longer count: their jobs have ended, and they are being stopped.
     pub(crate) fn keep_jobs(&self, is_running: impl Fn(&JobId) -> bool) {
         for executor in self.executors().values_mut() {
             executor.held.retain(|task, _| is_running(&task.job_id));
-            executor.n_held = executor.held.values().sum();
+            executor.n_held = executor.held.values().map(|held| held.n_slots).sum();
         }
     }
 

@@ -74,10 +74,21 @@ impl Processes {
     /// Starts executors with one slot each and waits until they are registered.
     pub(super) fn start(folder: &Path, n_executors: usize) -> Result<Self, String> {
         let [port] = free_ports()?;
+        Self::start_at(folder, n_executors, &port, &[])
+    }
+
+    /// The same, with the port and further flags of the scheduler.
+    pub(super) fn start_at(
+        folder: &Path,
+        n_executors: usize,
+        port: &str,
+        flags: &[&str],
+    ) -> Result<Self, String> {
+        let flags = [&["--bind-port", port][..], flags].concat();
         let mut processes = Self {
             folder: folder.to_owned(),
             url: format!("http://127.0.0.1:{port}"),
-            scheduler: Process::start(folder, "scheduler", &["--bind-port", &port])?,
+            scheduler: Process::start(folder, "scheduler", &flags)?,
             executors: Vec::new(),
         };
         for _ in 0..n_executors {
@@ -124,6 +135,11 @@ impl Executor {
         let _ = self.process.0.wait();
         self.process = Process::start(&self.folder, "executor", &flags)?;
         Ok(())
+    }
+
+    /// Whether it takes tasks.
+    pub(super) fn is_ready(&self) -> bool {
+        get(&self.health_url, "/readyz").is_ok_and(|(status, _)| status == 200)
     }
 
     /// How many tasks it has done; 0 where it does not answer.
@@ -179,7 +195,7 @@ impl Drop for Process {
     }
 }
 
-fn free_ports<const N: usize>() -> Result<[String; N], String> {
+pub(super) fn free_ports<const N: usize>() -> Result<[String; N], String> {
     let ports = port::free_ports().map_err(|e| e.to_string())?;
     Ok(ports.map(|port| port.to_string()))
 }

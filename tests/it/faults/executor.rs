@@ -1,5 +1,8 @@
-//! Executors that are killed, paused, told to end, or join late and die.
+//! Executors that are killed, paused, told to end, or join late and die; files of their outputs that go.
+//!
+//! Each fault strikes once, or `EMPORIA_FAULT_RUNS` times (`make test-faults`).
 
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use emporia_e2e::programs::wait_until;
 
 use super::cluster::{self, Patience, Process, Processes, executors_of, get};
 use super::job::{Data, JOBS, Submission, Undisturbed};
-use super::turn;
+use super::{n_runs, turn};
 
 /// Time in which a job has to end after the loss of an executor.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -22,18 +25,138 @@ const FLAP: Duration = Duration::from_secs(5);
 /// Time in which a started executor has done a task of a running job.
 const JOINED: Duration = Duration::from_secs(30);
 
+/// What happens to the cluster while a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// One of three executors gets SIGKILL.
+    Killed,
+    /// A second one as well, while the loss of the first is repaired.
+    TwoKilled,
+    /// One that joined after the job began gets SIGKILL. Nobody but the scheduler knows of it.
+    LateJoinerKilled,
+    /// One of two gets SIGSTOP until the scheduler has noticed, and reports late what it did before.
+    Paused,
+    /// One of three gets SIGTERM, and ends well.
+    ToldToEnd,
+    /// Both get SIGKILL, and one comes back under its old name.
+    AllKilledOneBack,
+    /// One of two dies and comes back before the scheduler has noticed.
+    Restarted,
+    /// One of three dies and comes back again and again.
+    Flapping,
+    /// The files of one of two are removed,
+    FilesRemoved,
+    /// or their indexes,
+    IndexesRemoved,
+    /// or cut off.
+    FilesCutOff,
+}
+
+/// How a disturbed job ended.
+pub(super) enum End {
+    Right,
+    /// It failed, and said so.
+    Failed(String),
+    Wrong(String),
+    Hung,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Right => f.write_str("right"),
+            Self::Failed(what) => write!(f, "failed: {what}"),
+            Self::Wrong(what) => write!(f, "wrong: {what}"),
+            Self::Hung => f.write_str("hung"),
+        }
+    }
+}
+
+/// The faults that a job had to bear, and how it ended.
+#[derive(Default)]
+struct Table {
+    rows: String,
+    /// Ends that are not right: each of these faults leaves an executor that can do the work.
+    bad: Vec<String>,
+}
+
+impl Table {
+    /// Runs the job under the fault as often as is wanted.
+    fn add(&mut self, data: &Arc<Data>, fault: Fault, job: &'static str) {
+        let (mut n_right, mut n_failed, mut n_wrong, mut n_hung) = (0, 0, 0, 0);
+        let mut longest = Duration::ZERO;
+        for run in 1..=n_runs() {
+            let mut scene = Scene::new(data, job, fault.n_executors());
+            let mut process = fault.strike(&mut scene);
+            let start = Instant::now();
+            let end = scene.end(&mut process);
+            longest = longest.max(start.elapsed());
+            match end {
+                End::Right => n_right += 1,
+                End::Failed(_) => n_failed += 1,
+                End::Wrong(_) => n_wrong += 1,
+                End::Hung => n_hung += 1,
+            }
+            if !matches!(end, End::Right) {
+                self.bad.push(format!("{fault:?}, {job}, run {run}: {end}"));
+            }
+            fault.check_afterwards(&mut scene);
+        }
+        writeln!(
+            self.rows,
+            "{fault:?} | {job} | {} | {n_right} | {n_failed} | {n_wrong} | {n_hung} | {:.1}",
+            n_runs(),
+            longest.as_secs_f64()
+        )
+        .unwrap();
+    }
+
+    #[track_caller]
+    fn check(self) {
+        let Self { rows, bad } = self;
+        let head = "fault | job | runs | right | failed clearly | wrong | hung | longest, seconds";
+        eprintln!("\n{head}\n{rows}");
+        assert!(bad.is_empty(), "{head}\n{rows}\n{}", bad.join("\n"));
+    }
+}
+
+/// Tries each fault on these jobs; on all jobs where faults are tried often.
+#[track_caller]
+fn survive(faults: &[Fault], jobs: &[&'static str]) {
+    let jobs = if n_runs() > 1 { &JOBS[..] } else { jobs };
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    let mut table = Table::default();
+    for fault in faults {
+        for job in jobs {
+            table.add(&data, *fault, job);
+        }
+    }
+    table.check();
+}
+
 /// A job on a cluster of children of the test.
-struct Scene {
-    processes: Processes,
-    submission: Submission,
+pub(super) struct Scene {
+    pub(super) processes: Processes,
+    pub(super) submission: Submission,
     before: Undisturbed,
     _folder: tempfile::TempDir,
 }
 
 impl Scene {
-    fn new(data: &Arc<Data>, job: &'static str, n_executors: usize) -> Self {
+    pub(super) fn new(data: &Arc<Data>, job: &'static str, n_executors: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let processes = Processes::start(&folder.path().join("cluster"), n_executors).unwrap();
+        Self::on(data, job, processes, folder)
+    }
+
+    /// A job on `processes`, with a folder for what it makes.
+    pub(super) fn on(
+        data: &Arc<Data>,
+        job: &'static str,
+        processes: Processes,
+        folder: tempfile::TempDir,
+    ) -> Self {
         let submission = Submission {
             data: Arc::clone(data),
             job,
@@ -51,7 +174,7 @@ impl Scene {
     }
 
     /// Starts the job and returns when it is half done.
-    fn half(&mut self) -> Process {
+    pub(super) fn half(&mut self) -> Process {
         for _ in 0..TRIES {
             if let Some(process) = self.submission.start_half(&self.before).unwrap() {
                 return process;
@@ -61,176 +184,154 @@ impl Scene {
         panic!("{} is too fast", self.submission.job);
     }
 
-    /// The job ends well, with the rows of the undisturbed run.
-    #[track_caller]
-    fn ends_right(&self, mut job: Process, what: &str) {
-        let start = Instant::now();
-        let name = self.submission.job;
-        let status = job.wait(DEADLINE);
-        let code = status.and_then(|s| s.code());
-        let errors = self.submission.errors();
-        assert_eq!(code, Some(0), "{name}, {what}: {status:?} {errors}");
-        let compared = self.submission.compare(&self.before.published);
-        assert_eq!(compared, Ok(()), "{name}, {what}");
-        eprintln!("{name}, {what}: right {:.1?} later", start.elapsed());
-    }
-}
-
-#[test]
-fn a_killed_executor_costs_no_row() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    for job in JOBS {
-        let mut scene = Scene::new(&data, job, 3);
-        let process = scene.half();
-        scene.processes.executors[1].process.signal("KILL").unwrap();
-        scene.ends_right(process, "executor-2 killed");
-        // The executors that are left have all their slots.
-        scene.submission.run().unwrap();
-        let metrics = get(&scene.processes.url, "/metrics").unwrap().1;
-        let lost = "emporia_scheduler_executors_lost_total 1";
-        assert!(metrics.lines().any(|line| line == lost), "{metrics}");
-    }
-}
-
-/// The second loss comes while the first is repaired.
-#[test]
-fn two_killed_executors_cost_no_row() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    let mut scene = Scene::new(&data, "clv", 3);
-    let process = scene.half();
-    let executors = &scene.processes.executors;
-    executors[1].process.signal("KILL").unwrap();
-    let url = scene.processes.url.clone();
-    let is_noticed = wait_until(NOTICED, || executors_of(&url).len() == 2);
-    assert!(is_noticed, "{:?}", executors_of(&url));
-    executors[2].process.signal("KILL").unwrap();
-    scene.ends_right(process, "two executors killed");
-}
-
-/// Nobody but the scheduler knows of an executor that joins when a query has begun.
-#[test]
-fn an_executor_that_joins_late_and_dies_costs_no_row() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    for job in ["clv", "revenue_by_category"] {
-        let mut scene = Scene::new(&data, job, 1);
-        let mut process = None;
-        for _ in 0..TRIES {
-            let mut started = scene.submission.start().unwrap();
-            scene.processes.add_executor().unwrap();
-            let joined = scene.processes.executors.last().unwrap();
-            let mut has_ended = false;
-            let has_worked = wait_until(JOINED, || {
-                has_ended = !matches!(started.0.try_wait(), Ok(None));
-                has_ended || joined.n_done() > 0
-            });
-            assert!(has_worked, "{} got no task", joined.name);
-            joined.process.signal("KILL").unwrap();
-            if !has_ended {
-                process = Some(started);
-                break;
+    /// Waits for the end of the job, and compares its rows with those of the undisturbed run.
+    pub(super) fn end(&self, job: &mut Process) -> End {
+        match job.wait(DEADLINE) {
+            None => End::Hung,
+            Some(status) if status.success() => {
+                match self.submission.compare(&self.before.published) {
+                    Ok(()) => End::Right,
+                    Err(what) => End::Wrong(what),
+                }
             }
-            // Too fast: the next try starts with the executors of this one gone.
-            let url = scene.processes.url.clone();
-            assert!(wait_until(NOTICED, || executors_of(&url) == ["executor-1"]));
-            scene.before = scene.submission.run().unwrap();
+            Some(status) => End::Failed(format!("{status}: {}", self.submission.errors())),
         }
-        let process = process.expect("the job is too fast");
-        scene.ends_right(process, "a late executor killed");
+    }
+
+    fn signal(&self, executor: usize, name: &str) {
+        self.processes.executors[executor]
+            .process
+            .signal(name)
+            .unwrap();
+    }
+
+    /// Waits until the scheduler counts on `n` executors.
+    #[track_caller]
+    fn wait_for(&self, n: usize) {
+        let url = &self.processes.url;
+        let is_so = wait_until(NOTICED * 2, || executors_of(url).len() == n);
+        assert!(is_so, "{n} wanted: {:?}", executors_of(url));
     }
 }
 
-/// A paused process accepts connections, and reports late what it did before.
-#[test]
-fn a_paused_executor_costs_no_row() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    let mut scene = Scene::new(&data, "clv", 2);
-    let process = scene.half();
-    let paused = &scene.processes.executors[1].process;
-    paused.signal("STOP").unwrap();
-    let url = scene.processes.url.clone();
-    let is_noticed = wait_until(NOTICED * 2, || executors_of(&url) == ["executor-1"]);
-    paused.signal("CONT").unwrap();
-    assert!(is_noticed, "{:?}", executors_of(&url));
-    scene.ends_right(process, "executor-2 paused");
-}
-
-/// All that was computed is lost, and a new process comes under an old name.
-#[test]
-fn all_executors_may_die_and_one_come_back() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    let mut scene = Scene::new(&data, "revenue_by_category", 2);
-    let process = scene.half();
-    for executor in &scene.processes.executors {
-        executor.process.signal("KILL").unwrap();
+impl Fault {
+    fn n_executors(self) -> usize {
+        match self {
+            Self::Killed | Self::TwoKilled | Self::ToldToEnd | Self::Flapping => 3,
+            Self::LateJoinerKilled => 1,
+            _ => 2,
+        }
     }
-    let url = scene.processes.url.clone();
-    assert!(wait_until(NOTICED, || executors_of(&url).is_empty()));
-    scene.processes.executors[0].restart().unwrap();
-    scene.ends_right(process, "all killed, one back");
+
+    /// Starts the job and strikes in the middle of it.
+    fn strike(self, scene: &mut Scene) -> Process {
+        if self == Self::LateJoinerKilled {
+            return start_and_kill_a_late_joiner(scene);
+        }
+        let mut job = scene.half();
+        match self {
+            Self::Killed => scene.signal(1, "KILL"),
+            Self::TwoKilled => {
+                scene.signal(1, "KILL");
+                scene.wait_for(2);
+                scene.signal(2, "KILL");
+            }
+            Self::Paused => {
+                scene.signal(1, "STOP");
+                scene.wait_for(1);
+                scene.signal(1, "CONT");
+            }
+            Self::ToldToEnd => scene.signal(1, "TERM"),
+            Self::AllKilledOneBack => {
+                scene.signal(0, "KILL");
+                scene.signal(1, "KILL");
+                scene.wait_for(0);
+                scene.processes.executors[0].restart().unwrap();
+            }
+            Self::Restarted => scene.processes.executors[1].restart().unwrap(),
+            Self::Flapping => flap(scene, &mut job),
+            Self::FilesRemoved | Self::IndexesRemoved | Self::FilesCutOff => {
+                harm(&scene.processes.executors[1].work_dir, self);
+            }
+            Self::LateJoinerKilled => {}
+        }
+        job
+    }
+
+    /// What has to hold when the job is over.
+    fn check_afterwards(self, scene: &mut Scene) {
+        match self {
+            Self::Killed => {
+                // The executors that are left have all their slots.
+                scene.submission.run().unwrap();
+                let metrics = get(&scene.processes.url, "/metrics").unwrap().1;
+                let lost = "emporia_scheduler_executors_lost_total 1";
+                assert!(metrics.lines().any(|line| line == lost), "{metrics}");
+            }
+            Self::ToldToEnd => {
+                let executor = &mut scene.processes.executors[1].process;
+                let code = executor.wait(DEADLINE).and_then(|s| s.code());
+                assert_eq!(code, Some(0), "an executor that is told to end");
+            }
+            Self::Restarted => {
+                let executor = &mut scene.processes.executors[1].process;
+                assert!(matches!(executor.0.try_wait(), Ok(None)), "it was refused");
+            }
+            _ => {}
+        }
+    }
 }
 
-/// An executor that dies again and again costs time, or the job fails and says so.
-#[test]
-fn an_executor_that_flaps_costs_no_row() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    let mut scene = Scene::new(&data, "clv", 3);
-    let mut process = scene.half();
+fn start_and_kill_a_late_joiner(scene: &mut Scene) -> Process {
+    for _ in 0..TRIES {
+        let mut job = scene.submission.start().unwrap();
+        scene.processes.add_executor().unwrap();
+        let joined = scene.processes.executors.last().unwrap();
+        let mut has_ended = false;
+        let has_worked = wait_until(JOINED, || {
+            has_ended = !matches!(job.0.try_wait(), Ok(None));
+            has_ended || joined.n_done() > 0
+        });
+        assert!(has_worked, "{} got no task", joined.name);
+        joined.process.signal("KILL").unwrap();
+        if !has_ended {
+            return job;
+        }
+        // Too fast: the next try starts with the executors of this one gone.
+        scene.wait_for(1);
+        scene.before = scene.submission.run().unwrap();
+    }
+    panic!("{} is too fast", scene.submission.job);
+}
+
+fn flap(scene: &mut Scene, job: &mut Process) {
     let start = Instant::now();
-    while matches!(process.0.try_wait(), Ok(None)) && start.elapsed() < DEADLINE {
+    while matches!(job.0.try_wait(), Ok(None)) && start.elapsed() < DEADLINE {
         scene.processes.executors[1].restart().unwrap();
-        let url = scene.processes.url.clone();
+        let executor = &scene.processes.executors[1];
         wait_until(FLAP, || {
-            executors_of(&url).len() == 3 || !matches!(process.0.try_wait(), Ok(None))
+            executor.is_ready() || !matches!(job.0.try_wait(), Ok(None))
         });
     }
-    scene.ends_right(process, "executor-2 flaps");
 }
 
-/// What becomes of the files of an executor's output.
-#[derive(Debug, Clone, Copy)]
-enum Damage {
-    Removed,
-    WithoutIndex,
-    CutOff,
-}
-
-#[test]
-fn damaged_files_of_outputs_cost_no_row() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    for damage in [Damage::Removed, Damage::WithoutIndex, Damage::CutOff] {
-        let mut scene = Scene::new(&data, "clv", 2);
-        let process = scene.half();
-        let n_damaged = harm(&scene.processes.executors[1].work_dir, damage);
-        scene.ends_right(process, &format!("{n_damaged} files {damage:?}"));
-    }
-}
-
-/// Damages all files below `folder`; how many.
-fn harm(folder: &Path, damage: Damage) -> usize {
-    let mut n_damaged = 0;
+/// Damages the files below `folder`.
+fn harm(folder: &Path, fault: Fault) {
     // The executor removes files meanwhile.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            n_damaged += harm(&path, damage);
+            harm(&path, fault);
             continue;
         }
         let is_index = path.to_string_lossy().contains("index");
-        let is_done = match damage {
-            Damage::Removed => fs::remove_file(&path).is_ok(),
-            Damage::WithoutIndex => is_index && fs::remove_file(&path).is_ok(),
-            Damage::CutOff => !is_index && cut_off(&path).is_ok(),
+        let _ = match fault {
+            Fault::IndexesRemoved if is_index => fs::remove_file(&path),
+            Fault::FilesCutOff if !is_index => cut_off(&path),
+            Fault::FilesRemoved => fs::remove_file(&path),
+            _ => Ok(()),
         };
-        n_damaged += usize::from(is_done);
     }
-    n_damaged
 }
 
 fn cut_off(path: &Path) -> std::io::Result<()> {
@@ -239,18 +340,53 @@ fn cut_off(path: &Path) -> std::io::Result<()> {
 }
 
 #[test]
+fn a_killed_executor_costs_no_row() {
+    survive(&[Fault::Killed], &JOBS);
+}
+
+#[test]
+fn two_killed_executors_cost_no_row() {
+    survive(&[Fault::TwoKilled], &["clv"]);
+}
+
+#[test]
+fn an_executor_that_joins_late_and_dies_costs_no_row() {
+    survive(&[Fault::LateJoinerKilled], &["clv", "revenue_by_category"]);
+}
+
+#[test]
+fn a_paused_executor_costs_no_row() {
+    survive(&[Fault::Paused], &["clv"]);
+}
+
+#[test]
+fn all_executors_may_die_and_one_come_back() {
+    survive(&[Fault::AllKilledOneBack], &["revenue_by_category"]);
+}
+
+#[test]
+fn an_executor_that_restarts_at_once_costs_no_row() {
+    survive(&[Fault::Restarted], &["clv"]);
+}
+
+#[test]
+fn an_executor_that_flaps_costs_no_row() {
+    survive(&[Fault::Flapping], &["clv"]);
+}
+
+#[test]
+fn damaged_files_of_outputs_cost_no_row() {
+    let faults = [
+        Fault::FilesRemoved,
+        Fault::IndexesRemoved,
+        Fault::FilesCutOff,
+    ];
+    survive(&faults, &["clv"]);
+}
+
+#[test]
 fn an_executor_that_is_told_to_end_drains() {
-    let data = Data::get().unwrap();
-    let _turn = turn();
-    for job in JOBS {
-        let mut scene = Scene::new(&data, job, 3);
-        let process = scene.half();
-        scene.processes.executors[1].process.signal("TERM").unwrap();
-        scene.ends_right(process, "executor-2 told to end");
-        let executor = &mut scene.processes.executors[1].process;
-        let code = executor.wait(DEADLINE).and_then(|s| s.code());
-        assert_eq!(code, Some(0), "the executor of {job}");
-    }
+    survive(&[Fault::ToldToEnd], &JOBS);
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl Data {
         Ok(data)
     }
 
+    /// The folder with the tables of the shop.
+    pub(super) fn shop(&self) -> PathBuf {
+        self.0.path().join("shop")
+    }
+
     /// The catalog with the inputs of the job.
     fn catalog(&self, job: &str) -> PathBuf {
         let name = if job == "cleaning" { "raw" } else { "shop" };

@@ -17,6 +17,7 @@ use emporia_e2e::cluster::Cluster;
 use super::predicates::Dice;
 use super::workplace::{Workplace, printed, said};
 use crate::faults::cluster::{self, Patience};
+use crate::faults::n_runs;
 
 /// Rows of the tables: a job over them takes a second or two.
 const SCALE: &str = "0.1";
@@ -187,12 +188,6 @@ const CHECK: &str = "\
 SELECT version, count(*) AS n, sum(duration_seconds) AS seconds, count(DISTINCT session_id) AS keys
 FROM result GROUP BY version ORDER BY version
 ";
-
-#[expect(clippy::disallowed_methods, reason = "so a user tells the tests")]
-fn n_runs() -> u32 {
-    let asked_for = std::env::var("EMPORIA_FAULT_RUNS");
-    asked_for.ok().and_then(|n| n.parse().ok()).unwrap_or(1)
-}
 
 /// Whether faults are to be tried at all; says so where they are not.
 pub(super) fn are_wanted() -> bool {

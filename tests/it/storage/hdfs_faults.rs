@@ -301,7 +301,7 @@ fn faults_of_hdfs_that_stay_are_said_and_leave_the_old_result() {
     workplace.refused(
         &write,
         &[impatient],
-        1,
+        4,
         &[
             "failed: cannot write to HDFS: the NameNode at",
             "is in safe mode",

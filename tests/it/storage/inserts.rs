@@ -88,14 +88,16 @@ impl Workplace {
         (output.status.success(), said(&output))
     }
 
-    /// The collections of the database that the tests write to.
+    /// The collections of the database that the tests write to, without that of Emporia's markers.
     fn collections(&self) -> Vec<String> {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let stores = self.services.stores();
             let client = stores.mongodb().await.unwrap();
             let database = client.database(&format!("inserts_{}", self.id));
-            database.list_collection_names().await.unwrap()
+            let mut names = database.list_collection_names().await.unwrap();
+            names.retain(|name| name != "emporia_markers");
+            names
         })
     }
 }

@@ -142,8 +142,8 @@ pub(super) fn lines(path: &Path, asked: DayOrder) -> Result<Source> {
         Some(workbook) => Ok(SourceFile::Workbook(workbook)),
         None => Delimited::open(text::read(path, "file")?).map(SourceFile::Text),
     };
-    let files = source_files(path)?.iter().map(open);
-    let files = files.collect::<Result<Vec<_>>>()?;
+    let files = source_files(path)?;
+    let files = files.iter().map(open).collect::<Result<Vec<_>>>()?;
     let mut evidence = Evidence::default();
     for file in &files {
         if let SourceFile::Text(file) = file {

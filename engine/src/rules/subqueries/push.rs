@@ -223,6 +223,8 @@ pub(super) fn push(plan: &LogicalPlan, domain: &Domain) -> Result<Pushed> {
                 .build()?;
             domain.pushed(plan, input.keys)
         }
+        // A table of FROM that uses columns, such as UNNEST.
+        LogicalPlan::Subquery(subquery) => push(&subquery.subquery, domain)?,
         other => {
             let name = other.display().to_string();
             let name = name.split([':', ' ']).next().unwrap_or_default();

@@ -2,7 +2,13 @@
 //! the result can be followed back to the leaves.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
+use ballista_core::serde::scheduler::TaskKey;
+use emporia_engine::running::{ExecutorTasks, TaskName};
+
+use super::super::reconcile::{Finding, Reconciler};
+use super::super::slots::Slots;
 use super::*;
 
 const N_SEQUENCES: u64 = 100_000;
@@ -11,6 +17,7 @@ const N_SEQUENCES: u64 = 100_000;
 const LIMITS: Limits = Limits {
     task_failures: usize::MAX,
     stage_failures: usize::MAX,
+    losses: usize::MAX,
 };
 
 /// A fault in what carries out the decisions, which the checks have to find.
@@ -25,6 +32,10 @@ enum Mutant {
     TrustsRerun,
     /// The loss of an executor is not told while its outputs are read no more.
     HidesLoss,
+    /// Nobody asks the executors what they run.
+    NeverAsks,
+    /// The outputs of a task and of its copy both count.
+    CountsBoth,
 }
 
 /// What a task read: the tasks of each input, as its plan named them.
@@ -44,10 +55,17 @@ struct World {
     outputs: BTreeMap<StageId, BTreeSet<TaskId>>,
     /// All tasks ever given out: executor, partitions, what they read.
     tasks: BTreeMap<(StageId, TaskId), (String, Vec<usize>, Read)>,
-    /// Tasks that have not reported.
+    /// Tasks that run: they have not ended.
     silent: BTreeSet<(StageId, TaskId)>,
+    /// Tasks that were copied, and their copies.
+    doubled: BTreeSet<(StageId, TaskId)>,
     alive: BTreeSet<String>,
     n_executors: usize,
+    /// The process of each executor.
+    processes: BTreeMap<String, usize>,
+    slots: Slots,
+    reconciler: Reconciler,
+    now: Instant,
     end: Option<Result<(), String>>,
     /// What is wrong, found on the way.
     fault: Option<String>,
@@ -102,8 +120,13 @@ impl World {
             outputs: BTreeMap::new(),
             tasks: BTreeMap::new(),
             silent: BTreeSet::new(),
+            doubled: BTreeSet::new(),
             alive: BTreeSet::new(),
             n_executors: 0,
+            processes: BTreeMap::new(),
+            slots: Slots::default(),
+            reconciler: Reconciler::default(),
+            now: Instant::now(),
             end: None,
             fault: None,
         };
@@ -114,7 +137,9 @@ impl World {
 
     fn join(&mut self) {
         self.n_executors += 1;
-        self.alive.insert(format!("e{}", self.n_executors));
+        let executor = format!("e{}", self.n_executors);
+        self.slots.add(&executor, 100);
+        self.alive.insert(executor);
     }
 
     fn step(&mut self, event: Event) {
@@ -131,8 +156,11 @@ impl World {
                         self.outputs.entry(stage).or_default().remove(&task);
                     }
                 }
-                // The task goes on until it reports.
-                Action::Kill { .. } => {}
+                // The task goes on until it reports, or is found.
+                Action::Kill { stage, task } => {
+                    let executor = &self.tasks[&(stage, task)].0;
+                    self.slots.give_up(executor, &key(stage, task));
+                }
                 Action::Wait { stage } => {
                     self.offers.remove(&stage);
                 }
@@ -179,8 +207,13 @@ impl World {
             let mut seen: Vec<usize> = self.offers[id].iter().copied().collect();
             let open: BTreeSet<usize> = seen.iter().copied().collect();
             assert_eq!(open, stage.open, "offers of stage {id}");
-            let counted = stage.tasks.iter().filter(|t| t.state != TaskState::Gone);
-            seen.extend(counted.flat_map(|t| &t.partitions));
+            for (task, counted) in stage.tasks.iter().enumerate() {
+                // Of a task and its copy one is looked at.
+                let is_copied = stage.running_twin(task).is_some_and(|twin| twin > task);
+                if counted.state != TaskState::Gone && !is_copied {
+                    seen.extend(&counted.partitions);
+                }
+            }
             seen.sort_unstable();
             let all: Vec<usize> = (0..self.n_partitions[id]).collect();
             assert_eq!(seen, all, "partitions of stage {id}");
@@ -204,17 +237,42 @@ impl World {
         let offers = self.offers.get_mut(&stage).unwrap();
         let n = self.random.usize(1..=3).min(offers.len());
         let partitions: Vec<usize> = offers.drain(..n).collect();
+        self.bind_to(stage, executor, partitions);
+        true
+    }
+
+    fn bind_to(&mut self, stage: StageId, executor: String, partitions: Vec<usize>) {
         let task = self.lineage.n_tasks(stage);
         let read = self.plans[&stage].clone();
         self.tasks
             .insert((stage, task), (executor.clone(), partitions.clone(), read));
         self.silent.insert((stage, task));
+        self.slots.hold(&executor, key(stage, task), 1);
         self.step(Event::Bound {
             stage,
             executor,
             partitions,
         });
-        true
+    }
+
+    /// A running task is given to a second executor, now and then to the same.
+    fn copy(&mut self) {
+        let running: Vec<_> = self
+            .tasks
+            .keys()
+            .copied()
+            .filter(|(stage, task)| self.lineage.may_be_copied(*stage, *task))
+            .collect();
+        let alive: Vec<String> = self.alive.iter().cloned().collect();
+        let (Some((stage, task)), Some(executor)) =
+            (self.random.choice(running), self.random.choice(alive))
+        else {
+            return;
+        };
+        let partitions = self.tasks[&(stage, task)].1.clone();
+        let copy = self.lineage.n_tasks(stage);
+        self.doubled.extend([(stage, task), (stage, copy)]);
+        self.bind_to(stage, executor, partitions);
     }
 
     /// A task reports its end; also one that nobody waits for any more.
@@ -232,10 +290,19 @@ impl World {
                 self.silent.remove(&(stage, task));
             }
         }
-        let counts = self.lineage.is_running(stage, task, &executor);
-        if failure.is_none() && (counts || self.mutant == Mutant::BelievesAll) {
+        let is_lost = self.random.u8(..) < 10 && !self.silent.contains(&(stage, task));
+        if is_lost {
+            return true;
+        }
+        let counts = match self.mutant {
+            Mutant::BelievesAll => true,
+            Mutant::CountsBoth if self.doubled.contains(&(stage, task)) => true,
+            _ => self.lineage.is_running(stage, task, &executor),
+        };
+        if failure.is_none() && counts {
             self.outputs.entry(stage).or_default().insert(task);
         }
+        self.slots.release(&executor, &key(stage, task));
         self.step(match failure {
             None => Event::Succeeded {
                 stage,
@@ -273,6 +340,7 @@ impl World {
             return;
         };
         self.alive.remove(&executor);
+        self.slots.remove(&executor);
         if self.mutant == Mutant::HidesLoss {
             for tasks in self.outputs.iter_mut() {
                 let is_there = |task: &TaskId| self.tasks[&(*tasks.0, *task)].0 != executor;
@@ -281,6 +349,76 @@ impl World {
             return;
         }
         self.step(Event::Lost { executor });
+    }
+
+    /// A new process takes the place of an executor; nobody says so.
+    fn restart(&mut self) {
+        let alive: Vec<String> = self.alive.iter().cloned().collect();
+        let Some(executor) = self.random.choice(alive) else {
+            return;
+        };
+        *self.processes.entry(executor.clone()).or_default() += 1;
+        let tasks = &self.tasks;
+        self.silent.retain(|task| tasks[task].0 != executor);
+    }
+
+    /// Asks an executor what it runs, and acts on it as the scheduler does.
+    fn ask(&mut self, executor: &str) {
+        self.now += Duration::from_secs(1);
+        if self.mutant == Mutant::NeverAsks {
+            return;
+        }
+        let process = self.processes.get(executor).copied().unwrap_or_default();
+        let running = self
+            .silent
+            .iter()
+            .filter(|task| self.tasks[*task].0 == executor);
+        let answer = ExecutorTasks {
+            incarnation: format!("process {process}"),
+            running: running
+                .map(|(stage, task)| TaskName {
+                    job: "j".to_owned(),
+                    stage: *stage,
+                    task: *task,
+                })
+                .collect(),
+            ended: Vec::new(),
+        };
+        let held = self.slots.held(executor);
+        for finding in self.reconciler.compare(executor, answer, &held, self.now) {
+            match finding {
+                Finding::Restarted => {
+                    self.slots.add(executor, 100);
+                    self.step(Event::Lost {
+                        executor: executor.to_owned(),
+                    });
+                }
+                Finding::Unreported { task, .. } => {
+                    self.slots.release(executor, &task);
+                    self.step(Event::Failed {
+                        stage: task.stage_id,
+                        task: task.task_id,
+                        executor: executor.to_owned(),
+                        failure: Failure::Stopped,
+                    });
+                }
+                Finding::Stray(task) => {
+                    assert!(
+                        !self
+                            .lineage
+                            .is_running(task.stage_id, task.task_id, executor),
+                        "{task:?} is waited for"
+                    );
+                    self.silent.remove(&(task.stage_id, task.task_id));
+                }
+            }
+        }
+    }
+
+    fn ask_all(&mut self) {
+        for executor in self.alive.clone() {
+            self.ask(&executor);
+        }
     }
 
     /// Runs the job with `n_faults` random events, and then without faults to its end.
@@ -300,11 +438,15 @@ impl World {
                     let failure = self.random_failure();
                     self.report(Some(failure));
                 }
-                87..94 => self.lose(),
+                87..91 => self.lose(),
+                91..93 => self.restart(),
+                93..95 => self.copy(),
+                95..97 => self.ask_all(),
                 _ => self.join(),
             }
         }
         self.join();
+        let mut n_idle = 0;
         for _ in 0..2_000 {
             if self.end.is_some() {
                 return;
@@ -313,7 +455,14 @@ impl World {
             let alive = &self.alive;
             let tasks = &self.tasks;
             self.silent.retain(|task| alive.contains(&tasks[task].0));
-            if !self.bind() && !self.report(None) {
+            if self.bind() || self.report(None) {
+                n_idle = 0;
+                continue;
+            }
+            // What is not known to have ended is found in time.
+            n_idle += 1;
+            self.ask_all();
+            if n_idle > 300 {
                 break;
             }
         }
@@ -368,6 +517,14 @@ impl World {
     }
 }
 
+fn key(stage: StageId, task: TaskId) -> TaskKey {
+    TaskKey {
+        job_id: "j".into(),
+        stage_id: stage,
+        task_id: task,
+    }
+}
+
 fn outcome(seed: u64, mutant: Mutant) -> Result<(), String> {
     let mut world = World::new(seed, mutant);
     let n_faults = world.random.usize(0..150);
@@ -391,6 +548,8 @@ fn each_broken_rule_is_found() {
         Mutant::BelievesAll,
         Mutant::TrustsRerun,
         Mutant::HidesLoss,
+        Mutant::NeverAsks,
+        Mutant::CountsBoth,
     ] {
         let is_found = (0..5_000).any(|seed| {
             let run = std::panic::catch_unwind(|| outcome(seed, mutant));
@@ -531,6 +690,41 @@ fn what_is_not_repeatable_is_computed_again() {
 }
 
 #[test]
+fn of_a_task_and_its_copy_the_first_counts() {
+    let mut job = Chain::new(1, true, LIMITS);
+    job.start(1, 2);
+    job.bind(1, "a", &[0]);
+    job.bind(1, "a", &[1]);
+    job.succeed(1, 0, "a");
+    assert!(job.lineage.may_be_copied(1, 1));
+    job.bind(1, "b", &[1]);
+    assert!(!job.lineage.may_be_copied(1, 1) && !job.lineage.may_be_copied(1, 2));
+    assert_eq!((job.lineage.n_copies(), job.lineage.n_rerun()), (1, 0));
+    let done = [
+        Action::Kill { stage: 1, task: 1 },
+        Action::Complete { stage: 1 },
+        Action::Finish,
+    ];
+    assert_eq!(job.succeed(1, 2, "b"), done);
+    assert_eq!(job.succeed(1, 1, "a"), []);
+    assert!(job.lineage.is_live(1, 2) && !job.lineage.is_live(1, 1));
+}
+
+#[test]
+fn a_copy_stands_in_for_a_lost_task() {
+    let mut job = Chain::new(1, true, LIMITS);
+    job.start(1, 1);
+    job.bind(1, "a", &[0]);
+    job.bind(1, "b", &[0]);
+    assert_eq!(job.lose("a"), []);
+    let offer = Action::Offer {
+        stage: 1,
+        partitions: vec![0],
+    };
+    assert_eq!(job.fail(1, 1, "b", Failure::Stopped), [offer]);
+}
+
+#[test]
 fn an_input_that_nobody_reads_any_more_is_not_computed_again() {
     let mut job = Chain::new(3, true, LIMITS);
     job.start(1, 1);
@@ -544,9 +738,13 @@ fn an_input_that_nobody_reads_any_more_is_not_computed_again() {
 
 #[test]
 fn a_task_that_ends_its_executors_fails_the_job() {
-    let mut job = Chain::new(1, true, LIMITS);
+    let limits = Limits {
+        losses: 10,
+        ..LIMITS
+    };
+    let mut job = Chain::new(1, true, limits);
     job.start(1, 1);
-    for n in 1..=MAX_LOSSES_OF_PARTITION {
+    for n in 1..=limits.losses {
         let executor = format!("e{n}");
         job.bind(1, &executor, &[0]);
         job.lose(&executor);
@@ -565,6 +763,7 @@ fn limits_end_a_job_with_the_last_reason() {
     let limits = Limits {
         task_failures: 2,
         stage_failures: 2,
+        losses: 2,
     };
     let mut job = Chain::new(1, true, limits);
     job.start(1, 1);

@@ -1,0 +1,116 @@
+//! What executors report of tasks.
+
+use std::time::Instant;
+
+use ballista_core::serde::protobuf::failed_task::FailedReason;
+use ballista_core::serde::protobuf::{FailedTask, SuccessfulTask, TaskStatus, task_status};
+use ballista_core::serde::scheduler::{
+    ExecutorMetadata, PartitionId, PartitionLocation, PartitionStats, TaskKey,
+};
+use emporia_engine::EVERY_EXECUTOR;
+
+use super::super::lineage::{Event, Failure, StageId, TaskId};
+use super::super::standing::SetAside;
+use super::{Effects, RecoveringGraph};
+
+impl RecoveringGraph {
+    /// Takes note of a report.
+    pub(super) fn report(
+        &mut self,
+        executor: &ExecutorMetadata,
+        report: TaskStatus,
+        effects: &mut Effects,
+    ) {
+        let (stage, task) = (report.stage_id as usize, report.task_id as usize);
+        let key = self.key(stage, task);
+        let event = match &report.status {
+            Some(task_status::Status::Successful(_)) => Event::Succeeded {
+                stage,
+                task,
+                executor: executor.id.clone(),
+            },
+            Some(task_status::Status::Failed(failed)) => Event::Failed {
+                stage,
+                task,
+                executor: executor.id.clone(),
+                failure: failure_of(failed),
+            },
+            Some(task_status::Status::Running(_)) | None => return,
+        };
+        self.shared.slots.release(&executor.id, &key);
+        if !self.lineage.is_running(stage, task, &executor.id) {
+            tracing::debug!(?key, executor = executor.id, "a report came too late");
+            return;
+        }
+        self.judge(stage, task, &event, &executor.id);
+        if let Some(task_status::Status::Successful(done)) = &report.status {
+            let places = places_of(&key, executor, done);
+            self.outputs.add(stage, task, places);
+        }
+        self.stages.set_ended(stage, task, report);
+        self.step(event, effects);
+    }
+
+    /// Notes how well the executor does its tasks.
+    fn judge(&self, stage: StageId, task: TaskId, event: &Event, executor: &str) {
+        let (standings, now) = (&self.shared.standings, Instant::now());
+        let set_aside = match event {
+            Event::Succeeded { .. } => standings.succeeded(executor, now),
+            Event::Failed {
+                failure: Failure::Passing(_),
+                ..
+            } => {
+                self.avoid(stage, task, executor);
+                standings.failed(executor, now)
+            }
+            _ => return,
+        };
+        set_aside.iter().for_each(SetAside::log);
+    }
+
+    /// The partitions of a task go to another executor, if there is one.
+    pub(super) fn avoid(&self, stage: StageId, task: TaskId, executor: &str) {
+        let partitions = self.stages.partitions_of(stage, task);
+        let stage = (&self.about.job_id, stage);
+        self.shared.standings.avoid(executor, stage, partitions);
+    }
+}
+
+/// What the report of a failed task means.
+fn failure_of(failed: &FailedTask) -> Failure {
+    let text = failed.error.clone();
+    match &failed.failed_reason {
+        Some(FailedReason::FetchPartitionError(lost)) => Failure::NoInput {
+            stage: lost.map_stage_id as usize,
+            executor: (lost.executor_id != EVERY_EXECUTOR).then(|| lost.executor_id.clone()),
+            text,
+        },
+        Some(FailedReason::TaskKilled(_) | FailedReason::ResultLost(_)) => Failure::Stopped,
+        Some(FailedReason::ExecutionError(_)) => Failure::Final(text),
+        Some(_) if failed.retryable && failed.count_to_failures => Failure::Passing(text),
+        Some(_) if failed.retryable => Failure::Stopped,
+        Some(_) => Failure::Final(text),
+        None => Failure::Final(format!("{text} (the executor gave no reason)")),
+    }
+}
+
+/// Where the output of a task lies.
+fn places_of(
+    key: &TaskKey,
+    executor: &ExecutorMetadata,
+    done: &SuccessfulTask,
+) -> Vec<PartitionLocation> {
+    let places = done.partitions.iter().map(|written| PartitionLocation {
+        map_partition_id: key.task_id,
+        partition_id: PartitionId::new(&key.job_id, key.stage_id, written.partition_id as usize),
+        executor_meta: executor.clone(),
+        partition_stats: PartitionStats::new(
+            Some(written.num_rows),
+            Some(written.num_batches),
+            Some(written.num_bytes),
+        ),
+        file_id: written.file_id,
+        is_sort_shuffle: written.is_sort_shuffle,
+    });
+    places.collect()
+}

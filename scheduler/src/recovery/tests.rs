@@ -1,0 +1,494 @@
+//! Jobs on a cluster of executors that exist on paper: what Ballista's scheduler calls, without processes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ballista_core::JobId;
+use ballista_core::serde::protobuf::failed_task::FailedReason;
+use ballista_core::serde::protobuf::job_status::Status;
+use ballista_core::serde::protobuf::{
+    FailedTask, IoError, OperatorMetric, OperatorMetricsSet, ShuffleWritePartition, SuccessfulTask,
+    TaskStatus, operator_metric, task_status,
+};
+use ballista_core::serde::scheduler::{
+    ExecutorData, ExecutorMetadata, ExecutorOperatingSystemSpecification, ExecutorSpecification,
+};
+use ballista_core::utils::{default_config_producer, default_session_builder};
+use ballista_scheduler::cluster::{BallistaCluster, BoundTask, ClusterState, JobState};
+use ballista_scheduler::config::TaskDistributionPolicy;
+use ballista_scheduler::planner::DefaultDistributedPlanner;
+use ballista_scheduler::scheduler_server::event::QueryStageSchedulerEvent;
+use ballista_scheduler::state::execution_graph::{ExecutionGraphBox, StaticExecutionGraph};
+use ballista_scheduler::state::task_manager::JobInfoCache;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+use datafusion::prelude::SessionConfig;
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    task_failures: 4,
+    stage_failures: 4,
+    losses: 10,
+};
+
+/// A plan of `n_stages` stages after the first, each of which reads the one before; the first one has
+/// `n_tasks` partitions, each other one `n_others`.
+fn plan(n_stages: usize, n_tasks: usize, n_others: usize) -> Arc<dyn ExecutionPlan> {
+    let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, true)]));
+    let mut plan: Arc<dyn ExecutionPlan> =
+        Arc::new(EmptyExec::new(Arc::clone(&schema)).with_partitions(n_tasks));
+    for _ in 0..n_stages {
+        let key = col("k", &schema).unwrap();
+        let order = [datafusion::physical_expr::PhysicalSortExpr::new_default(
+            Arc::clone(&key),
+        )];
+        let hashed = Partitioning::Hash(vec![key], n_others);
+        let exchange = Arc::new(RepartitionExec::try_new(plan, hashed).unwrap());
+        let sorted = SortExec::new(order.into(), exchange).with_preserve_partitioning(true);
+        plan = Arc::new(sorted);
+    }
+    plan
+}
+
+fn graph(job: &str, plan: Arc<dyn ExecutionPlan>) -> ExecutionGraphBox {
+    let graph = StaticExecutionGraph::new(
+        "scheduler",
+        &JobId::from(job),
+        "a query",
+        "session",
+        plan,
+        0,
+        Arc::new(SessionConfig::new()),
+        &mut DefaultDistributedPlanner::new(),
+        Some("a logical plan".to_owned()),
+    );
+    Box::new(graph.unwrap())
+}
+
+struct Cluster {
+    recovering: Recovering,
+    jobs: HashMap<JobId, JobInfoCache>,
+    executors: Vec<ExecutorMetadata>,
+}
+
+fn memory() -> BallistaCluster {
+    let builder = Arc::new(default_session_builder);
+    BallistaCluster::new_memory("scheduler", builder, Arc::new(default_config_producer))
+}
+
+fn executor(name: &str, n_slots: u32) -> ExecutorMetadata {
+    ExecutorMetadata {
+        id: name.to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: 50051,
+        grpc_port: 50052,
+        specification: ExecutorSpecification::default().with_vcores(n_slots),
+        os_info: ExecutorOperatingSystemSpecification::default(),
+    }
+}
+
+impl Cluster {
+    async fn new(n_executors: usize, n_slots: u32) -> Self {
+        let rules = Rules {
+            limits: LIMITS,
+            has_copies: true,
+        };
+        let shared = Arc::new(Shared::new(Counts::new().unwrap()));
+        let mut cluster = Self {
+            recovering: Recovering::new(memory().cluster_state(), rules, shared),
+            jobs: HashMap::new(),
+            executors: Vec::new(),
+        };
+        for n in 0..n_executors {
+            let metadata = executor(&format!("e{n}"), n_slots);
+            cluster.register(&metadata).await;
+            cluster.executors.push(metadata);
+        }
+        cluster
+    }
+
+    async fn register(&self, metadata: &ExecutorMetadata) {
+        let n_slots = metadata.specification.vcores;
+        let data = ExecutorData {
+            executor_id: metadata.id.clone(),
+            total_vcores: n_slots,
+            available_vcores: n_slots,
+        };
+        let registered = self.recovering.register_executor(metadata.clone(), data);
+        registered.await.unwrap();
+    }
+
+    fn submit(&mut self, job: &str, plan: Arc<dyn ExecutionPlan>) {
+        let mut graph = graph(job, plan);
+        graph.revive();
+        self.jobs.insert(JobId::from(job), JobInfoCache::new(graph));
+    }
+
+    async fn bind(&self) -> Vec<BoundTask> {
+        let executors: HashSet<String> = self.executors.iter().map(|e| e.id.clone()).collect();
+        let policy = TaskDistributionPolicy::RoundRobin;
+        let jobs = Arc::new(self.jobs.clone());
+        let bound = self
+            .recovering
+            .bind_schedulable_tasks(policy, jobs, Some(executors));
+        bound.await.unwrap()
+    }
+
+    fn metadata(&self, executor: &str) -> &ExecutorMetadata {
+        let mut executors = self.executors.iter();
+        executors.find(|e| e.id == executor).unwrap()
+    }
+
+    async fn report(
+        &self,
+        (executor, task): &BoundTask,
+        status: task_status::Status,
+    ) -> Vec<QueryStageSchedulerEvent> {
+        let report = TaskStatus {
+            task_id: u32::try_from(task.key.task_id).unwrap(),
+            job_id: task.key.job_id.as_str().to_owned(),
+            stage_id: u32::try_from(task.key.stage_id).unwrap(),
+            status: Some(status),
+            metrics: metrics(task.global_input_partition_ids.len()),
+            ..TaskStatus::default()
+        };
+        let graph = &self.jobs[&task.key.job_id].execution_graph;
+        let executor = self.metadata(executor);
+        let mut graph = graph.write().await;
+        graph
+            .update_task_status(executor, vec![report], 4, 4)
+            .unwrap()
+    }
+
+    async fn succeed(&self, bound: &BoundTask, n_outputs: usize) -> Vec<QueryStageSchedulerEvent> {
+        let partitions = (0..n_outputs).map(|partition| ShuffleWritePartition {
+            partition_id: partition as u64,
+            num_rows: 1,
+            num_batches: 1,
+            num_bytes: 8,
+            file_id: Some(bound.1.key.task_id as u64),
+            is_sort_shuffle: true,
+        });
+        let done = SuccessfulTask {
+            executor_id: bound.0.clone(),
+            partitions: partitions.collect(),
+            ..SuccessfulTask::default()
+        };
+        self.report(bound, task_status::Status::Successful(done))
+            .await
+    }
+
+    /// The task cannot write.
+    async fn fail(&self, bound: &BoundTask) -> Vec<QueryStageSchedulerEvent> {
+        let failed = FailedTask {
+            error: "No space left on device".to_owned(),
+            retryable: true,
+            count_to_failures: true,
+            failed_reason: Some(FailedReason::IoError(IoError {})),
+        };
+        self.report(bound, task_status::Status::Failed(failed))
+            .await
+    }
+
+    async fn status(&self, job: &str) -> Option<Status> {
+        let graph = self.jobs[&JobId::from(job)].execution_graph.read().await;
+        graph.status().status.clone()
+    }
+}
+
+/// What a task of so many partitions measures, in four operators.
+fn metrics(n_partitions: usize) -> Vec<OperatorMetricsSet> {
+    let of = |partition: usize| OperatorMetric {
+        metric: Some(operator_metric::Metric::OutputRows(1)),
+        partition: Some(partition as u32),
+    };
+    let set = OperatorMetricsSet {
+        metrics: (0..n_partitions).map(of).collect(),
+    };
+    vec![set; 4]
+}
+
+#[tokio::test]
+async fn a_full_disk_of_one_executor_does_not_fail_a_query() {
+    let mut cluster = Cluster::new(2, 2).await;
+    cluster.submit("j", plan(1, 12, 4));
+    let mut n_rounds = 0;
+    while !matches!(cluster.status("j").await, Some(Status::Successful(_))) {
+        n_rounds += 1;
+        assert!(n_rounds < 100, "{:?}", cluster.status("j").await);
+        for task in cluster.bind().await {
+            if task.0 == "e0" {
+                cluster.fail(&task).await;
+            } else {
+                cluster.succeed(&task, 4).await;
+            }
+        }
+    }
+    let standings = &cluster.recovering.shared().standings;
+    assert_eq!(standings.n_aside(Instant::now()), 1);
+    // Another query does not meet the full disk.
+    cluster.submit("k", plan(0, 4, 0));
+    let bound = cluster.bind().await;
+    assert!(
+        bound.iter().all(|(executor, _)| executor == "e1"),
+        "{bound:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_partition_that_fails_everywhere_fails_the_query() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.submit("j", plan(0, 1, 0));
+    let mut executors = Vec::new();
+    while matches!(cluster.status("j").await, Some(Status::Running(_))) {
+        for task in cluster.bind().await {
+            executors.push(task.0.clone());
+            cluster.fail(&task).await;
+        }
+        assert!(executors.len() < 10);
+    }
+    assert_eq!(executors.len(), LIMITS.task_failures);
+    assert_ne!(executors[0], executors[1]);
+    assert!(matches!(cluster.status("j").await, Some(Status::Failed(_))));
+}
+
+#[tokio::test]
+async fn a_new_process_under_an_old_name_is_a_loss() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.submit("j", plan(0, 2, 0));
+    let bound = cluster.bind().await;
+    assert_eq!(bound.len(), 2);
+    assert!(cluster.bind().await.is_empty());
+    let old = bound.iter().find(|(executor, _)| executor == "e0").unwrap();
+    cluster.register(cluster.metadata("e0")).await;
+    let again = cluster.bind().await;
+    let [(executor, task)] = again.as_slice() else {
+        panic!("{again:?}");
+    };
+    assert_eq!(executor, "e0");
+    assert_eq!(
+        task.global_input_partition_ids,
+        old.1.global_input_partition_ids
+    );
+    assert_ne!(task.key, old.1.key);
+    // The report of the old process changes nothing.
+    cluster.succeed(old, 1).await;
+    assert!(matches!(
+        cluster.status("j").await,
+        Some(Status::Running(_))
+    ));
+    let other = bound.iter().find(|(executor, _)| executor == "e1");
+    for task in [other.unwrap(), &again[0]] {
+        cluster.succeed(task, 1).await;
+    }
+    assert!(matches!(
+        cluster.status("j").await,
+        Some(Status::Successful(_))
+    ));
+    // One that comes from elsewhere is refused.
+    let mut other = cluster.metadata("e0").clone();
+    other.port += 1;
+    let data = ExecutorData {
+        executor_id: other.id.clone(),
+        total_vcores: 1,
+        available_vcores: 1,
+    };
+    assert!(
+        cluster
+            .recovering
+            .register_executor(other, data)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_slow_task_is_started_elsewhere_and_one_result_counts() {
+    let mut cluster = Cluster::new(2, 2).await;
+    cluster.submit("j", plan(0, 6, 0));
+    let bound = cluster.bind().await;
+    let [slow, quick] = bound.as_slice() else {
+        panic!("{bound:?}");
+    };
+    assert_eq!((slow.0.as_str(), quick.0.as_str()), ("e0", "e1"));
+    {
+        let mut graph = cluster.jobs[&JobId::from("j")]
+            .execution_graph
+            .write()
+            .await;
+        let stage = graph.fetch_running_stage(&[]).unwrap();
+        stage.task_infos[slow.1.key.task_id].scheduled_time -= 60_000;
+    }
+    cluster.succeed(quick, 1).await;
+    let last = cluster.bind().await;
+    assert_eq!(last[0].0, "e1");
+    assert!(cluster.bind().await.is_empty(), "not half has ended");
+    cluster.succeed(&last[0], 1).await;
+    let copies = cluster.bind().await;
+    let [copy] = copies.as_slice() else {
+        panic!("{copies:?}");
+    };
+    assert_eq!(copy.0, "e1");
+    assert_eq!(
+        copy.1.global_input_partition_ids,
+        slow.1.global_input_partition_ids
+    );
+    assert!(cluster.bind().await.is_empty(), "one copy is enough");
+    assert_eq!(cluster.recovering.shared().counts.copied.get(), 1);
+    let events = cluster.succeed(copy, 1).await;
+    let is_stopped = events.iter().any(|event| match event {
+        QueryStageSchedulerEvent::CancelTasks(tasks) => tasks[0].task_id == slow.1.key.task_id,
+        _ => false,
+    });
+    assert!(is_stopped, "{events:?}");
+    let Some(Status::Successful(job)) = cluster.status("j").await else {
+        panic!("{:?}", cluster.status("j").await);
+    };
+    assert_eq!(job.partition_location.len(), 3);
+    // The slow one holds its slots until it has ended.
+    let held = cluster.recovering.shared().slots.held("e0");
+    assert!(held[&slow.1.key].is_given_up);
+    cluster.succeed(slow, 1).await;
+    assert!(cluster.recovering.shared().slots.held("e0").is_empty());
+}
+
+/// The same executor does not end the same partition again and again.
+#[tokio::test]
+async fn a_partition_that_is_lost_twice_goes_elsewhere() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.submit("j", plan(0, 2, 0));
+    let mut bound = cluster.bind().await;
+    for n_losses in 1..=2 {
+        cluster.register(cluster.metadata("e0")).await;
+        bound.retain(|(executor, _)| executor == "e1");
+        let again = cluster.bind().await;
+        assert_eq!(again.is_empty(), n_losses == 2, "{again:?}");
+    }
+    cluster.succeed(&bound[0], 1).await;
+    assert_eq!(cluster.bind().await[0].0, "e1");
+}
+
+/// A state that remembers at most `max_jobs` jobs, with jobs that have ended.
+async fn finished(max_jobs: usize, n_jobs: usize) -> FinishedJobs {
+    let shared = Arc::new(Shared::new(Counts::new().unwrap()));
+    let finished = FinishedJobs::new(memory().job_state(), Arc::clone(&shared), max_jobs);
+    let mut cluster = Cluster::new(1, 4).await;
+    for n in 0..n_jobs {
+        let name = format!("{n:06}");
+        let job = JobId::from(name.as_str());
+        cluster.submit(&name, plan(1, 4, 4));
+        finished.accept_job(&job, &name, 0).unwrap();
+        let handle = Arc::clone(&cluster.jobs[&job].execution_graph);
+        {
+            let graph = handle.read().await;
+            let submitted = finished.submit_job(job.clone(), &graph, None);
+            submitted.await.unwrap();
+        }
+        while matches!(cluster.status(&name).await, Some(Status::Running(_))) {
+            for task in cluster.bind().await {
+                cluster.succeed(&task, 4).await;
+            }
+        }
+        let graph = handle.read().await;
+        finished.save_job(&job, &graph).await.unwrap();
+        drop(graph);
+        cluster.jobs.clear();
+    }
+    finished
+}
+
+#[tokio::test]
+async fn of_old_jobs_a_small_record_is_kept() {
+    let finished = finished(120, 130).await;
+    let jobs = finished.get_all_jobs().await.unwrap();
+    assert_eq!(jobs.len(), 120);
+    let graph = async |name: &str| {
+        let graph = finished.get_execution_graph(&JobId::from(name)).await;
+        graph.unwrap()
+    };
+    assert!(graph("000009").await.is_none());
+    for name in ["000010", "000129"] {
+        let graph = graph(name).await.unwrap();
+        assert_eq!((graph.stage_count(), graph.completed_stages()), (2, 2));
+        assert_eq!(graph.job_name(), "a query");
+        let status = finished.get_job_status(&JobId::from(name)).await.unwrap();
+        let Some(Status::Successful(job)) = status.unwrap().status else {
+            panic!("{name} was successful");
+        };
+        assert_eq!(job.partition_location.len(), 4);
+    }
+    assert_eq!(graph("000129").await.unwrap().stages().len(), 2);
+    let small = graph("000010").await.unwrap();
+    assert!(small.stages().is_empty() && small.logical_plan().is_none());
+    finished.remove_job(&JobId::from("000129")).await.unwrap();
+    assert!(graph("000129").await.is_none());
+    // Jobs that could not be planned are forgotten, too.
+    for n in 0..200 {
+        let job = JobId::from(format!("1{n:05}"));
+        finished.accept_job(&job, "a query", 0).unwrap();
+        let failed = finished.fail_unscheduled_job(&job, "no such column".to_owned());
+        failed.await.unwrap();
+    }
+    assert_eq!(finished.get_all_jobs().await.unwrap().len(), 120);
+    let status = finished.get_job_status(&JobId::from("100199")).await;
+    let status = status.unwrap().unwrap().status;
+    assert!(matches!(status, Some(Status::Failed(job)) if job.error == "no such column"));
+}
+
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Prints what finished jobs keep: `cargo test -p emporia-scheduler --release -- --ignored --nocapture keep`.
+#[tokio::test]
+#[ignore = "measures, takes a minute"]
+async fn what_finished_jobs_keep() {
+    let mut before = resident_bytes();
+    for n_jobs in [100, 10_000, 30_000] {
+        let finished = finished(10_000, n_jobs).await;
+        let now = resident_bytes();
+        let n_kept = finished.get_all_jobs().await.unwrap().len();
+        println!(
+            "{n_jobs} jobs, {n_kept} kept: {} KiB more",
+            (now.max(before) - before) / 1024
+        );
+        drop(finished);
+        before = resident_bytes();
+    }
+}
+
+/// Prints how fast tasks are given out and reported on a large cluster.
+#[tokio::test]
+#[ignore = "measures, takes a minute"]
+async fn how_many_tasks_a_second() {
+    for n_tasks in [1_000, 10_000, 40_000] {
+        let mut cluster = Cluster::new(200, 16).await;
+        cluster.submit("j", plan(2, n_tasks, 64));
+        let start = Instant::now();
+        let mut n_done = 0_u32;
+        let mut waiting = std::collections::VecDeque::new();
+        while matches!(cluster.status("j").await, Some(Status::Running(_))) {
+            let bound = cluster.bind().await;
+            waiting.extend(bound);
+            // Ballista gives out tasks after each batch of reports, here of one executor's slots.
+            let n = waiting.len().min(16);
+            assert!(n > 0);
+            for task in waiting.drain(..n) {
+                cluster.succeed(&task, 4).await;
+                n_done += 1;
+            }
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{n_tasks} partitions: {n_done} tasks in {seconds:.2} s, {:.0} a second",
+            f64::from(n_done) / seconds
+        );
+    }
+}
