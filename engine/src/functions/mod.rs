@@ -21,6 +21,8 @@ mod scaled_interval;
 mod series;
 mod single_row;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod unkeyed;
 mod unsigned_zero;
