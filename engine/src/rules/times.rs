@@ -4,6 +4,7 @@
 //! beside one with a zone as a local time of that zone. Here a constant is read in the unit of the times
 //! that it is compared with, and a time without a zone is in UTC, wherever it meets one with a zone.
 
+use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -299,7 +300,9 @@ fn instant(value: &Expr, to: &DataType, schema: &DFSchema) -> Option<Expr> {
     let DataType::Timestamp(unit, zone) = to else {
         return None;
     };
-    if is_utc(zone.as_deref()) {
+    // A zone that does not exist is refused by the cast itself.
+    let exists = |zone: &str| zone.parse::<Tz>().is_ok();
+    if is_utc(zone.as_deref()) || !zone.as_deref().is_some_and(exists) {
         return None;
     }
     let from = value.get_type(schema).ok()?;
