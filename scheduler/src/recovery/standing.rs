@@ -193,11 +193,11 @@ impl State {
     /// Sets aside the executors on which tasks fail in a row while they do not fail elsewhere. Where tasks
     /// fail everywhere, it is not for the executors.
     fn judge(&mut self, now: Instant) -> Vec<SetAside> {
-        let successes: Vec<Instant> = self
+        let successes: Vec<(String, Instant)> = self
             .executors
-            .values()
-            .filter(|standing| !standing.is_aside(now))
-            .filter_map(|standing| standing.last_success)
+            .iter()
+            .filter(|(_, standing)| !standing.is_aside(now))
+            .filter_map(|(id, standing)| Some((id.clone(), standing.last_success?)))
             .collect();
         let mut set_aside = Vec::new();
         for (id, standing) in &mut self.executors {
@@ -210,7 +210,8 @@ impl State {
             } else {
                 MAX_FAILURES
             };
-            let is_elsewhere = successes.iter().any(|success| *success >= first);
+            let mut others = successes.iter().filter(|(other, _)| other != id);
+            let is_elsewhere = others.any(|(_, success)| *success >= first);
             if n_failures < limit
                 || standing.is_aside(now)
                 || !is_elsewhere

@@ -340,13 +340,13 @@ async fn a_slow_task_is_started_elsewhere_and_one_result_counts() {
         slow.1.global_input_partition_ids
     );
     assert!(cluster.bind().await.is_empty(), "one copy is enough");
-    assert_eq!(cluster.recovering.shared().counts.copied.get(), 1);
     let events = cluster.succeed(copy, 1).await;
     let is_stopped = events.iter().any(|event| match event {
         QueryStageSchedulerEvent::CancelTasks(tasks) => tasks[0].task_id == slow.1.key.task_id,
         _ => false,
     });
     assert!(is_stopped, "{events:?}");
+    assert_eq!(cluster.recovering.shared().counts.copied.get(), 1);
     let Some(Status::Successful(job)) = cluster.status("j").await else {
         panic!("{:?}", cluster.status("j").await);
     };
