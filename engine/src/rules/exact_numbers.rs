@@ -192,9 +192,28 @@ fn exact_literals(sides: &mut [Side]) -> bool {
 /// Makes the decimals floating numbers.
 fn floats(sides: &mut [Side]) -> bool {
     for side in sides.iter_mut().filter(|side| side.is_decimal()) {
-        *side.value = cast(take(side.value), DataType::Float64);
+        *side.value = match long_number(side.value) {
+            Some(number) => lit(number),
+            None => cast(take(side.value), DataType::Float64),
+        };
     }
     true
+}
+
+/// The floating number nearest to a long number of the text, which is a cast of its digits to a decimal type. By way
+/// of the decimal it may be the next one.
+fn long_number(expr: &Expr) -> Option<f64> {
+    let Expr::Cast(cast) = expr else {
+        return None;
+    };
+    let (Expr::Literal(ScalarValue::Utf8(Some(text)), _), DataType::Decimal128(_, scale)) =
+        (cast.expr.as_ref(), cast.field.data_type())
+    else {
+        return None;
+    };
+    let (_, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_kept = i8::try_from(fraction.len()).is_ok_and(|n| n <= *scale);
+    if is_kept { text.parse().ok() } else { None }
 }
 
 /// A number as it is written: `value` divided by ten to the `scale`.
@@ -340,6 +359,8 @@ mod tests {
             "d > 1e-50",
             "d < CAST('Infinity' AS DOUBLE)",
             "d IS NOT DISTINCT FROM 81234.57",
+            "f = CAST('81234.5700000000000000000001' AS DECIMAL(27, 22))",
+            "f <> CAST('81234.5749' AS DECIMAL(18, 3))",
             "coalesce(NULL, e, 81234.57) = 67.07",
             "CAST(CASE WHEN d = 1.5 THEN e ELSE 81234.57 END AS VARCHAR) = '81234.57'",
         ] {

@@ -104,7 +104,7 @@ pub(crate) fn of_function(name: &str) -> Risk {
 }
 
 /// Whether the expression is a number other than zero.
-fn is_divisor(expr: &Expr) -> bool {
+pub(super) fn is_divisor(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(value, _) => {
             let is_zero = value.cast_to(&DataType::Float64).is_ok_and(|value| {

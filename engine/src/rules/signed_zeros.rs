@@ -1,5 +1,5 @@
-//! -0.0 and 0.0, which are equal for `=` and GROUP BY, in what compares bits: CASE with a value, `nullif`, DISTINCT
-//! in an aggregate, the keys of windows, and keys of an order that others follow.
+//! -0.0 and 0.0, which are equal for `=` and GROUP BY, in what compares bits: CASE with a value, `nullif`, long
+//! lists of IN, DISTINCT in an aggregate, the keys of windows, and keys of an order that others follow.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -9,6 +9,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, SortExpr};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::fallible::is_divisor;
 use crate::functions::{MODE, UNSIGNED_ZERO, unsigned_zero};
 
 /// Makes both zeros one where they would differ.
@@ -57,13 +58,17 @@ fn one_zero(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             None => false,
         },
+        // A long list is looked up by the bits of its numbers.
+        Expr::InList(list) if !list.list.iter().all(is_divisor) => {
+            let items = list.list.iter_mut().chain([list.expr.as_mut()]);
+            unsign_all(items, schema)
+        }
         Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
             unsign_all(&mut call.args, schema)
         }
         Expr::AggregateFunction(call) => {
             let params = &mut call.params;
-            let counts_values =
-                params.distinct || matches!(call.func.name(), "approx_distinct" | MODE);
+            let counts_values = params.distinct || call.func.name() == MODE;
             let is_changed = counts_values && unsign_all(&mut params.args, schema);
             is_changed || !params.distinct && leading(&mut params.order_by, schema)
         }
