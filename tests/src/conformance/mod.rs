@@ -151,7 +151,7 @@ impl FileRun {
         let statement = Statement::of(sql);
         if let Some(rule) = self.rules.leave_out(&statement, expected) {
             // What it sets or writes may matter for the records after it.
-            if !rules::has_effect(rule) || self.run(&statement).await.is_err() {
+            if !rules::has_effect(rule, &statement) || self.run(&statement).await.is_err() {
                 self.remember(&statement, &Outcome::LeftOut(rule));
             }
             return Outcome::LeftOut(rule);

@@ -91,8 +91,12 @@ pub(super) fn is_for_datafusion(conditions: &[Condition]) -> bool {
 }
 
 /// Whether a record that is left out is run nevertheless.
-pub(super) fn has_effect(rule: &str) -> bool {
-    rule == SETTINGS || rule == COPIES
+pub(super) fn has_effect(rule: &str, statement: &Statement) -> bool {
+    match rule {
+        // Emporia filters rows behind its scans, and its scans are not made for this setting, which it refuses.
+        SETTINGS => !statement.lower().contains("parquet.pushdown_filters"),
+        rule => rule == COPIES,
+    }
 }
 
 /// Why other rows are right too: an aggregate takes rows in an order that is open.
