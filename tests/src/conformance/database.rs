@@ -145,5 +145,5 @@ impl Database {
     }
 }
 
-/// How an error begins that says that rows cannot be stored.
-pub(super) const UNSTORED: &str = "no table can have a column";
+/// How an error ends that says that rows cannot be stored.
+pub(super) const UNSTORED: &str = "which a table cannot hold";

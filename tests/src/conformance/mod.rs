@@ -173,7 +173,7 @@ impl FileRun {
         }
         let outcome = match (self.run(&statement).await, expected) {
             (Err(_), Expected::Failure) => return Outcome::Same,
-            (Err(reason), _) if reason.starts_with(database::UNSTORED) => {
+            (Err(reason), _) if reason.ends_with(database::UNSTORED) => {
                 Outcome::LeftOut(rules::UNSTORED)
             }
             (Err(reason), _) => Outcome::Refused(reason),
@@ -246,9 +246,13 @@ impl FileRun {
     fn cause(&self, statement: &Statement) -> Option<Outcome> {
         let made = statement.creates();
         let names = statement.words().filter(|w| Some(*w) != made.as_deref());
-        names
-            .filter_map(|word| self.failed.get(word))
-            .next()
-            .cloned()
+        let of_name = names.filter_map(|word| self.failed.get(word)).next();
+        let of_file = || {
+            let mut failed = self.failed.iter();
+            failed
+                .find(|(name, _)| statement.is_below(name))
+                .map(|(_, outcome)| outcome)
+        };
+        of_name.or_else(of_file).cloned()
     }
 }

@@ -140,17 +140,29 @@ impl Statement {
         self.starts_with(&["drop"])
     }
 
-    /// The folder or file that a statement of [`Kind::Copy`] writes, without the file's name where
-    /// it has an ending.
+    /// The folder or file that a statement of [`Kind::Copy`] writes.
     pub(super) fn written(&self) -> Option<String> {
         if self.kind() != Kind::Copy {
             return None;
         }
-        let mut texts = self.sql.split('\'').skip(1).step_by(2);
-        let path = texts.find(|text| text.starts_with('/'))?;
-        let path = path.trim_end_matches('/');
-        let (folder, name) = path.rsplit_once('/')?;
-        Some(if name.contains('.') { folder } else { path }.to_owned())
+        let mut paths = self.paths();
+        paths.next().map(str::to_owned)
+    }
+
+    /// Whether a table of [`Kind::External`] is the folder or file `path`, or below it.
+    pub(super) fn is_below(&self, path: &str) -> bool {
+        let is_below = |own: &str| {
+            let rest = own.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.kind() == Kind::External && self.paths().any(is_below)
+    }
+
+    /// The absolute paths in its texts.
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        let texts = self.sql.split('\'').skip(1).step_by(2);
+        let paths = texts.filter(|text| text.starts_with('/'));
+        paths.map(|path| path.trim_end_matches('/'))
     }
 
     /// Whether the order of the rows is left open, as far as one can tell from the words.
@@ -212,7 +224,10 @@ mod tests {
     #[test]
     fn what_a_copy_writes_is_a_folder() {
         let written = |sql| Statement::of(sql).written();
-        assert_eq!(written("COPY t TO '/a/b/c.csv'").as_deref(), Some("/a/b"));
+        assert_eq!(
+            written("COPY t TO '/a/b/c.csv'").as_deref(),
+            Some("/a/b/c.csv")
+        );
         assert_eq!(
             written("COPY t TO '/a/b/' STORED AS CSV").as_deref(),
             Some("/a/b")
