@@ -165,7 +165,7 @@ impl Reading<'_> {
     fn read(&self, book: &mut Book, source: &mut Source, seen: &mut Evidence) -> Result<Content> {
         let cells = book.worksheet_cells_reader(&self.sheet.name);
         let mut rows = Rows {
-            cells: cells.map_err(|e| self.corrupt(None, e))?,
+            cells: Some(cells.map_err(|e| self.corrupt(None, e))?),
             ahead: None,
             last: None,
         };
@@ -304,7 +304,8 @@ enum Failure {
 
 /// The rows of a sheet that have cells.
 struct Rows<'a> {
-    cells: XlsxCellReader<'a, BufReader<File>>,
+    /// `None` at the end, behind which the reader fails.
+    cells: Option<XlsxCellReader<'a, BufReader<File>>>,
     /// The first cell of the next row.
     ahead: Option<((u32, u32), DataRef<'a>)>,
     /// Where the last cell was, row and column counted from zero.
@@ -312,6 +313,18 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// The next cell and where it is.
+    fn cell(&mut self) -> Result<Option<((u32, u32), DataRef<'a>)>, XlsxError> {
+        let Some(cells) = &mut self.cells else {
+            return Ok(None);
+        };
+        let cell = cells.next_cell()?;
+        if cell.is_none() {
+            self.cells = None;
+        }
+        Ok(cell.map(|cell| (cell.get_position(), cell.get_value().clone())))
+    }
+
     /// Replaces `row` by the cells of the next row; returns its number, counted from one.
     fn next(&mut self, row: &mut Vec<DataRef<'a>>) -> Result<Option<u64>, Failure> {
         row.clear();
@@ -319,8 +332,8 @@ impl<'a> Rows<'a> {
         loop {
             let (place, value) = match self.ahead.take() {
                 Some(cell) => cell,
-                None => match self.cells.next_cell().map_err(Failure::Cell)? {
-                    Some(cell) => (cell.get_position(), cell.get_value().clone()),
+                None => match self.cell().map_err(Failure::Cell)? {
+                    Some(cell) => cell,
                     None => break,
                 },
             };
