@@ -302,19 +302,22 @@ enum Failure {
     Order(u32),
 }
 
+/// A cell and where it is, row and column counted from zero.
+type Placed<'a> = ((u32, u32), DataRef<'a>);
+
 /// The rows of a sheet that have cells.
 struct Rows<'a> {
     /// `None` at the end, behind which the reader fails.
     cells: Option<XlsxCellReader<'a, BufReader<File>>>,
     /// The first cell of the next row.
-    ahead: Option<((u32, u32), DataRef<'a>)>,
+    ahead: Option<Placed<'a>>,
     /// Where the last cell was, row and column counted from zero.
     last: Option<(u32, u32)>,
 }
 
 impl<'a> Rows<'a> {
     /// The next cell and where it is.
-    fn cell(&mut self) -> Result<Option<((u32, u32), DataRef<'a>)>, XlsxError> {
+    fn cell(&mut self) -> Result<Option<Placed<'a>>, XlsxError> {
         let Some(cells) = &mut self.cells else {
             return Ok(None);
         };
