@@ -22,8 +22,9 @@ use ballista_scheduler::scheduler_server::event::QueryStageSchedulerEvent;
 use ballista_scheduler::state::execution_graph::{ExecutionGraphBox, StaticExecutionGraph};
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::physical_expr::expressions::col;
-use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
@@ -41,8 +42,11 @@ const LIMITS: Limits = Limits {
 /// `n_tasks` partitions, each other one `n_others`.
 fn plan(n_stages: usize, n_tasks: usize, n_others: usize) -> Arc<dyn ExecutionPlan> {
     let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, true)]));
+    // The planner takes a plan without rows for one of one partition.
+    let row = RecordBatch::new_empty(Arc::clone(&schema));
+    let partitions = vec![vec![row]; n_tasks];
     let mut plan: Arc<dyn ExecutionPlan> =
-        Arc::new(EmptyExec::new(Arc::clone(&schema)).with_partitions(n_tasks));
+        MemorySourceConfig::try_new_exec(&partitions, Arc::clone(&schema), None).unwrap();
     for _ in 0..n_stages {
         let key = col("k", &schema).unwrap();
         let order = [datafusion::physical_expr::PhysicalSortExpr::new_default(
