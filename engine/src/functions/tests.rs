@@ -13,6 +13,7 @@ use datafusion_proto::bytes::{
 };
 use emporia_core::catalog::Catalog;
 
+use crate::empty::with_columns;
 use crate::state::{logical_codec, physical_codec};
 use crate::{EngineOptions, Session, Target};
 
@@ -47,7 +48,8 @@ async fn rows(sql: &str) -> Result<String> {
         .await
         .map_err(|error| datafusion::error::DataFusionError::Plan(format!("{error:?}")))?;
     let (state, plan) = frame.into_parts();
-    let plan = sent(&state.optimize(&plan)?, &session)?;
+    let plan = with_columns(state.optimize(&plan)?)?;
+    let plan = sent(&plan, &session)?;
     let plan = state.create_physical_plan(&plan).await?;
     let plan = to_task(plan, &session)?;
     let batches = collect(plan, session.context().task_ctx()).await?;
