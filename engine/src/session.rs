@@ -390,6 +390,10 @@ impl Session {
         check_depth(&plan)
             .and_then(|()| check_cases(&plan))
             .map_err(query_error)?;
+        if let LogicalPlan::Explain(explain) = &plan {
+            // What is explained is optimised in the scheduler only.
+            state.optimize(&explain.plan).map_err(query_error)?;
+        }
         let optimized = state.optimize(&plan).map_err(query_error)?;
         check_depth(&optimized).map_err(query_error)?;
         let plan: Arc<dyn ExecutionPlan> = match optimized {

@@ -20,8 +20,10 @@ pub(crate) fn check(
     codec: &dyn LogicalExtensionCodec,
     max_bytes: usize,
 ) -> Result<()> {
-    let bytes = logical_plan_to_bytes_with_extension_codec(plan, codec)
-        .map_err(|error| unsendable(&error))?;
+    let bytes = match logical_plan_to_bytes_with_extension_codec(plan, codec) {
+        Ok(bytes) => bytes,
+        Err(error) => return unsendable(&error).map_or(Ok(()), Err),
+    };
     if bytes.len() >= max_bytes {
         let text = format!(
             "the plan of the query takes {} MiB, and {} MiB can be sent",

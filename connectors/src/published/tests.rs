@@ -1,3 +1,5 @@
+//! Results in stores that fail, lose answers and have older results in them.
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;

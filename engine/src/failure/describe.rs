@@ -27,20 +27,34 @@ pub(super) const SEE_LOGS: &str = "the event log and the executors' logs have th
 
 /// Describes an error of the engine, of the stores or of Emporia.
 pub(super) fn describe(error: &DataFusionError, work: Work) -> EncodedError {
-    let error = below_ballista(error);
-    if let Some(mut known) = known(error) {
+    let cause = below_ballista(error);
+    if let Some(mut known) = known(cause) {
         // Something was started.
         if work == Work::Task && known.kind == ErrorKind::InvalidInput {
             known.kind = ErrorKind::Failed;
         }
         return known;
     }
-    match innermost(error) {
+    match Innermost::of(cause) {
         Innermost::Arrow(arrow) => of_arrow(arrow, kind_of_value(error, work)),
         Innermost::Parquet(parquet) => {
             EncodedError::new(ErrorKind::Corrupt, reason(&parquet_text(parquet))).with_hint(DAMAGED)
         }
         Innermost::Engine(engine) => of_engine(engine, error, work),
+        Innermost::Other(text) => EncodedError::new(ErrorKind::Failed, reason(&text)),
+    }
+}
+
+/// Whether Ballista runs the task again.
+pub(super) fn is_worth_another_try(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::IoError(_) => true,
+        DataFusionError::External(inner) => match inner.downcast_ref() {
+            Some(BallistaError::IoError(_)) => true,
+            Some(BallistaError::DataFusionError(inner)) => is_worth_another_try(inner),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -52,14 +66,16 @@ pub(super) fn is_of_ballista(error: &DataFusionError) -> bool {
     )
 }
 
-fn ballista(error: &DataFusionError) -> Option<&BallistaError> {
+fn ballista<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a BallistaError> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// Ballista's error passes over the one that it was made of.
-fn below_ballista(error: &DataFusionError) -> &DataFusionError {
+fn below_ballista<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     match ballista(error) {
-        Some(BallistaError::DataFusionError(inner)) => below_ballista(inner),
+        Some(BallistaError::DataFusionError(inner)) => below_ballista(inner.as_ref()),
+        Some(BallistaError::ArrowError(inner)) => below_ballista(inner.as_ref()),
+        Some(BallistaError::IoError(inner)) => below_ballista(inner),
         _ => error,
     }
 }
@@ -69,20 +85,21 @@ enum Innermost<'a> {
     Engine(&'a DataFusionError),
     Arrow(&'a ArrowError),
     Parquet(&'a ParquetError),
+    Other(String),
 }
 
 impl<'a> Innermost<'a> {
-    fn of(cause: &'a (dyn StdError + 'static)) -> Option<Self> {
+    fn of(error: &'a (dyn StdError + 'static)) -> Self {
+        let last = causes(error).filter_map(Self::typed).last();
+        last.unwrap_or_else(|| Self::Other(error.to_string()))
+    }
+
+    fn typed(cause: &'a (dyn StdError + 'static)) -> Option<Self> {
         let arrow = cause.downcast_ref().map(Self::Arrow);
         let parquet = || cause.downcast_ref().map(Self::Parquet);
         let engine = || cause.downcast_ref().map(Self::Engine);
         arrow.or_else(parquet).or_else(engine)
     }
-}
-
-fn innermost(error: &DataFusionError) -> Innermost<'_> {
-    let last = causes(error).filter_map(Innermost::of).last();
-    last.unwrap_or(Innermost::Engine(error))
 }
 
 fn of_engine(engine: &DataFusionError, whole: &DataFusionError, work: Work) -> EncodedError {
@@ -207,8 +224,12 @@ mod tests {
         let zero = DataFusionError::Shared(Arc::new(zero));
         let expected = (ErrorKind::Failed, "division by zero".to_owned());
         assert_eq!(seen(&zero, Work::Task), expected);
-        let of_ballista = BallistaError::DataFusionError(Box::new(zero)).into_datafusion();
-        assert_eq!(seen(&of_ballista, Work::Task), expected);
+        for of_ballista in [
+            BallistaError::DataFusionError(Box::new(zero)),
+            BallistaError::ArrowError(Box::new(ArrowError::DivideByZero)),
+        ] {
+            assert_eq!(seen(&of_ballista.into_datafusion(), Work::Task), expected);
+        }
 
         let damaged = ParquetError::General("Invalid file\nx".to_owned());
         let damaged = DataFusionError::from(damaged).context("reading");
@@ -237,5 +258,14 @@ mod tests {
         let fetch = BallistaError::FetchFailed("e".to_owned(), 1, 2, "gone".to_owned());
         assert!(is_of_ballista(&fetch.into_datafusion().context("x")));
         assert!(!is_of_ballista(&DataFusionError::Execution("x".to_owned())));
+
+        let io = || io::Error::other("x");
+        let in_ballista = BallistaError::IoError(io()).into_datafusion();
+        for error in [DataFusionError::IoError(io()), in_ballista] {
+            assert!(is_worth_another_try(&error), "{error}");
+        }
+        assert!(!is_worth_another_try(&DataFusionError::Execution(
+            "x".to_owned()
+        )));
     }
 }

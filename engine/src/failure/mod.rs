@@ -29,9 +29,9 @@ pub fn task_error(error: DataFusionError) -> DataFusionError {
         return error;
     }
     let encoded = describe(&error, Work::Task);
-    match error.find_root() {
-        DataFusionError::IoError(_) => DataFusionError::IoError(std::io::Error::other(encoded)),
-        _ => DataFusionError::External(Box::new(encoded)),
+    match describe::is_worth_another_try(&error) {
+        true => DataFusionError::IoError(std::io::Error::other(encoded)),
+        false => DataFusionError::External(Box::new(encoded)),
     }
 }
 

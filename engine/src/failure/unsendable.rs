@@ -9,17 +9,16 @@ const NO_FORM: &str = "Proto serialization error: ";
 /// What DataFusion says of a limit that has to be computed.
 const COMPUTED_LIMIT: &str = "LogicalPlan::Limit only supports literal";
 
-/// The error of a query that cannot be written as messages.
-pub(crate) fn unsendable(error: &DataFusionError) -> Error {
+/// The error of a query that cannot be written as messages; `None` where whoever sends it may know how, e.g. of the
+/// tables that only the client has.
+pub(crate) fn unsendable(error: &DataFusionError) -> Option<Error> {
     let text = error.to_string();
     if text.contains(COMPUTED_LIMIT) {
         let text =
             "LIMIT and OFFSET take numbers, and subqueries without columns of an outer query";
-        return Error::new(ErrorKind::Unsupported, text);
+        return Some(Error::new(ErrorKind::Unsupported, text));
     }
-    let Some((_, what)) = text.split_once(NO_FORM) else {
-        return super::describe(error, super::Work::Plan).into();
-    };
+    let (_, what) = text.split_once(NO_FORM)?;
     let what = what.lines().next().unwrap_or_default();
     let what = what.split(" is not yet supported").next().unwrap_or(what);
     let outer = what
@@ -37,7 +36,7 @@ pub(crate) fn unsendable(error: &DataFusionError) -> Error {
             "compute it in a subquery after FROM, in WITH, or by a join",
         ),
     };
-    Error::new(ErrorKind::Unsupported, text).with_hint(hint)
+    Some(Error::new(ErrorKind::Unsupported, text).with_hint(hint))
 }
 
 /// Whether a message could not be read, because it has too many others in it, one in the other. The reader of
