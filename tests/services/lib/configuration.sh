@@ -48,6 +48,7 @@ write_hadoop_configuration() {
         dfs.namenode.datanode.registration.ip-hostname-check false \
         dfs.namenode.heartbeat.recheck-interval 5000 \
         dfs.namenode.stale.datanode.interval 5000 \
+        dfs.namenode.reconstruction.pending.timeout-sec 10 \
         dfs.heartbeat.interval 1 \
         dfs.datanode.hostname 127.0.0.1 \
         dfs.datanode.handler.count 4 \
