@@ -36,6 +36,8 @@ pub enum Mark {
     Unordered,
     /// What is above it does not move below.
     Apart,
+    /// Several of its columns have the same name, so that no filter moves below while it is there.
+    Alike,
     /// Nothing: a new message begins there (`folded.rs`).
     Folded,
 }
@@ -68,13 +70,20 @@ impl MarkedExec {
                 unordered.clear_orderings();
                 Arc::new(PlanProperties::clone(given).with_eq_properties(unordered))
             }
-            Mark::Whole | Mark::Unsized | Mark::Apart | Mark::Folded => Arc::clone(given),
+            Mark::Whole | Mark::Unsized | Mark::Apart | Mark::Alike | Mark::Folded => {
+                Arc::clone(given)
+            }
         };
         Self {
             input,
             mark,
             properties,
         }
+    }
+
+    /// What yields the rows.
+    pub fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
     }
 
     /// What is said about the input.
@@ -105,9 +114,12 @@ impl ExecutionPlan for MarkedExec {
     fn required_input_distribution(&self) -> Vec<Distribution> {
         vec![match self.mark {
             Mark::Whole => Distribution::SinglePartition,
-            Mark::Keyless | Mark::Unsized | Mark::Unordered | Mark::Apart | Mark::Folded => {
-                Distribution::UnspecifiedDistribution
-            }
+            Mark::Keyless
+            | Mark::Unsized
+            | Mark::Unordered
+            | Mark::Apart
+            | Mark::Alike
+            | Mark::Folded => Distribution::UnspecifiedDistribution,
         }]
     }
 
@@ -162,9 +174,12 @@ impl ExecutionPlan for MarkedExec {
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
         vec![match self.mark {
             Mark::Unsized => ChildStats::Skip,
-            Mark::Whole | Mark::Keyless | Mark::Unordered | Mark::Apart | Mark::Folded => {
-                ChildStats::At(partition)
-            }
+            Mark::Whole
+            | Mark::Keyless
+            | Mark::Unordered
+            | Mark::Apart
+            | Mark::Alike
+            | Mark::Folded => ChildStats::At(partition),
         }]
     }
 

@@ -240,9 +240,10 @@ def is_same(expected, got, is_ordered, tolerance=0.0):
 
 
 def sort_key(row):
-    """Floats come last: they may differ a little."""
+    """Floats come last: they may differ a little. NaN, which compares with nothing, comes after all of them."""
     exact = [repr(cell) for cell in row if cell is None or cell[0] != "f"]
-    return exact, [float(cell[1]) for cell in row if cell is not None and cell[0] == "f"]
+    floats = [float(cell[1]) for cell in row if cell is not None and cell[0] == "f"]
+    return exact, [(math.isnan(value), 0.0 if math.isnan(value) else value) for value in floats]
 
 
 def is_close(left, right, tolerance):

@@ -1,16 +1,19 @@
 //! What is done to physical plans so that their tasks, each in a process of its own, make the same rows as
 //! one process does.
 
+mod alike;
 mod apart;
 mod guarded;
 mod hash_joins;
 mod keys;
+mod large_limits;
 mod leaves;
 mod limits;
 mod memory;
 mod one_task;
 mod orders;
 mod recursion;
+mod whole_frames;
 
 use std::sync::Arc;
 
@@ -33,14 +36,19 @@ const REQUIREMENTS: &str = "EnsureRequirements";
 
 /// DataFusion's optimizer rules with ours among them.
 pub(crate) fn optimizer_rules() -> Vec<Rule> {
-    let mut rules = PhysicalOptimizer::new().rules;
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    let mut rules: Vec<Rule> = rules.map(alike::ByPlace::of).collect();
     let joins: Vec<Rule> = vec![
         Arc::new(hash_joins::SmallHashJoins),
         Arc::new(one_task::OneTask),
         Arc::new(keys::TrueKeys),
     ];
     insert_after(&mut rules, JOINS, joins);
-    insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
+    let requirements: Vec<Rule> = vec![
+        Arc::new(whole_frames::WholeFrames),
+        Arc::new(orders::TrueOrders),
+    ];
+    insert_after(&mut rules, REQUIREMENTS, requirements);
     rules.push(Arc::new(keys::TrueKeys));
     rules.insert(0, Arc::new(guarded::KeepAboveFilters));
     rules.insert(0, Arc::new(apart::KeepApart));
@@ -65,7 +73,7 @@ fn over(
 /// The plan in a form that can be cut into stages.
 pub(crate) fn cuttable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = memory::with_limits_above(seal_recursion(plan)?)?;
-    let plan = limits::with_stages_for_limits(plan)?;
+    let plan = limits::with_stages_for_limits(large_limits::as_nodes(plan)?)?;
     fold_physical(leaves::with_leaves_of_unions(plan)?)
 }
 
@@ -78,6 +86,6 @@ mod tests {
         let rules = optimizer_rules();
         let at = |name: &str| rules.iter().position(|rule| rule.name() == name);
         assert_eq!(at("small_hash_joins"), at(JOINS).map(|at| at + 1));
-        assert_eq!(at("true_orders"), at(REQUIREMENTS).map(|at| at + 1));
+        assert_eq!(at("true_orders"), at(REQUIREMENTS).map(|at| at + 2));
     }
 }

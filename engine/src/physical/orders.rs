@@ -102,7 +102,11 @@ fn mended(plan: Plan, config: &ConfigOptions) -> Result<Transformed<Plan>> {
             return over(node, inputs).map(Transformed::yes);
         }
         if node.is::<HashJoinExec>() && node.output_ordering().is_some() {
-            return Ok(Transformed::yes(Cut::unordered(node)));
+            let children = node.children().into_iter().map(Arc::clone);
+            let inputs = children
+                .map(|input| mended_stage(input, config, &mut any))
+                .collect::<Result<Vec<_>>>()?;
+            return Ok(Transformed::yes(Cut::unordered(over(node, inputs)?)));
         }
         Ok(Transformed::no(node))
     })?;

@@ -1,5 +1,6 @@
 //! `LIMIT (SELECT …)` and `OFFSET (SELECT …)`: rows are numbered and compared with the value, because the
-//! planner takes numbers only.
+//! planner takes numbers only. And `OFFSET` without a limit, which is on the wire an offset with the largest limit
+//! that there is; that limit is taken for one where plans are made.
 
 use std::sync::Arc;
 
@@ -32,10 +33,20 @@ impl AnalyzerRule for LimitByNumber {
             LogicalPlan::Limit(limit) if is_computed(&limit) => {
                 limited(limit).map(Transformed::yes)
             }
+            LogicalPlan::Limit(mut limit) if is_none(&limit) => {
+                limit.fetch = None;
+                Ok(Transformed::yes(LogicalPlan::Limit(limit)))
+            }
             other => Ok(Transformed::no(other)),
         })
         .data()
     }
+}
+
+/// Whether the limit stands for none.
+fn is_none(limit: &Limit) -> bool {
+    let none = lit(i64::MAX);
+    limit.fetch.as_deref() == Some(&none)
 }
 
 fn is_computed(limit: &Limit) -> bool {

@@ -1,0 +1,59 @@
+//! Limits that do not fit into a message.
+//!
+//! A plan on the wire has 32 bits for the limit of a scan, a filter, a merge or a partition, and for an offset;
+//! a larger number is cut to them. For the limit of a whole result and of a sort it has 64.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+/// The largest number that a message has room for.
+const MOST: usize = u32::MAX as usize;
+
+/// The plan with large limits as nodes that have room for them.
+///
+/// # Errors
+/// An offset of more than 4,294,967,295 rows.
+pub(super) fn as_nodes(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        if let Some(limit) = node.downcast_ref::<GlobalLimitExec>() {
+            return match limit.skip() > MOST {
+                true => Err(too_large(limit.skip())),
+                false => Ok(Transformed::no(node)),
+            };
+        }
+        let most = match node.fetch() {
+            Some(most) if most > MOST => most,
+            _ => return Ok(Transformed::no(node)),
+        };
+        let unlimited = match node.downcast_ref::<LocalLimitExec>() {
+            Some(limit) => Some(Arc::clone(limit.input())),
+            None if has_room(&node) => None,
+            None => node.with_fetch(None),
+        };
+        Ok(match unlimited {
+            // Where there are several partitions, a limit of all of them is above.
+            Some(rows) if rows.output_partitioning().partition_count() > 1 => {
+                Transformed::yes(rows)
+            }
+            Some(rows) => Transformed::yes(Arc::new(GlobalLimitExec::new(rows, 0, Some(most)))),
+            None => Transformed::no(node),
+        })
+    })
+    .data()
+}
+
+/// Whether a message of the node has 64 bits for its limit.
+fn has_room(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<SortExec>() || node.is::<SortPreservingMergeExec>()
+}
+
+fn too_large(offset: usize) -> DataFusionError {
+    DataFusionError::Plan(format!("OFFSET {offset} is more than {MOST} rows"))
+}

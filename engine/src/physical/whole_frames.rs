@@ -1,0 +1,56 @@
+//! Frames by value that end before their row.
+//!
+//! A frame such as `RANGE BETWEEN 5 PRECEDING AND 1 PRECEDING` has the row itself and its peers in it where the
+//! key less one is the key again: for NULL, NaN, infinities and large floating numbers. A window that yields
+//! rows while it reads takes it for complete before the peers are there, so that its rows depend on the sizes of
+//! batches. Such windows read each partition whole.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+
+/// Has windows read whole partitions where their frames need it.
+#[derive(Debug)]
+pub(super) struct WholeFrames;
+
+impl PhysicalOptimizerRule for WholeFrames {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let Some(window) = node.downcast_ref::<BoundedWindowAggExec>() else {
+                return Ok(Transformed::no(node));
+            };
+            let exprs = window.window_expr();
+            if !exprs.iter().any(|e| ends_before(e.get_window_frame())) {
+                return Ok(Transformed::no(node));
+            }
+            let input = Arc::clone(window.input());
+            let is_parted = !window.partition_keys().is_empty();
+            let whole = WindowAggExec::try_new(exprs.to_vec(), input, is_parted)?;
+            Ok(Transformed::yes(Arc::new(whole)))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "whole_frames"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn ends_before(frame: &WindowFrame) -> bool {
+    let is_by_value = frame.units == WindowFrameUnits::Range;
+    is_by_value && matches!(&frame.end_bound, WindowFrameBound::Preceding(_))
+}
