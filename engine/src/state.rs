@@ -18,7 +18,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
@@ -172,18 +172,34 @@ pub fn runtime(spill_dir: Option<&Path>, stores: &Stores) -> Result<Arc<RuntimeE
     Ok(runtime)
 }
 
-/// The state that plans and runs queries in this process: the scheduler's, and that of a
-/// single-process session.
+/// The state that plans and runs queries in this process.
 ///
 /// # Errors
 /// When a function cannot be registered.
 pub fn planning_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    planning_with(config, runtime, rules::optimizer_rules())
+}
+
+/// The state of the scheduler, which plans what clients have optimised. What is common to expressions has a column
+/// by then; DataFusion mixes columns up where it looks for more below `GROUPING SETS` that repeat a key.
+///
+/// # Errors
+/// When a function cannot be registered.
+pub fn scheduling_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    planning_with(config, runtime, rules::rules_after_clients())
+}
+
+fn planning_with(
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    optimizer_rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+) -> Result<SessionState> {
     let builder = SessionStateBuilder::new()
         .with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_analyzer_rules(rules::analyzer_rules())
-        .with_optimizer_rules(rules::optimizer_rules())
+        .with_optimizer_rules(optimizer_rules)
         .with_physical_optimizer_rules(physical::optimizer_rules())
         .with_query_planner(Arc::new(Planner));
     let mut state = builder.build();

@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 use emporia_engine::running::TaskName;
-use emporia_engine::task_error;
+use emporia_engine::{task_error, with_whole_frames};
 
 use crate::checked_read::checked;
 use crate::clients::ClientPool;
@@ -67,7 +67,7 @@ impl ExecutionEngine for CountingEngine {
                 stage_id,
                 task_id,
                 global_output_partition_ids,
-                checked(plan)?,
+                checked(with_whole_frames(plan)?)?,
                 work_dir,
                 config,
             )

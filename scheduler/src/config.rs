@@ -67,7 +67,7 @@ pub(crate) fn build(
             // The stages of a job are planned when it begins, whatever its client asks for: recovery
             // knows no others.
             let config = config.with_ballista_adaptive_query_planner(false);
-            state::planning_state(config, Arc::clone(&runtime))
+            state::scheduling_state(config, Arc::clone(&runtime))
         })),
         job_id_generator: Some(Arc::new(JobIds::default())),
         web_tui_route: EXTERNAL_UI_ROUTE.to_owned(),

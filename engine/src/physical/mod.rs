@@ -26,6 +26,7 @@ use emporia_connectors::folded::fold_physical;
 use emporia_connectors::sealed::seal_recursion;
 
 pub(crate) use recursion::with_whole_work_tables;
+pub use whole_frames::with_whole_frames;
 
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
@@ -44,11 +45,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         Arc::new(keys::TrueKeys),
     ];
     insert_after(&mut rules, JOINS, joins);
-    let requirements: Vec<Rule> = vec![
-        Arc::new(whole_frames::WholeFrames),
-        Arc::new(orders::TrueOrders),
-    ];
-    insert_after(&mut rules, REQUIREMENTS, requirements);
+    insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
     rules.push(Arc::new(keys::TrueKeys));
     rules.insert(0, Arc::new(guarded::KeepAboveFilters));
     rules.insert(0, Arc::new(apart::KeepApart));
@@ -72,7 +69,8 @@ fn over(
 
 /// The plan in a form that can be cut into stages.
 pub(crate) fn cuttable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = memory::with_limits_above(seal_recursion(plan)?)?;
+    let plan = with_whole_frames(seal_recursion(plan)?)?;
+    let plan = memory::with_limits_above(plan)?;
     let plan = limits::with_stages_for_limits(large_limits::as_nodes(plan)?)?;
     fold_physical(leaves::with_leaves_of_unions(plan)?)
 }
@@ -86,6 +84,6 @@ mod tests {
         let rules = optimizer_rules();
         let at = |name: &str| rules.iter().position(|rule| rule.name() == name);
         assert_eq!(at("small_hash_joins"), at(JOINS).map(|at| at + 1));
-        assert_eq!(at("true_orders"), at(REQUIREMENTS).map(|at| at + 2));
+        assert_eq!(at("true_orders"), at(REQUIREMENTS).map(|at| at + 1));
     }
 }

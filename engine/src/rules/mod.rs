@@ -55,6 +55,9 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules
 }
 
+/// DataFusion's rule that computes common expressions once.
+const COMMON: &str = "common_sub_expression_eliminate";
+
 /// DataFusion's optimizer rules, some of them within bounds of ours.
 pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let rules = Optimizer::new().rules.into_iter();
@@ -62,4 +65,11 @@ pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         .map(equal_nulls::bounded)
         .map(risky_filters::bounded)
         .collect()
+}
+
+/// The rules for plans that clients have optimised: all but the one that looks for common expressions.
+pub(crate) fn rules_after_clients() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = optimizer_rules();
+    rules.retain(|rule| rule.name() != COMMON);
+    rules
 }
