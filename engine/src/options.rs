@@ -4,8 +4,7 @@
 /// them with each query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineOptions {
-    /// Whether Ballista is asked to plan again after each stage. It is not done, which a session says: see
-    /// `docs/decisions.md`.
+    /// Whether the scheduler plans a stage again when the sizes of its inputs are known.
     pub adaptive: bool,
     /// Partitions of scans and exchanges.
     pub target_partitions: usize,
@@ -20,7 +19,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            adaptive: false,
+            adaptive: true,
             target_partitions: 2,
             batch_size: 8192,
             broadcast_threshold_bytes: 32 * 1024 * 1024,

@@ -77,11 +77,6 @@ impl Session {
         options: &EngineOptions,
         stores: &Arc<Stores>,
     ) -> Result<Self> {
-        if options.adaptive {
-            tracing::warn!(
-                "adaptive execution is not used: it hangs on stages without rows and doubles branches of unions"
-            );
-        }
         let config = session_config(options, stores);
         let state = runtime(None, stores).and_then(|runtime| match &target {
             Target::SingleProcess => planning_state(config, runtime),

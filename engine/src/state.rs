@@ -96,8 +96,9 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
     SessionConfig::new_with_ballista()
         .with_ballista_logical_extension_codec(logical_codec())
         .with_ballista_physical_extension_codec(physical_codec())
-        // Ballista 55 hangs where a stage of an adaptive plan has no rows, and doubles branches of unions.
-        .with_ballista_adaptive_query_planner(false)
+        // The scheduler takes it for a wish for its own planning again of stages. Ballista's hangs where a stage
+        // has no rows, and doubles branches of unions.
+        .with_ballista_adaptive_query_planner(options.adaptive)
         .with_ballista_grpc_client_max_message_size(options.grpc_max_message_bytes)
         .with_target_partitions(options.target_partitions)
         .with_batch_size(options.batch_size)

@@ -12,6 +12,7 @@ use emporia_engine::options::EngineOptions;
 use emporia_engine::state;
 
 use crate::job_ids::JobIds;
+use crate::recovery::Replanning;
 
 /// Where Ballista would redirect browsers to a page on the public internet; moved out of the way.
 const EXTERNAL_UI_ROUTE: &str = "/api/external-ui";
@@ -64,9 +65,14 @@ pub(crate) fn build(
         override_physical_codec: Some(state::physical_codec()),
         override_config_producer: Some(Arc::new(move || state::session_config(&options, &stores))),
         override_session_builder: Some(Arc::new(move |config| {
-            // The stages of a job are planned when it begins, whatever its client asks for: recovery
-            // knows no others.
-            let config = config.with_ballista_adaptive_query_planner(false);
+            // Who asks Ballista for adaptive planning gets ours: recovery knows no other.
+            let wish = match config.ballista_adaptive_query_planner_enabled() {
+                true => Replanning::On,
+                false => Replanning::Off,
+            };
+            let config = config
+                .with_ballista_adaptive_query_planner(false)
+                .with_extension(Arc::new(wish));
             state::scheduling_state(config, Arc::clone(&runtime))
         })),
         job_id_generator: Some(Arc::new(JobIds::default())),

@@ -38,7 +38,7 @@ pub struct GlobalArgs {
     /// Size up to which one side of a join is sent to every task, e.g. 64MiB.
     #[arg(long, global = true, value_name = "SIZE", value_parser = setting("client.broadcast_threshold"), help_heading = "Settings")]
     pub broadcast_threshold: Option<String>,
-    /// Ask for plans that are changed while they run; not done, as they are not sound.
+    /// Plan a stage of a query again when the sizes of its inputs are known: true or false.
     #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = setting("client.aqe"), help_heading = "Settings")]
     pub aqe: Option<String>,

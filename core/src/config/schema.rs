@@ -174,9 +174,9 @@ settings! {
     catalog: Option<PathBuf> = None;
     /// Time after which a job is cancelled; without it, never.
     timeout: Option<Duration> = None;
-    /// Without effect, but a warning: asks for plans that are changed while they run (adaptive
-    /// execution). Ballista 55's hang on stages without rows and double branches of unions.
-    aqe: bool = false;
+    /// Whether the scheduler plans a stage of a query again when the sizes of its inputs are known
+    /// (adaptive execution).
+    aqe: bool = true;
     /// Partitions of scans and shuffles; `0` for the number of task slots.
     target_partitions: usize = 0;
     /// Rows per batch.

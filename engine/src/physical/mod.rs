@@ -22,7 +22,9 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use emporia_connectors::estimated::EstimatedExec;
 use emporia_connectors::folded::fold_physical;
+use emporia_connectors::marked::MarkedExec;
 use emporia_connectors::sealed::seal_recursion;
 
 pub(crate) use recursion::with_whole_work_tables;
@@ -65,6 +67,11 @@ fn over(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
     node.replace_children(inputs, recompute)
+}
+
+/// Whether a node yields its input as it is, and only says something about it.
+pub fn is_estimate_or_mark(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<EstimatedExec>() || node.is::<MarkedExec>()
 }
 
 /// The plan in a form that can be cut into stages.

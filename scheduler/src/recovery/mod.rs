@@ -15,6 +15,7 @@ mod places;
 mod probe;
 mod reconcile;
 mod repeatable;
+mod replan;
 mod slots;
 mod standing;
 mod watch;
@@ -23,6 +24,7 @@ pub(crate) use cluster::{Recovering, Rules, Shared};
 pub(crate) use counts::Counts;
 pub(crate) use finished::FinishedJobs;
 pub(crate) use lineage::Limits;
+pub(crate) use replan::Replanning;
 pub(crate) use watch::watch;
 
 #[cfg(test)]

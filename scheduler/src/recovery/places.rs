@@ -11,6 +11,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::lineage::{StageId, TaskId};
+use super::replan::regrouped;
 
 /// The output of the tasks that count, by stage and task.
 #[derive(Debug, Clone, Default)]
@@ -69,11 +70,11 @@ pub(super) fn moved(
             }
             return Ok(Transformed::no(node));
         };
-        if reader.coalesce.is_some() {
-            return internal_err!("a coalescing reader cannot read its input at another place");
-        }
         let places: HashMap<_, _> = outputs.of(reader.stage_id).partition_locations;
         let of = |partition: usize| places.get(&partition).cloned().unwrap_or_default();
+        if let Some(groups) = &reader.coalesce {
+            return regrouped(reader, groups.clone(), of).map(Transformed::yes);
+        }
         let moved = if reader.broadcast {
             ShuffleReaderExec::try_new_broadcast(
                 reader.stage_id,

@@ -45,6 +45,12 @@ impl Slots {
         self.executors().remove(executor);
     }
 
+    /// The slots of all executors, free or not.
+    pub(crate) fn n_all(&self) -> usize {
+        let executors = self.executors();
+        executors.values().map(|e| e.n_slots as usize).sum()
+    }
+
     /// A task takes slots.
     pub(crate) fn hold(&self, executor: &str, task: TaskKey, n_slots: u32) {
         if let Some(executor) = self.executors().get_mut(executor) {

@@ -68,7 +68,7 @@ fn graph(job: &str, plan: Arc<dyn ExecutionPlan>) -> ExecutionGraphBox {
         "session",
         plan,
         0,
-        Arc::new(SessionConfig::new()),
+        Arc::new(SessionConfig::new().with_extension(Arc::new(Replanning::On))),
         &mut DefaultDistributedPlanner::new(),
         Some("a logical plan".to_owned()),
     );
@@ -376,6 +376,38 @@ async fn a_partition_that_is_lost_twice_goes_elsewhere() {
     }
     cluster.succeed(&bound[0], 1).await;
     assert_eq!(cluster.bind().await[0].0, "e1");
+}
+
+/// Partitions of 8 bytes are read as one, and stay one as long as an output of that plan is read.
+#[tokio::test]
+async fn a_stage_keeps_its_plan_as_long_as_it_keeps_outputs() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.submit("j", plan(2, 4, 16));
+    let mut n_partitions: HashMap<usize, HashSet<usize>> = HashMap::new();
+    let mut n_losses = 0;
+    while !matches!(cluster.status("j").await, Some(Status::Successful(_))) {
+        let bound = cluster.bind().await;
+        assert!(!bound.is_empty(), "{:?}", cluster.status("j").await);
+        for task in &bound {
+            let of_stage = n_partitions.entry(task.1.key.stage_id).or_default();
+            of_stage.extend(&task.1.global_input_partition_ids);
+            // The last stage loses its input, all of it, each time that it begins, three times.
+            if task.1.key.stage_id == 3 && n_losses < 3 {
+                n_losses += 1;
+                for executor in ["e0", "e1"] {
+                    cluster.register(cluster.metadata(executor)).await;
+                }
+            }
+            cluster.succeed(task, 16).await;
+        }
+    }
+    assert_eq!(n_losses, 3);
+    let of = |stage: usize| n_partitions[&stage].len();
+    assert_eq!([of(1), of(2), of(3)], [4, 1, 1], "{n_partitions:?}");
+    let Some(Status::Successful(job)) = cluster.status("j").await else {
+        panic!("{:?}", cluster.status("j").await);
+    };
+    assert_eq!(job.partition_location.len(), 16);
 }
 
 /// A state that remembers at most `max_jobs` jobs, with jobs that have ended.

@@ -33,7 +33,7 @@ use super::copies::{Pace, may_be_copied};
 use super::lineage::{Action, Event, Limits, Lineage, StageId, StageShape, TaskId};
 use super::places::Outputs;
 use super::repeatable::is_repeatable;
-use stages::Stages;
+use stages::{MadeFor, Stages};
 
 pub(super) use record::{record_of, record_of_unplanned};
 
@@ -247,9 +247,13 @@ impl RecoveringGraph {
     }
 
     fn start(&mut self, stage: StageId, keeps_outputs: bool) -> Result<usize> {
-        let config = &self.about.session_config;
+        let made_for = MadeFor {
+            job: &self.about.job_id,
+            config: &self.about.session_config,
+            n_slots: self.shared.slots.n_all(),
+        };
         self.stages
-            .start(stage, keeps_outputs, &self.outputs, config)
+            .start(stage, keeps_outputs, &self.outputs, &made_for)
     }
 
     /// Nobody waits for a task any more; how to stop it.

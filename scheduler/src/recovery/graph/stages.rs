@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use ballista_core::JobId;
 use ballista_core::error::{BallistaError, Result};
 use ballista_core::serde::protobuf::failed_task::FailedReason;
 use ballista_core::serde::protobuf::{FailedTask, TaskStatus, task_status};
@@ -16,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::super::lineage::{StageId, TaskId};
 use super::super::places::{Outputs, moved};
+use super::super::replan::{Place, Replanning, replanned};
 
 /// The stages of a job in Ballista's types.
 #[derive(Clone)]
@@ -43,6 +45,42 @@ pub(super) struct StageCounts {
 struct Past {
     tasks: Vec<TaskInfo>,
     plan: Arc<dyn ExecutionPlan>,
+}
+
+/// What the plans of a job's stages are made for.
+pub(super) struct MadeFor<'a> {
+    pub(super) job: &'a JobId,
+    pub(super) config: &'a SessionConfig,
+    /// The slots of all executors.
+    pub(super) n_slots: usize,
+}
+
+impl MadeFor<'_> {
+    /// The plan of a stage whose inputs are known.
+    fn resolved(&self, template: &UnresolvedStage) -> Result<ResolvedStage> {
+        let resolved = template.to_resolved(self.config.options())?;
+        let wish = self.config.get_extension::<Replanning>();
+        if wish.is_none_or(|wish| *wish == Replanning::Off) || resolved.inputs.is_empty() {
+            return Ok(resolved);
+        }
+        let place = Place {
+            is_last: resolved.output_links.is_empty(),
+            n_slots: self.n_slots.max(1),
+        };
+        let (plan, changes) = replanned(resolved.plan, place)?;
+        for change in &changes {
+            tracing::info!(job = %self.job, stage = resolved.stage_id, "planned again: {change}");
+        }
+        Ok(ResolvedStage::new(
+            resolved.stage_id,
+            resolved.stage_attempt_num,
+            plan,
+            resolved.output_links,
+            resolved.inputs,
+            resolved.last_attempt_failure_reasons,
+            resolved.session_config,
+        ))
+    }
 }
 
 impl Stages {
@@ -172,7 +210,7 @@ impl Stages {
         id: StageId,
         keeps_outputs: bool,
         outputs: &Outputs,
-        config: &SessionConfig,
+        made_for: &MadeFor<'_>,
     ) -> Result<usize> {
         self.park(id);
         let past = self.past.remove(&id);
@@ -194,7 +232,7 @@ impl Stages {
                 HashSet::new(),
                 template.session_config,
             ),
-            _ => template.to_resolved(config.options())?,
+            _ => made_for.resolved(&template)?,
         };
         let mut running = resolved.to_running();
         running.pending = PendingPartitions::empty(running.partitions);

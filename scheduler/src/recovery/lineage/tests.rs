@@ -38,6 +38,8 @@ enum Mutant {
     NeverAsks,
     /// The outputs of a task and of its copy both count.
     CountsBoth,
+    /// A stage is planned again although it keeps outputs of the plan of before.
+    ReplansLate,
 }
 
 /// What a task read: the tasks of each input, as its plan named them.
@@ -49,6 +51,9 @@ struct World {
     lineage: Lineage,
     shapes: BTreeMap<StageId, StageShape>,
     n_partitions: BTreeMap<StageId, usize>,
+    /// How often a stage was planned, and the plan that each task ran, with its number of partitions.
+    n_plans: BTreeMap<StageId, usize>,
+    planned: BTreeMap<(StageId, TaskId), (usize, usize)>,
     /// Partitions on offer, as the graph keeps them.
     offers: BTreeMap<StageId, VecDeque<usize>>,
     /// What tasks of the stage read that are given out now.
@@ -117,6 +122,8 @@ impl World {
             lineage,
             shapes,
             n_partitions,
+            n_plans: BTreeMap::new(),
+            planned: BTreeMap::new(),
             offers: BTreeMap::new(),
             plans: BTreeMap::new(),
             outputs: BTreeMap::new(),
@@ -166,7 +173,11 @@ impl World {
                 Action::Wait { stage } => {
                     self.offers.remove(&stage);
                 }
-                Action::Start { stage, .. } => {
+                Action::Start {
+                    stage,
+                    keeps_outputs,
+                } => {
+                    self.plan(stage, keeps_outputs);
                     let inputs = self.shapes[&stage].inputs.iter();
                     let read = inputs.map(|input| {
                         (*input, self.outputs.get(input).cloned().unwrap_or_default())
@@ -195,6 +206,17 @@ impl World {
             }
         }
         self.check_step();
+    }
+
+    /// A plan that is made again may have another number of partitions.
+    fn plan(&mut self, stage: StageId, keeps_outputs: bool) {
+        if !keeps_outputs {
+            *self.n_plans.entry(stage).or_default() += 1;
+            let n_partitions = self.random.usize(1..=5);
+            self.n_partitions.insert(stage, n_partitions);
+        } else if self.mutant == Mutant::ReplansLate {
+            *self.n_plans.entry(stage).or_default() += 1;
+        }
     }
 
     /// Each partition of a running stage is on offer, worked on, or computed: one of them, once.
@@ -248,6 +270,8 @@ impl World {
         let read = self.plans[&stage].clone();
         self.tasks
             .insert((stage, task), (executor.clone(), partitions.clone(), read));
+        let plan = (self.n_plans[&stage], self.n_partitions[&stage]);
+        self.planned.insert((stage, task), plan);
         self.silent.insert((stage, task));
         self.slots.hold(&executor, key(stage, task), 1);
         self.step(Event::Bound {
@@ -493,7 +517,14 @@ impl World {
             partitions.extend(&self.tasks[&(stage, *task)].1);
         }
         partitions.sort_unstable();
-        let all: Vec<usize> = (0..self.n_partitions[&stage]).collect();
+        let plans = tasks.iter().map(|task| self.planned[&(stage, *task)]);
+        let plans: BTreeSet<(usize, usize)> = plans.collect();
+        let (1, Some((_, n_partitions))) = (plans.len(), plans.first()) else {
+            return Err(format!(
+                "outputs of stage {stage} are of the plans {plans:?}"
+            ));
+        };
+        let all: Vec<usize> = (0..*n_partitions).collect();
         if partitions != all {
             return Err(format!("stage {stage} is read as {partitions:?}"));
         }
@@ -553,6 +584,7 @@ fn each_broken_rule_is_found() {
         Mutant::HidesLoss,
         Mutant::NeverAsks,
         Mutant::CountsBoth,
+        Mutant::ReplansLate,
     ] {
         let is_found = (0..5_000).any(|seed| {
             let run = std::panic::catch_unwind(|| outcome(seed, mutant));
