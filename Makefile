@@ -61,7 +61,7 @@ peers = $(or $(EMPORIA_PEERS_DIR),$(HOME)/.cache/emporia/peers)
 
 .PHONY: test-rows conformance differential tpc
 test-rows: build ## the small comparisons with DuckDB that are part of the tests
-	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 10 --queries 25 --no-aqe --no-shrink
+	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 10 --queries 25 --no-shrink
 	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale 0.01 --data $(peers)/data
 
 conformance: build ## run DataFusion's own test files on one process and on a cluster (15 minutes)

@@ -111,8 +111,19 @@ async fn slt_on_one_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slt_on_a_cluster() {
+    run_on_a_cluster(true).await;
+}
+
+/// Planned again, small stages have one partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn slt_on_a_cluster_with_plans_that_stay() {
+    run_on_a_cluster(false).await;
+}
+
+async fn run_on_a_cluster(adaptive: bool) {
     let sandbox = Arc::new(Sandbox::start(&[1, 1]).await.unwrap());
     let options = EngineOptions {
+        adaptive,
         target_partitions: 4,
         ..EngineOptions::default()
     };

@@ -11,7 +11,7 @@ use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use emporia_e2e::programs::wait_until;
 
 use super::cluster::{Processes, executors_of, get};
-use super::job::{Data, Submission};
+use super::job::{Data, Replanning, Submission};
 use super::turn;
 
 /// Time in which the scheduler notices that an executor is dead.
@@ -69,7 +69,7 @@ fn a_client_of_ballista_and_two_of_emporia_get_right_rows() {
         data: std::sync::Arc::clone(&data),
         job,
         url: processes.url.clone(),
-        aqe: false,
+        replanning: Replanning::On,
         folder: folder.path().join(job),
     });
     let before = submissions.each_ref().map(|s| s.run().unwrap());

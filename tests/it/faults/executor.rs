@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use emporia_e2e::programs::wait_until;
 
 use super::cluster::{self, Patience, Process, Processes, executors_of, get};
-use super::job::{Data, JOBS, Submission, Undisturbed};
+use super::job::{Data, JOBS, Replanning, Submission, Undisturbed};
 use super::{n_runs, turn};
 
 /// Time in which a job has to end after the loss of an executor.
@@ -82,11 +82,11 @@ struct Table {
 
 impl Table {
     /// Runs the job under the fault as often as is wanted.
-    fn add(&mut self, data: &Arc<Data>, fault: Fault, job: &'static str) {
+    fn add(&mut self, data: &Arc<Data>, fault: Fault, job: &'static str, replanning: Replanning) {
         let (mut n_right, mut n_failed, mut n_wrong, mut n_hung) = (0, 0, 0, 0);
         let mut longest = Duration::ZERO;
         for run in 1..=n_runs() {
-            let mut scene = Scene::new(data, job, fault.n_executors());
+            let mut scene = Scene::planned(data, job, replanning, fault.n_executors());
             let mut process = fault.strike(&mut scene);
             let start = Instant::now();
             let end = scene.end(&mut process);
@@ -98,13 +98,15 @@ impl Table {
                 End::Hung => n_hung += 1,
             }
             if !matches!(end, End::Right) {
-                self.bad.push(format!("{fault:?}, {job}, run {run}: {end}"));
+                self.bad.push(format!(
+                    "{fault:?}, {job}, replanning {replanning:?}, run {run}: {end}"
+                ));
             }
             fault.check_afterwards(&mut scene);
         }
         writeln!(
             self.rows,
-            "{fault:?} | {job} | {} | {n_right} | {n_failed} | {n_wrong} | {n_hung} | {:.1}",
+            "{fault:?} | {job} | {replanning:?} | {} | {n_right} | {n_failed} | {n_wrong} | {n_hung} | {:.1}",
             n_runs(),
             longest.as_secs_f64()
         )
@@ -114,22 +116,28 @@ impl Table {
     #[track_caller]
     fn check(self) {
         let Self { rows, bad } = self;
-        let head = "fault | job | runs | right | failed clearly | wrong | hung | longest, seconds";
+        let head = "fault | job | replanning | runs | right | failed clearly | wrong | hung | longest, seconds";
         eprintln!("\n{head}\n{rows}");
         assert!(bad.is_empty(), "{head}\n{rows}\n{}", bad.join("\n"));
     }
 }
 
-/// Tries each fault on these jobs; on all jobs where faults are tried often.
+/// Tries each fault on these jobs, planned in these ways; on all jobs and in both ways where faults are tried
+/// often.
 #[track_caller]
-fn survive(faults: &[Fault], jobs: &[&'static str]) {
-    let jobs = if n_runs() > 1 { &JOBS[..] } else { jobs };
+fn survive(faults: &[Fault], jobs: &[&'static str], plannings: &[Replanning]) {
+    let (jobs, plannings) = match n_runs() > 1 {
+        true => (&JOBS[..], &Replanning::BOTH[..]),
+        false => (jobs, plannings),
+    };
     let data = Data::get().unwrap();
     let _turn = turn();
     let mut table = Table::default();
     for fault in faults {
         for job in jobs {
-            table.add(&data, *fault, job);
+            for replanning in plannings {
+                table.add(&data, *fault, job, *replanning);
+            }
         }
     }
     table.check();
@@ -145,9 +153,18 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(data: &Arc<Data>, job: &'static str, n_executors: usize) -> Self {
+        Self::planned(data, job, Replanning::On, n_executors)
+    }
+
+    fn planned(
+        data: &Arc<Data>,
+        job: &'static str,
+        replanning: Replanning,
+        n_executors: usize,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let processes = Processes::start(&folder.path().join("cluster"), n_executors).unwrap();
-        Self::on(data, job, processes, folder)
+        Self::with(data, job, replanning, processes, folder)
     }
 
     /// A job on `processes`, with a folder for what it makes.
@@ -157,11 +174,21 @@ impl Scene {
         processes: Processes,
         folder: tempfile::TempDir,
     ) -> Self {
+        Self::with(data, job, Replanning::On, processes, folder)
+    }
+
+    fn with(
+        data: &Arc<Data>,
+        job: &'static str,
+        replanning: Replanning,
+        processes: Processes,
+        folder: tempfile::TempDir,
+    ) -> Self {
         let submission = Submission {
             data: Arc::clone(data),
             job,
             url: processes.url.clone(),
-            aqe: false,
+            replanning,
             folder: folder.path().join(job),
         };
         let before = submission.run().unwrap();
@@ -341,37 +368,39 @@ fn cut_off(path: &Path) -> std::io::Result<()> {
 
 #[test]
 fn a_killed_executor_costs_no_row() {
-    survive(&[Fault::Killed], &JOBS);
+    survive(&[Fault::Killed], &JOBS, &Replanning::BOTH);
 }
 
 #[test]
 fn two_killed_executors_cost_no_row() {
-    survive(&[Fault::TwoKilled], &["clv"]);
+    survive(&[Fault::TwoKilled], &["clv"], &[Replanning::On]);
 }
 
 #[test]
 fn an_executor_that_joins_late_and_dies_costs_no_row() {
-    survive(&[Fault::LateJoinerKilled], &["clv", "revenue_by_category"]);
+    let jobs = ["clv", "revenue_by_category"];
+    survive(&[Fault::LateJoinerKilled], &jobs, &Replanning::BOTH);
 }
 
 #[test]
 fn a_paused_executor_costs_no_row() {
-    survive(&[Fault::Paused], &["clv"]);
+    survive(&[Fault::Paused], &["clv"], &[Replanning::On]);
 }
 
 #[test]
 fn all_executors_may_die_and_one_come_back() {
-    survive(&[Fault::AllKilledOneBack], &["revenue_by_category"]);
+    let jobs = ["revenue_by_category"];
+    survive(&[Fault::AllKilledOneBack], &jobs, &[Replanning::On]);
 }
 
 #[test]
 fn an_executor_that_restarts_at_once_costs_no_row() {
-    survive(&[Fault::Restarted], &["clv"]);
+    survive(&[Fault::Restarted], &["clv"], &[Replanning::On]);
 }
 
 #[test]
 fn an_executor_that_flaps_costs_no_row() {
-    survive(&[Fault::Flapping], &["clv"]);
+    survive(&[Fault::Flapping], &["clv"], &[Replanning::On]);
 }
 
 #[test]
@@ -381,12 +410,12 @@ fn damaged_files_of_outputs_cost_no_row() {
         Fault::IndexesRemoved,
         Fault::FilesCutOff,
     ];
-    survive(&faults, &["clv"]);
+    survive(&faults, &["clv"], &Replanning::BOTH);
 }
 
 #[test]
 fn an_executor_that_is_told_to_end_drains() {
-    survive(&[Fault::ToldToEnd], &JOBS);
+    survive(&[Fault::ToldToEnd], &JOBS, &[Replanning::On]);
 }
 
 #[test]

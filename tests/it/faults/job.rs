@@ -72,12 +72,23 @@ impl Data {
     }
 }
 
+/// Whether stages are planned again when their inputs are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replanning {
+    On,
+    Off,
+}
+
+impl Replanning {
+    pub(super) const BOTH: [Self; 2] = [Self::On, Self::Off];
+}
+
 /// Where and how a job runs.
 pub(super) struct Submission {
     pub(super) data: Arc<Data>,
     pub(super) job: &'static str,
     pub(super) url: String,
-    pub(super) aqe: bool,
+    pub(super) replanning: Replanning,
     /// For results and errors.
     pub(super) folder: PathBuf,
 }
@@ -109,7 +120,10 @@ impl Submission {
         let child = self
             .data
             .submit(self.job, &self.url)?
-            .arg(format!("--aqe={}", self.aqe))
+            .arg(match self.replanning {
+                Replanning::On => "--aqe=true",
+                Replanning::Off => "--aqe=false",
+            })
             .arg("--output")
             .arg(self.output())
             .stdout(Stdio::null())

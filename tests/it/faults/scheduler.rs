@@ -6,7 +6,7 @@ use std::time::Duration;
 use emporia_e2e::programs::wait_until;
 
 use super::cluster::{self, Patience, Processes, get};
-use super::job::{Data, Submission};
+use super::job::{Data, Replanning, Submission};
 use super::turn;
 
 /// Time in which a client notices that its scheduler is dead.
@@ -30,7 +30,7 @@ fn a_killed_scheduler_leaves_the_old_result() {
         data,
         job: "revenue_by_category",
         url: cluster.url.clone(),
-        aqe: false,
+        replanning: Replanning::On,
         folder: folder.path().join("job"),
     };
     let before = submission.run().unwrap();
@@ -65,7 +65,7 @@ fn a_draining_scheduler_is_not_ready_and_refuses_new_jobs() {
         data: Arc::clone(&data),
         job,
         url: processes.url.clone(),
-        aqe: false,
+        replanning: Replanning::On,
         folder: folder.path().join(name),
     };
     let old = submission("revenue_by_category", "old");
