@@ -175,7 +175,7 @@ impl Cluster {
             partition_id: partition as u64,
             num_rows: 1,
             num_batches: 1,
-            num_bytes: 8,
+            num_bytes: 1024 * 1024,
             file_id: Some(bound.1.key.task_id as u64),
             is_sort_shuffle: true,
         });
@@ -378,7 +378,7 @@ async fn a_partition_that_is_lost_twice_goes_elsewhere() {
     assert_eq!(cluster.bind().await[0].0, "e1");
 }
 
-/// Partitions of 8 bytes are read as one, and stay one as long as an output of that plan is read.
+/// Sixteen partitions of 4 MiB are read as four, also after losses.
 #[tokio::test]
 async fn a_stage_keeps_its_plan_as_long_as_it_keeps_outputs() {
     let mut cluster = Cluster::new(2, 1).await;
@@ -391,10 +391,10 @@ async fn a_stage_keeps_its_plan_as_long_as_it_keeps_outputs() {
         for task in &bound {
             let of_stage = n_partitions.entry(task.1.key.stage_id).or_default();
             of_stage.extend(&task.1.global_input_partition_ids);
-            // The last stage loses its input, all of it, each time that it begins, three times.
+            // The last stage loses a part of its input twice, and then all of it.
             if task.1.key.stage_id == 3 && n_losses < 3 {
                 n_losses += 1;
-                for executor in ["e0", "e1"] {
+                for executor in ["e0", "e1"].into_iter().take(1 + n_losses / 3) {
                     cluster.register(cluster.metadata(executor)).await;
                 }
             }
@@ -403,11 +403,11 @@ async fn a_stage_keeps_its_plan_as_long_as_it_keeps_outputs() {
     }
     assert_eq!(n_losses, 3);
     let of = |stage: usize| n_partitions[&stage].len();
-    assert_eq!([of(1), of(2), of(3)], [4, 1, 1], "{n_partitions:?}");
+    assert_eq!([of(1), of(2), of(3)], [4, 4, 4], "{n_partitions:?}");
     let Some(Status::Successful(job)) = cluster.status("j").await else {
         panic!("{:?}", cluster.status("j").await);
     };
-    assert_eq!(job.partition_location.len(), 16);
+    assert_eq!(job.partition_location.len(), 16 * 4);
 }
 
 /// A state that remembers at most `max_jobs` jobs, with jobs that have ended.

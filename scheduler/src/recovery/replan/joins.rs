@@ -31,14 +31,16 @@ const BYTES_OF_AN_ENTRY: u64 = 24;
 /// Whether something above an operator relies on the order of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// Nothing does.
+    /// The rows go to a hash join in place of a sort-merge join, for which they were sorted.
+    Unused,
+    /// Nothing does that does not say so.
     Free,
     /// It may.
     Kept,
 }
 
-/// The plan of a stage, with hash joins for those sort-merge joins that have a small side, and without sorts
-/// that nothing relies on.
+/// The plan of a stage, with hash joins for those sort-merge joins that have a small side, and without the
+/// sorts of these sides.
 pub(super) fn hashed(
     plan: Arc<dyn ExecutionPlan>,
     changes: &mut Vec<Change>,
@@ -73,17 +75,14 @@ impl Visit {
         node: Arc<dyn ExecutionPlan>,
         order: Order,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if order == Order::Free
+        if order == Order::Unused
             && let Some(sort) = node.downcast_ref::<SortExec>()
             && sort.fetch().is_none()
             && sort.preserve_partitioning()
         {
-            self.changes.push(Change::Unsorted {
-                by: sort.expr().to_string(),
-            });
-            return self.node(Arc::clone(sort.input()), Order::Free);
+            return self.node(Arc::clone(sort.input()), Order::Unused);
         }
-        if order == Order::Free
+        if order != Order::Kept
             && let Some(join) = node.downcast_ref::<SortMergeJoinExec>()
             && let Some(side) = self.small_side(join)
         {
@@ -154,8 +153,8 @@ impl Visit {
             build: build.size,
         });
         let hashed = HashJoinExec::try_new(
-            self.side(join.left())?,
-            self.side(join.right())?,
+            self.node(Arc::clone(join.left()), Order::Unused)?,
+            self.node(Arc::clone(join.right()), Order::Unused)?,
             join.on().to_vec(),
             join.filter().clone(),
             &join.join_type(),
@@ -168,15 +167,6 @@ impl Visit {
             return hashed.swap_inputs(PartitionMode::Partitioned);
         }
         Ok(Arc::new(hashed))
-    }
-
-    /// A side of a join that is no longer sorted for it.
-    fn side(&mut self, side: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = match side.downcast_ref::<SortExec>() {
-            Some(sort) if sort.fetch().is_none() && sort.preserve_partitioning() => sort.input(),
-            _ => side,
-        };
-        self.node(Arc::clone(input), Order::Free)
     }
 }
 
@@ -204,12 +194,16 @@ fn order_of_inputs(node: &Arc<dyn ExecutionPlan>, order: Order) -> Order {
     if node.is::<CoalescePartitionsExec>() && node.fetch().is_none() {
         return Order::Free;
     }
+    if let Some(groups) = node.downcast_ref::<AggregateExec>() {
+        let needs = groups.required_input_ordering();
+        let has_none = groups.limit_options().is_none() && needs.iter().all(Option::is_none);
+        return match order {
+            Order::Unused | Order::Free if has_none => Order::Free,
+            _ => Order::Kept,
+        };
+    }
     let passes_on = node.is::<ProjectionExec>()
         || (node.is::<FilterExec>() && node.fetch().is_none())
-        || node.downcast_ref::<AggregateExec>().is_some_and(|groups| {
-            let needs = groups.required_input_ordering();
-            groups.limit_options().is_none() && needs.iter().all(Option::is_none)
-        })
         || (node.is::<HashJoinExec>() && node.fetch().is_none())
         || node.is::<CrossJoinExec>()
         || node.is::<NestedLoopJoinExec>()

@@ -45,8 +45,6 @@ pub(super) enum Change {
         /// Most rows and bytes of a partition of the smaller side.
         build: sizes::Size,
     },
-    /// A sort is left out that nothing relies on.
-    Unsorted { by: String },
     /// Partitions are read together.
     Grouped { from: usize, to: usize },
 }
@@ -59,7 +57,6 @@ impl fmt::Display for Change {
                 "a side of {} rows and {} bytes in a partition is hashed instead of sorting both: {join}",
                 build.rows, build.bytes
             ),
-            Self::Unsorted { by } => write!(f, "nothing relies on a sort by {by}: it is left out"),
             Self::Grouped { from, to } => write!(f, "{from} partitions are read as {to}"),
         }
     }

@@ -16,6 +16,7 @@ use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
 use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{Partitioning, displayable};
@@ -204,6 +205,43 @@ fn a_join_stays_where_no_side_is_known_to_be_small() {
 }
 
 #[test]
+fn sorts_for_a_join_that_is_hashed_are_left_out() {
+    let renamed = |plan: Plan| -> Plan {
+        let columns = ["k", "v"].map(|name| ProjectionExpr {
+            expr: col(name, &plan.schema()).unwrap(),
+            alias: name.to_owned(),
+        });
+        Arc::new(ProjectionExec::try_new(columns, plan).unwrap())
+    };
+    let top = |plan: Plan| -> Plan {
+        let key = PhysicalSortExpr::new_default(col("k", &plan.schema()).unwrap());
+        let sort = SortExec::new([key].into(), plan).with_preserve_partitioning(true);
+        Arc::new(sort.with_fetch(Some(3)))
+    };
+    let stage = |left: Plan| {
+        let right = sorted(reader(2, &[MIB; 2]), "k");
+        dealt_out(merged(left, right, JoinType::LeftSemi))
+    };
+    let left = renamed(sorted(reader(1, &[900 * MIB; 2]), "k"));
+    let (plan, changes) = replanned(stage(left), PLACE).unwrap();
+    assert_eq!(
+        (changes.len(), count::<SortExec>(&plan)),
+        (1, 0),
+        "{}",
+        text(&plan)
+    );
+    // One that takes the first rows stays.
+    let left = renamed(top(reader(1, &[900 * MIB; 2])));
+    let (plan, changes) = replanned(stage(left), PLACE).unwrap();
+    assert_eq!(
+        (changes.len(), count::<SortExec>(&plan)),
+        (1, 1),
+        "{}",
+        text(&plan)
+    );
+}
+
+#[test]
 fn the_hash_tables_of_a_stage_fit_together() {
     let small = |stage| reader(stage, &[20 * MIB; 2]);
     let mut plan = reader(0, &[900 * MIB; 2]);
@@ -231,12 +269,8 @@ fn an_order_that_a_stage_promises_is_kept() {
         dealt_out(Arc::new(LocalLimitExec::new(by_key(), 10))),
         PLACE,
     );
-    // A sort that nothing relies on goes, one with a limit does not.
-    let (plan, _) = replanned(dealt_out(sorted(reader(1, &[900 * MIB; 2]), "v")), PLACE).unwrap();
-    assert_eq!(count::<SortExec>(&plan), 0);
-    let key = PhysicalSortExpr::new_default(col("v", &small(1).schema()).unwrap());
-    let top = SortExec::new([key].into(), small(1)).with_preserve_partitioning(true);
-    is_left_alone(dealt_out(Arc::new(top.with_fetch(Some(3)))), PLACE);
+    // What is sorted for something else stays sorted.
+    is_left_alone(dealt_out(sorted(reader(1, &[900 * MIB; 2]), "v")), PLACE);
     // The order of a result is made above the join.
     for stage in [kept(sorted(by_key(), "v")), kept(sorted(by_key(), "k"))] {
         let (plan, changes) = replanned(stage, PLACE).unwrap();
