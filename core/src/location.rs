@@ -59,7 +59,10 @@ impl Location {
         }
         let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~:@[]".contains(c);
         if !authority.chars().all(is_host) {
-            return Err(wrong(text, &format!("`{authority}` is not a server")));
+            return Err(wrong(
+                text,
+                &format!("`{}` is not a server", brief(authority)),
+            ));
         }
         let mut names = Vec::new();
         for name in path.split('/') {
@@ -67,7 +70,8 @@ impl Location {
                 "" | "." => {}
                 ".." => drop(names.pop()),
                 name if scheme == "hdfs" && name.contains(':') => {
-                    let reason = format!("HDFS has no names with a colon, such as `{name}`");
+                    let reason =
+                        format!("HDFS has no names with a colon, such as `{}`", brief(name));
                     return Err(wrong(text, &reason));
                 }
                 name => names.push(checked(name, text)?),
@@ -204,13 +208,12 @@ fn ends_as_folder(path: &str) -> bool {
 
 fn checked(name: &str, text: &str) -> Result<String> {
     if let Some(control) = name.chars().find(char::is_ascii_control) {
-        let reason = format!("its name `{}` holds a control character", readable(name));
+        let reason = format!("its name `{}` holds a control character", brief(name));
         return Err(wrong(text, &reason)
             .with_hint(format!("rename it without {}", control.escape_default())));
     }
     if name.len() > MAX_NAME {
-        let start: String = name.chars().take(20).collect();
-        let reason = format!("its name `{start}…` is longer than {MAX_NAME} bytes");
+        let reason = format!("its name `{}` is longer than {MAX_NAME} bytes", brief(name));
         return Err(wrong(text, &reason).with_hint("choose a shorter name"));
     }
     Ok(name.to_owned())
@@ -226,11 +229,21 @@ fn readable(text: &str) -> String {
         .collect()
 }
 
-fn wrong(text: &str, reason: &str) -> Error {
-    let text: String = match text.char_indices().nth(200) {
+/// The beginning of a part of a location, for messages.
+fn brief(part: &str) -> String {
+    shortened(part, 40)
+}
+
+/// The first `n` characters, readable.
+fn shortened(text: &str, n: usize) -> String {
+    match text.char_indices().nth(n) {
         Some((end, _)) => format!("{}…", readable(&text[..end])),
         None => readable(text),
-    };
+    }
+}
+
+fn wrong(text: &str, reason: &str) -> Error {
+    let text = shortened(text, 200);
     Error::invalid(format!("`{text}` cannot be a location: {reason}"))
         .with_hint("a location is a path or a URI such as file:///data/orders")
 }
@@ -329,6 +342,9 @@ mod tests {
         check("file://data/orders", "three slashes");
         check("hdfs://nn?x/a", "not a server");
         check("hdfs://nn:8020/12:30", "colon");
+        check(&format!("hdfs://{}?/a", "n".repeat(1000)), "not a server");
+        check(&format!("hdfs://n/{}:", "a".repeat(1000)), "colon");
+        check(&format!("{}\n", "a".repeat(1000)), "control character");
         check(&"ö".repeat(128), "longer than 255 bytes");
         check(&"a/".repeat(2048), "longer than 4,095 bytes");
         assert!(Location::parse(&"a".repeat(255), None).is_ok());
