@@ -87,14 +87,18 @@ pub(crate) fn first_line(text: &str) -> String {
         first.push(' ');
         first.push_str(next);
     }
-    match first.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => {
-            first.truncate(end);
-            first.push('…');
-            first
-        }
-        None => first,
+    brief(&first)
+}
+
+/// The beginning of a text, on one line.
+pub(crate) fn brief(text: &str) -> String {
+    let mut chars = text.chars();
+    let is_shown = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = chars.by_ref().take(MAX_CHARS).map(is_shown).collect();
+    if chars.next().is_some() {
+        shown.push('…');
     }
+    shown
 }
 
 #[cfg(test)]

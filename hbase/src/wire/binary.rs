@@ -35,13 +35,27 @@ pub(super) fn field(input: &mut Input, id: &mut i16) -> Result<Kind> {
 #[inline]
 pub(super) fn list(input: &mut Input) -> Result<(Kind, usize)> {
     let element = kind(input.byte()?)?;
-    Ok((element, length(input)?))
+    let n_elements = length(input)?;
+    has_bytes(element, n_elements)?;
+    Ok((element, n_elements))
 }
 
 pub(super) fn map(input: &mut Input) -> Result<(Kind, Kind, usize)> {
     let key = kind(input.byte()?)?;
     let value = kind(input.byte()?)?;
-    Ok((key, value, length(input)?))
+    let n_entries = length(input)?;
+    has_bytes(key, n_entries)?;
+    has_bytes(value, n_entries)?;
+    Ok((key, value, n_entries))
+}
+
+/// Refuses elements of the type that ends a struct: without bytes, any number of them would fit a reply.
+#[inline]
+fn has_bytes(element: Kind, n_elements: usize) -> Result<()> {
+    match element == Kind::Stop && n_elements > 0 {
+        true => Err(Fault::malformed("elements without a type")),
+        false => Ok(()),
+    }
 }
 
 #[inline]

@@ -126,9 +126,13 @@ impl Input {
         self.position
     }
 
-    /// The first four bytes of the reply.
+    /// The first four bytes of the reply; zeros for those that have not come.
     pub(super) fn peek4(&self) -> [u8; 4] {
-        self.bytes().first_chunk::<4>().copied().unwrap_or_default()
+        let mut head = [0; 4];
+        for (to, from) in head.iter_mut().zip(self.bytes()) {
+            *to = *from;
+        }
+        head
     }
 
     /// Takes `length` bytes.

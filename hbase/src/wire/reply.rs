@@ -28,7 +28,7 @@ pub(crate) fn read<T>(
     if head.sequence != sequence || input.slice(head.method) != method.as_bytes() {
         return Err(Fault::malformed(format!(
             "a reply to `{}` number {}, not to `{method}` number {sequence}",
-            String::from_utf8_lossy(input.slice(head.method)),
+            java::brief(&String::from_utf8_lossy(input.slice(head.method))),
             head.sequence
         )));
     }
