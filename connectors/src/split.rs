@@ -20,7 +20,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::common::{Result, Statistics, internal_err, plan_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
@@ -301,6 +301,18 @@ fn descriptors_of(batch: &RecordBatch) -> Result<Vec<String>> {
             DataFusionError::Internal("split descriptors are not a text column".to_owned())
         })?;
     Ok(column.iter().flatten().map(str::to_owned).collect())
+}
+
+/// Checks that a projection from a message is one of the columns.
+///
+/// # Errors
+/// Where it has a column that is not there.
+pub(crate) fn check_projection(projection: &[usize], columns: &Schema) -> Result<()> {
+    let n_columns = columns.fields().len();
+    match projection.iter().find(|index| **index >= n_columns) {
+        None => Ok(()),
+        Some(index) => plan_err!("a scan takes the column {index} of a table of {n_columns}"),
+    }
 }
 
 /// Deals `splits` out to at most `n_partitions` partitions, in order and evenly by count.

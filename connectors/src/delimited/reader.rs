@@ -21,7 +21,7 @@ use super::key_filter::KeyFilter;
 use super::lines::{self, Block, Start};
 use super::options::DelimitedOptions;
 use crate::files::TextFile;
-use crate::split::SplitSource;
+use crate::split::{SplitSource, check_projection};
 
 /// Tag of [`DelimitedSource`] in an encoded plan.
 pub const SOURCE_KIND: &str = "delimited";
@@ -76,13 +76,18 @@ impl DelimitedSource {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let recipe: Recipe =
             serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let declared = crate::codec::schema_from_names(&recipe.declared)?;
+        let folders = crate::codec::schema_from_names(&recipe.folders)?;
+        let table = recipe.options.table_schema(&declared, folders.fields());
+        check_projection(&recipe.projection, &table)?;
+        if let Some(filter) = &recipe.key_filter {
+            check_projection(&[filter.column], &declared)?;
+        }
         Ok(Self {
             store: ObjectStoreUrl::parse(&recipe.store)?,
             options: recipe.options,
-            declared: crate::codec::schema_from_names(&recipe.declared)?,
-            folders: crate::codec::schema_from_names(&recipe.folders)?
-                .fields()
-                .clone(),
+            declared,
+            folders: folders.fields().clone(),
             projection: recipe.projection,
             estimated_rows: recipe.estimated_rows,
             key_filter: recipe.key_filter,
@@ -180,7 +185,7 @@ impl SplitSource for DelimitedSource {
     }
 }
 
-fn decode_blocks(
+pub(super) fn decode_blocks(
     blocks: BoxStream<'static, Result<Block, Failure>>,
     decoder: Decoder,
     place: Place,

@@ -16,7 +16,7 @@ use super::reader::{self, ReadTask};
 use super::snapshot::Snapshot;
 use super::splits::Split;
 use crate::error::to_datafusion;
-use crate::split::SplitSource;
+use crate::split::{SplitSource, check_projection};
 use crate::stores::Stores;
 
 /// Tag of the tables and scans of this module in an encoded plan.
@@ -51,7 +51,10 @@ impl HBaseSource {
     /// # Errors
     /// When the bytes are not a recipe.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))
+        let source: Self =
+            serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        check_projection(&source.projection, &source.mapping.schema())?;
+        Ok(source)
     }
 }
 

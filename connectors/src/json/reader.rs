@@ -18,7 +18,7 @@ use super::decoder::{Decoder, Output};
 use super::lines::{Block, Source};
 use super::schema::Columns;
 use crate::files::TextFile;
-use crate::split::SplitSource;
+use crate::split::{SplitSource, check_projection};
 
 /// Tag of [`JsonSource`] in an encoded plan.
 pub const SOURCE_KIND: &str = "json";
@@ -73,6 +73,7 @@ impl JsonSource {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let recipe: Recipe =
             serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        check_projection(&recipe.projection, recipe.columns.schema())?;
         Ok(Self {
             store: ObjectStoreUrl::parse(&recipe.store)?,
             columns: recipe.columns,
