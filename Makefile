@@ -72,3 +72,7 @@ differential: build ## compare 10,000 random queries with DuckDB (installs it in
 
 tpc: build ## compare TPC-H and TPC-DS with DuckDB at SCALE (default 1)
 	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale $(or $(SCALE),1) --data $(peers)/data
+
+.PHONY: fuzz
+fuzz: ## look for inputs that break a reader: TARGET=delimited SECONDS=600; without TARGET all, a minute each
+	fuzz/run $(or $(TARGET),all) $(or $(SECONDS),60)

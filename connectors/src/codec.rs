@@ -3,6 +3,12 @@
 //! Both codecs wrap an inner one (Ballista's): a message that starts with `MAGIC` is ours, any
 //! other is passed on. A message holds a recipe only, never a connection or a secret.
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
+
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};

@@ -15,6 +15,8 @@ pub mod estimated;
 pub mod files;
 pub mod folded;
 pub mod format;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 pub mod hbase;
 pub mod hdfs;
 pub mod json;

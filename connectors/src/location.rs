@@ -3,6 +3,12 @@
 //! [`Path::from`] and [`Path::join`] write many characters in another form, and the store then holds
 //! them so. A path of a location is made by [`Path::parse`] alone, which takes names as they are.
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
+
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
+
 use std::fmt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;

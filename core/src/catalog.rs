@@ -12,6 +12,12 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
+
+#[cfg(any(test, fuzzing))]
+pub use fuzz::{fuzz, fuzz_types};
+
 use crate::contract;
 use crate::error::{Error, ErrorKind, Result, nearest};
 use crate::location::Location;
@@ -252,7 +258,10 @@ impl Catalog {
                 return Err(wrong());
             }
             let uri = absolute_uri(&location, folder).map_err(|e| wrong().with_source(e))?;
-            catalog.warehouse = Some(uri.trim_end_matches('/').to_owned());
+            // A root is nothing without its slashes.
+            let trimmed = uri.trim_end_matches('/');
+            let is_root = trimmed.ends_with(':');
+            catalog.warehouse = Some(if is_root { &uri } else { trimmed }.to_owned());
         }
         for (name, table) in file.tables {
             let offset = table.span().start;
@@ -481,6 +490,9 @@ mod tests {
         assert_eq!(Catalog::parse(&catalog.to_toml()?, None)?, catalog);
         let remote = parse("warehouse = \"hdfs://namenode/shop\"")?;
         assert_eq!(remote.warehouse.as_deref(), Some("hdfs://namenode/shop"));
+        let root = parse("warehouse = \"/\"")?;
+        assert_eq!(root.warehouse.as_deref(), Some("file:///"));
+        assert_eq!(Catalog::parse(&root.to_toml()?, None)?, root);
         for wrong in ["", " ", "hbase:shop"] {
             let complaint = complaint(parse(&format!("\nwarehouse = \"{wrong}\"")));
             assert!(

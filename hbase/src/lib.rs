@@ -47,3 +47,5 @@ pub use put::RowMutation;
 pub use range::{KeyRange, after, prefix_end};
 pub use scan::{ScanRequest, Scanner};
 pub use sink::RowSink;
+#[cfg(any(test, fuzzing))]
+pub use wire::fuzz;

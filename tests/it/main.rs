@@ -19,7 +19,6 @@ mod golden_cdnow;
 #[cfg(test)]
 mod golden_online_retail;
 #[cfg(test)]
-mod hostile;
 #[cfg(test)]
 mod job_order;
 #[cfg(test)]

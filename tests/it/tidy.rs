@@ -7,7 +7,7 @@ use std::process::Command;
 use emporia_e2e::workspace;
 
 /// What each crate may use of this workspace; ARCHITECTURE.md draws the picture.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("core", &[]),
     ("models", &[]),
     ("datasets", &["core", "models"]),
@@ -47,6 +47,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "client",
         ],
     ),
+    ("fuzz", &["core", "hbase", "connectors"]),
 ];
 
 /// Libraries that a crate must stay free of: core and datasets know no engine, connectors no cluster.

@@ -4,7 +4,6 @@
 pub mod cluster;
 pub mod conformance;
 pub mod golden;
-pub mod hostile;
 pub mod programs;
 pub mod sandbox;
 pub mod services;

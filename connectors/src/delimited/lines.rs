@@ -61,6 +61,17 @@ pub(super) fn blocks(
     stream::try_unfold(cutter, Cutter::next).boxed()
 }
 
+/// All records of the text in `chunks`, of which the first one begins at `offset` of the text of its file.
+#[cfg(any(test, fuzzing))]
+pub(super) fn all_records(
+    chunks: BoxStream<'static, Result<Bytes>>,
+    dialect: Dialect,
+    offset: u64,
+) -> BoxStream<'static, Result<Block, Failure>> {
+    let cutter = Cutter::new(chunks, dialect, offset, u64::MAX);
+    stream::try_unfold(cutter, Cutter::next).boxed()
+}
+
 /// Cuts chunks behind records. A chunk is not copied, but for the records that it begins and ends in
 /// the middle of.
 struct Cutter {

@@ -11,6 +11,8 @@ mod dialect;
 mod encoding;
 mod failure;
 mod fields;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod head;
 mod key_filter;
 mod lines;
@@ -25,6 +27,8 @@ mod text;
 mod write;
 
 pub use encoding::Encoding;
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub use options::{
     BlankLine, DelimitedOptions, ERROR, Empty, META_COLUMNS, POSITION, RAW, Ragged, Records, SOURCE,
 };

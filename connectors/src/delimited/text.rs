@@ -106,7 +106,7 @@ impl TextOfFile {
 }
 
 /// The text of unpacked bytes; a UTF-8 byte order mark stays.
-fn decoded(
+pub(super) fn decoded(
     chunks: BoxStream<'static, Result<Bytes>>,
     encoding: Encoding,
     path: Path,

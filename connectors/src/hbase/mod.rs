@@ -52,6 +52,8 @@ mod write;
 pub use connect::connect;
 pub use emporia_hbase::Client;
 pub use encode::{EncodedRow, RowEncoder};
+#[cfg(any(test, fuzzing))]
+pub use key::fuzz;
 pub use mapping::Mapping;
 pub use open::open;
 pub use publication::{Publication, Published, PublishedTable, upsert_sink};

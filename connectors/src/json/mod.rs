@@ -15,6 +15,8 @@ mod column;
 mod decoder;
 mod elements;
 mod encode;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod infer;
 mod lines;
 mod number;
@@ -42,6 +44,8 @@ use crate::files::partitions::FolderValues;
 use crate::files::{TextFile, unreadable};
 
 pub use encode::{check_writable, writer_builder};
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub use reader::{JsonFile, JsonSource, SOURCE_KIND};
 pub use schema::Columns;
 pub use syntax::check_line;

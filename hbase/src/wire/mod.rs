@@ -16,6 +16,8 @@
 
 mod binary;
 mod compact;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 pub(crate) mod input;
 pub(crate) mod reply;
 pub(crate) mod request;
@@ -24,4 +26,6 @@ pub(crate) mod stream;
 mod tls;
 pub(crate) mod token;
 
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub(crate) use tls::TlsConfig;

@@ -19,6 +19,9 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    /// What a gateway would have sent.
+    #[cfg(any(test, fuzzing))]
+    Pieces(super::fuzz::Pieces),
 }
 
 impl Stream {
@@ -70,6 +73,8 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => &tls.sock,
+            #[cfg(any(test, fuzzing))]
+            Self::Pieces(_) => unreachable!("it has no socket"),
         }
     }
 }
@@ -79,6 +84,8 @@ impl Read for Stream {
         match self {
             Self::Plain(socket) => socket.read(buffer),
             Self::Tls(tls) => tls.read(buffer),
+            #[cfg(any(test, fuzzing))]
+            Self::Pieces(pieces) => pieces.read(buffer),
         }
     }
 }
@@ -88,6 +95,8 @@ impl Write for Stream {
         match self {
             Self::Plain(socket) => socket.write(bytes),
             Self::Tls(tls) => tls.write(bytes),
+            #[cfg(any(test, fuzzing))]
+            Self::Pieces(_) => Ok(bytes.len()),
         }
     }
 
@@ -95,6 +104,8 @@ impl Write for Stream {
         match self {
             Self::Plain(socket) => socket.flush(),
             Self::Tls(tls) => tls.flush(),
+            #[cfg(any(test, fuzzing))]
+            Self::Pieces(_) => Ok(()),
         }
     }
 }

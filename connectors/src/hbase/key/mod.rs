@@ -21,6 +21,8 @@
 //! predicates do not rely on any of this more than is true: see the module `predicate`.
 
 mod codec;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod grammar;
 mod intervals;
 mod number;
@@ -33,6 +35,8 @@ use emporia_core::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub(super) use codec::KeyFault;
+#[cfg(any(test, fuzzing))]
+pub use fuzz::fuzz;
 pub(super) use grammar::KeyColumn;
 pub(super) use intervals::Interval;
 use number::NumberForm;

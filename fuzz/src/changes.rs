@@ -1,15 +1,12 @@
 //! Changes bytes as files and messages are changed in the field: cut, doubled, flipped, mixed.
-//!
-//! This stands in for a fuzzer with coverage: its build would compile the engine again, with
-//! another compiler. The seed names a case, so that what it finds can become a test.
 
 /// Numbers from a seed, the same on every machine.
 #[derive(Debug)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// Equal seeds give equal numbers.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
@@ -21,14 +18,14 @@ impl Dice {
     }
 
     /// A number below `end`, 0 where `end` is 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % end).unwrap_or_default()
     }
 }
 
 /// `bytes` with one change or a few; `words` are texts that matter to who reads them.
-pub fn changed(bytes: &[u8], words: &[&str], dice: &mut Dice) -> Vec<u8> {
+pub(crate) fn changed(bytes: &[u8], words: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..=dice.below(4) * dice.below(2) {
         let at = dice.below(bytes.len() + 1);
@@ -47,19 +44,10 @@ pub fn changed(bytes: &[u8], words: &[&str], dice: &mut Dice) -> Vec<u8> {
                     *byte ^= bit;
                 }
             }
-            4 => {
-                let word = words
-                    .get(dice.below(words.len()))
-                    .copied()
-                    .unwrap_or_default();
-                drop(bytes.splice(at..end, word.bytes()));
-            }
-            _ => {
-                let word = words
-                    .get(dice.below(words.len()))
-                    .copied()
-                    .unwrap_or_default();
-                drop(bytes.splice(at..at, word.bytes()));
+            n => {
+                let word = words.get(dice.below(words.len()));
+                let end = if n == 4 { end } else { at };
+                drop(bytes.splice(at..end, word.into_iter().flatten().copied()));
             }
         }
     }
@@ -72,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_seed_always_gives_the_same_bytes_and_another_one_others() {
-        let bytes = |seed| changed(b"id,name\n1,a\n2,b\n", &["\"", "\n"], &mut Dice::new(seed));
+        let words = [b"\"".to_vec(), b"\n".to_vec()];
+        let bytes = |seed| changed(b"id,name\n1,a\n2,b\n", &words, &mut Dice::new(seed));
         let all: std::collections::BTreeSet<_> = (0..100).map(bytes).collect();
         assert!(all.len() > 80, "{}", all.len());
         assert_eq!(bytes(7), bytes(7));

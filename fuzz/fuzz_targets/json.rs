@@ -1,0 +1,6 @@
+//! Files of JSON.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = emporia_connectors::json::fuzz(data);
+});

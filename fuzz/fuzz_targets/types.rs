@@ -1,0 +1,6 @@
+//! Types of columns.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = emporia_core::catalog::fuzz_types(data);
+});
