@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use datafusion::common::{Result, not_impl_err, plan_datafusion_err};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement as Sql};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -150,6 +150,16 @@ impl Dialect for EmporiaDialect {
         }
     }
 
+    // GROUP BY ALL is read everywhere.
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    // `v -> v + 1`.
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
     // The parser reads TABLE t inside of other statements only.
     fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<Sql, ParserError>> {
         if !parser.parse_keyword(Keyword::TABLE) {
@@ -172,6 +182,14 @@ impl Dialect for EmporiaDialect {
     ) -> Option<Result<Expr, ParserError>> {
         use Keyword::{DISTINCT, FROM, IS, NOT};
 
+        if parser.consume_token(&Token::Sharp) {
+            let right = parser.parse_subexpr(precedence);
+            return Some(right.map(|right| Expr::BinaryOp {
+                left: Box::new(left.clone()),
+                op: BinaryOperator::PGBitwiseXor,
+                right: Box::new(right),
+            }));
+        }
         let make: fn(Box<Expr>, Box<Expr>) -> Expr = if parser.parse_keywords(&[IS, DISTINCT, FROM])
         {
             Expr::IsDistinctFrom
@@ -391,7 +409,8 @@ mod tests {
             ("NOT a = b", "(NOT (a = b))"),
             ("a = b IS NULL", "((a = b) IS NULL)"),
             ("- a * b", "((- a) * b)"),
-            ("a -> b = c", "((a -> b) = c)"),
+            ("a # b + 1 = c", "((a # (b + 1)) = c)"),
+            ("f(v -> v > 1, a)", "f(v -> v > 1, a)"),
             ("a @> b AND c", "((a @> b) AND c)"),
         ] {
             assert_eq!(parsed(text), meaning, "{text}");
