@@ -55,7 +55,10 @@ pub(crate) fn is_assignable(from: &DataType, to: &DataType) -> bool {
     let is_kind = match (from_family, to_family) {
         (Text, Number | Temporal | Time | Bool | Binary | Span) => true,
         (Number | Temporal | Time | Bool, Text) => true,
-        (Nested, Nested) => std::mem::discriminant(from) == std::mem::discriminant(to),
+        (Nested, Nested) => {
+            std::mem::discriminant(from) == std::mem::discriminant(to)
+                || (is_list(from) && is_list(to))
+        }
         (from, to) => from == to,
     };
     is_kind && can_cast_types(from, to)
@@ -195,11 +198,49 @@ fn kept(values: &ArrayRef, stored: &ArrayRef) -> Result<Option<BooleanArray>> {
         | (Family::Span, Family::Span) => not_distinct(&lenient(stored, from)?, values)?,
         (Family::Nested, Family::Nested) => {
             let is_same = lenient(stored, from)?.as_ref() == values.as_ref();
-            BooleanArray::from(vec![is_same; values.len()])
+            let is_kept = is_same || items_kept(values, stored)?;
+            BooleanArray::from(vec![is_kept; values.len()])
         }
         _ => same_nulls(values, stored)?,
     };
     Ok(Some(kept))
+}
+
+/// Whether the items of lists and structs are stored as columns of their types would store them: a
+/// floating number of fewer digits is the same number.
+fn items_kept(values: &ArrayRef, stored: &ArrayRef) -> Result<bool> {
+    if values.data_type() == stored.data_type() {
+        return Ok(values.as_ref() == stored.as_ref());
+    }
+    let has_same_nulls = || {
+        let same = same_nulls(values, stored)?;
+        Ok::<_, DataFusionError>(same.true_count() == same.len())
+    };
+    match (values.data_type(), stored.data_type()) {
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            let (given, stored) = (values.as_struct(), stored.as_struct());
+            if from.len() != to.len() || !has_same_nulls()? {
+                return Ok(false);
+            }
+            for (name, stored) in stored.column_names().iter().zip(stored.columns()) {
+                match given.column_by_name(name) {
+                    Some(given) if items_kept(given, stored)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            Ok(true)
+        }
+        (DataType::List(_), DataType::List(_)) => {
+            let (given, stored) = (values.as_list::<i32>(), stored.as_list::<i32>());
+            let is_alike = given.offsets() == stored.offsets() && has_same_nulls()?;
+            Ok(is_alike && items_kept(given.values(), stored.values())?)
+        }
+        (from, to) if from.is_nested() || to.is_nested() => Ok(false),
+        _ => match kept(values, stored)? {
+            Some(kept) => Ok(kept.true_count() == kept.len()),
+            None => Ok(true),
+        },
+    }
 }
 
 /// A cast that is strict makes no null of a value; this makes sure.
@@ -228,6 +269,17 @@ fn float_pairs(
         (given, stored) => given.is_none() && stored.is_none(),
     });
     Ok(rows.map(Some).collect())
+}
+
+fn is_list(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::FixedSizeList(..)
+            | DataType::ListView(_)
+            | DataType::LargeListView(_)
+    )
 }
 
 fn is_float(data_type: &DataType) -> bool {
@@ -318,7 +370,7 @@ impl ScalarUDFImpl for Assigned {
 mod tests {
     use datafusion::arrow::array::{
         BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
-        StringArray, TimestampMicrosecondArray, new_null_array,
+        ListArray, StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
     };
 
     use super::*;
@@ -387,6 +439,40 @@ mod tests {
         let nothing = new_null_array(&DataType::new_list(DataType::Null, true), 1);
         check(nothing, DataType::new_list(DataType::Int32, true), "");
         check(StringArray::from(vec![None::<&str>]), DataType::Int64, "");
+    }
+
+    #[test]
+    fn items_are_stored_as_columns_of_their_types() {
+        let struct_of = |data_type: DataType| {
+            let fields = vec![
+                Field::new("a", data_type, true),
+                Field::new("b", DataType::Int32, true),
+            ];
+            DataType::Struct(fields.into())
+        };
+        let pair = |a: f64| {
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("b", Arc::new(Int64Array::from(vec![7]))),
+                ("a", Arc::new(Float64Array::from(vec![a]))),
+            ];
+            StructArray::try_from(columns).unwrap()
+        };
+        check(pair(1.1), struct_of(DataType::Float32), "{a: 1.1, b: 7}");
+        check(pair(2.0), struct_of(DataType::Int32), "{a: 2, b: 7}");
+        check(
+            pair(1.1),
+            struct_of(DataType::Int32),
+            "column `c` (struct(a int32, b int32)) cannot hold the value",
+        );
+        let list = |values: Vec<f64>| {
+            let values = values.into_iter().map(Some);
+            ListArray::from_iter_primitive::<Float64Type, _, _>([Some(values)])
+        };
+        let floats = DataType::new_list(DataType::Float32, true);
+        check(list(vec![2.3, 0.5]), floats, "[2.3, 0.5]");
+        let two = DataType::new_fixed_size_list(DataType::Float64, 2, true);
+        check(list(vec![2.3, 0.5]), two.clone(), "[2.3, 0.5]");
+        check(list(vec![2.3]), two, "column `c`");
     }
 
     #[test]
