@@ -3,6 +3,7 @@
 //! The zone of every session is UTC, as in PostgreSQL with `TimeZone = 'UTC'`: a time with a zone is an
 //! instant and shown in UTC, and only `AT TIME ZONE` leads to another zone and back.
 
+mod instants;
 mod text;
 mod zone;
 
@@ -30,7 +31,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         .filter_map(|function| function.inner().with_updated_config(&options))
         .collect();
     for function in zoned {
-        state.register_udf(Arc::new(function))?;
+        state.register_udf(Arc::new(instants::of_announced_type(function)))?;
     }
     Ok(())
 }
