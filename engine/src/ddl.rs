@@ -6,21 +6,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{Result, not_impl_err, plan_err};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
 use emporia_connectors::error::to_datafusion;
 use emporia_connectors::provider;
 use emporia_core::catalog::{TableDef, absolute_uri, type_name};
+use emporia_core::error::{Error, ErrorKind};
+use emporia_core::location::Location;
 
 /// The tables that statements declared.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Declared(Arc<Mutex<BTreeMap<String, TableDef>>>);
+pub(crate) struct Declared(Arc<Mutex<BTreeMap<String, Declaration>>>);
+
+#[derive(Debug, Clone)]
+struct Declaration {
+    table: TableDef,
+    /// Columns that are NOT NULL, for INSERT; what files hold is not checked.
+    required: Vec<String>,
+}
 
 impl Declared {
     /// The definition of the table.
     pub(crate) fn get(&self, name: &str) -> Option<TableDef> {
-        self.tables().get(name).cloned()
+        self.tables().get(name).map(|d| d.table.clone())
+    }
+
+    /// The columns of the table that take no null.
+    pub(crate) fn required(&self, name: &str) -> Vec<String> {
+        let tables = self.tables();
+        tables
+            .get(name)
+            .map(|d| d.required.clone())
+            .unwrap_or_default()
     }
 
     /// Forgets the table.
@@ -35,10 +54,14 @@ impl Declared {
 
     /// All definitions by name.
     pub(crate) fn all(&self) -> BTreeMap<String, TableDef> {
-        self.tables().clone()
+        let tables = self.tables();
+        let tables = tables.iter();
+        tables
+            .map(|(name, d)| (name.clone(), d.table.clone()))
+            .collect()
     }
 
-    fn tables(&self) -> MutexGuard<'_, BTreeMap<String, TableDef>> {
+    fn tables(&self) -> MutexGuard<'_, BTreeMap<String, Declaration>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -71,6 +94,12 @@ impl TableProviderFactory for ConnectorFactory {
         let [location] = &statement.locations[..] else {
             return plan_err!("an external table has exactly one LOCATION");
         };
+        if let Some(column) = statement.column_defaults.keys().min() {
+            return not_impl_err!(
+                "table `{}`: DEFAULT in the columns of an external table is not supported (`{column}`)",
+                statement.name.table()
+            );
+        }
         let location = absolute_uri(location, None).map_err(to_datafusion)?;
         let mut table = TableDef::new(connector, location);
         table.columns = statement
@@ -105,10 +134,33 @@ impl TableProviderFactory for ConnectorFactory {
             table.options.insert(key, partitions.join("; "));
         }
         let name = statement.name.table();
-        let provider = provider::open(name, &table, state)
-            .await
-            .map_err(to_datafusion)?;
-        self.declared.tables().insert(name.to_owned(), table);
+        let provider = match provider::open(name, &table, state).await {
+            Ok(provider) => provider,
+            Err(error) => no_files_yet(&table, error).map_err(to_datafusion)?,
+        };
+        let required = statement.schema.fields().iter();
+        let required = required.filter(|f| !f.is_nullable());
+        let declaration = Declaration {
+            table,
+            required: required.map(|f| f.name().clone()).collect(),
+        };
+        self.declared.tables().insert(name.to_owned(), declaration);
         Ok(provider)
+    }
+}
+
+/// A table in a folder that a later statement fills, if that is why it cannot be opened. Queries find no files
+/// until then.
+fn no_files_yet(table: &TableDef, error: Error) -> Result<Arc<dyn TableProvider>, Error> {
+    let may_be_filled = error.kind() == ErrorKind::NotFound
+        && !table.options.contains_key("partitions")
+        && Location::parse(&table.location, None)?.ending().is_none();
+    let schema = match may_be_filled {
+        true => table.declared_schema()?,
+        false => None,
+    };
+    match schema {
+        Some(schema) => Ok(Arc::new(EmptyTable::new(schema))),
+        None => Err(error),
     }
 }

@@ -11,10 +11,11 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::prelude::DataFrame;
 use emporia_connectors::files::Location as Stored;
+use emporia_connectors::provider;
 use emporia_connectors::published::Head;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{TableDef, absolute_uri};
-use emporia_core::error::{Error, Result};
+use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::OutputSpec;
 use emporia_core::location::Location;
 
@@ -155,11 +156,11 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
     let place = Stored::parse(&table.location)?;
     let store = place.open(&session.context().state())?;
     let head = Head::load(store.as_ref(), &place.path).await?;
-    if mode == Mode::Append {
-        if head.result().is_some() {
-            let (location, change) = (table.location, Change::Append);
-            return Ok(Destination::Published { location, change });
-        }
+    if mode == Mode::Append && head.result().is_some() {
+        let (location, change) = (table.location, Change::Append);
+        return Ok(Destination::Published { location, change });
+    }
+    if mode == Mode::Append && !has_no_files(session, name, &table).await? {
         return Err(Error::invalid(format!(
             "rows cannot be added to table `{name}`, which is a set of files"
         ))
@@ -177,6 +178,18 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
         location: location.to_string(),
         format: FileFormat::of_connector(&table.connector),
     })
+}
+
+/// Whether the first rows of a table may become a result: its folder holds nothing.
+async fn has_no_files(session: &Session, name: &str, table: &TableDef) -> Result<bool> {
+    if table.options.contains_key("partitions") {
+        return Ok(false);
+    }
+    match provider::open(name, table, &session.context().state()).await {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn no_keys(name: &str) -> Error {

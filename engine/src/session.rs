@@ -10,6 +10,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::{DataFrame, SessionContext};
 use emporia_connectors::checked::with_whole_chains;
 use emporia_connectors::composed::{check_cases, check_depth, compose};
@@ -162,6 +163,11 @@ impl Session {
     /// The definition of an earlier `CREATE EXTERNAL TABLE`.
     pub(crate) fn declared(&self, name: &str) -> Option<TableDef> {
         self.declared.get(name)
+    }
+
+    /// The columns of a table of `CREATE EXTERNAL TABLE` that are declared NOT NULL.
+    pub(crate) fn required(&self, name: &str) -> Vec<String> {
+        self.declared.required(name)
     }
 
     pub(crate) fn forget_declared(&self, name: &str) {
@@ -396,6 +402,11 @@ impl Session {
             LogicalPlan::EmptyRelation(empty) if !empty.produce_one_row => {
                 Arc::new(EmptyExec::new(Arc::clone(empty.schema.inner())))
             }
+            // It is about columns, which this process knows.
+            LogicalPlan::DescribeTable(_) => DefaultPhysicalPlanner::default()
+                .create_physical_plan(&optimized, &state)
+                .await
+                .map_err(query_error)?,
             _ => {
                 let optimized = empty::with_columns(optimized).map_err(query_error)?;
                 let optimized = match self.target {

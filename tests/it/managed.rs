@@ -734,3 +734,42 @@ async fn a_column_has_the_type_of_all_branches() {
         assert_eq!(found, "1,a,3.5");
     }
 }
+
+#[tokio::test]
+async fn the_first_insert_fills_the_folder_of_a_declared_table() {
+    let shop = Shop::open().await;
+    for (session, name) in shop.both().into_iter().zip(["cluster", "single"]) {
+        let folder = shop.path(&format!("new-{name}"));
+        let declared = format!(
+            "CREATE EXTERNAL TABLE counts (page VARCHAR NOT NULL, n BIGINT) STORED AS PARQUET LOCATION '{}/'",
+            folder.display()
+        );
+        run(&session, &[&declared]).await;
+        let error = query(&session, "SELECT * FROM counts").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let error = query(&session, "INSERT INTO counts (n) VALUES (1)")
+            .await
+            .unwrap_err();
+        assert!(error.message().contains("takes no null"), "{error}");
+        run(
+            &session,
+            &[
+                "INSERT INTO counts VALUES ('home', 1)",
+                "INSERT INTO counts SELECT page, seconds FROM visits WHERE page = 'cart'",
+            ],
+        )
+        .await;
+        assert_eq!(
+            rows(&session, "SELECT page, n FROM counts ORDER BY page").await,
+            "cart,7\nhome,1"
+        );
+        // A folder of other files stays one.
+        let error = query(&session, "INSERT INTO visits VALUES ('x', 1)")
+            .await
+            .unwrap_err();
+        assert!(
+            error.message().contains("which is a set of files"),
+            "{error}"
+        );
+    }
+}

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{Column, DFSchema, Result as DfResult, ScalarValue, TableReference};
 use datafusion::error::DataFusionError;
@@ -41,7 +41,7 @@ pub(super) async fn plan(
     session.managed_table(&name).await?;
     let reference = TableReference::bare(name.as_str());
     let schema = match session.context().table_provider(reference).await {
-        Ok(provider) => provider.schema(),
+        Ok(provider) => with_required(&provider.schema(), &session.required(&name)),
         // The planner says so, with the place.
         Err(_) => Arc::new(Schema::empty()),
     };
@@ -67,6 +67,16 @@ pub(super) async fn plan(
     };
     let rows = target.rows_of(session, source).await?;
     Ok(Statement::Write(Insertion::into_table(name, rows, op)))
+}
+
+/// The columns, of which some take no null.
+fn with_required(schema: &SchemaRef, required: &[String]) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let is_required = required.contains(field.name());
+        let is_nullable = field.is_nullable() && !is_required;
+        field.as_ref().clone().with_nullable(is_nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// `SELECT NULL, …`
@@ -158,7 +168,7 @@ impl Target<'_> {
         Ok(sources)
     }
 
-    fn no_column(&self, column: &str) -> Error {
+    pub(super) fn no_column(&self, column: &str) -> Error {
         let names = self
             .schema
             .fields()
@@ -194,7 +204,8 @@ impl Target<'_> {
         })
     }
 
-    fn stored(
+    /// The value as a column stores it.
+    pub(super) fn stored(
         &self,
         value: Expr,
         data_type: &DataType,

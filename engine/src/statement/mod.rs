@@ -9,6 +9,7 @@ mod dialect;
 mod drop;
 mod grouping_sets;
 mod insert;
+mod into;
 mod lateral;
 mod long_numbers;
 mod moments;
@@ -31,6 +32,7 @@ mod using;
 mod view;
 
 use datafusion::common::{TableReference, plan_datafusion_err};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     DdlStatement, LogicalPlan, LogicalPlanBuilder, Statement as PlanStatement,
@@ -268,7 +270,8 @@ impl Session {
         let state = self.context().state();
         let limit = state.config_options().sql_parser.recursion_limit.get();
         let parsed = parse_statement(text, limit);
-        let mut parsed = parsed.map_err(|error| explained(error, limit))?;
+        let parsed = parsed.map_err(|error| explained(error, limit))?;
+        let mut parsed = into::as_create_table(parsed);
         unread::check(&parsed)?;
         long_numbers::as_decimals(&mut parsed)?;
         dialect::translate(&mut parsed);
@@ -460,7 +463,14 @@ impl Session {
             Some(holder) => return Err(holder.taken(name).into()),
         }
         self.context().execute_logical_plan(plan).await?;
-        Ok(Done::saying(format!("declared table `{name}`")))
+        let table = self.context().table_provider(TableReference::bare(name));
+        let has_files = table.await?.downcast_ref::<EmptyTable>().is_none();
+        Ok(Done::saying(match has_files {
+            true => format!("declared table `{name}`"),
+            false => {
+                format!("declared table `{name}`, which has no files yet; INSERT INTO writes some")
+            }
+        }))
     }
 
     /// The name of something that a statement makes.
@@ -578,8 +588,6 @@ fn verb_of(parsed: &Parsed) -> String {
 
 fn words_of(ddl: &DdlStatement) -> &'static str {
     match ddl {
-        // CREATE TABLE does not come here.
-        DdlStatement::CreateMemoryTable(_) => "SELECT … INTO",
         DdlStatement::CreateCatalogSchema(_) => "CREATE SCHEMA",
         DdlStatement::CreateCatalog(_) => "CREATE DATABASE",
         DdlStatement::CreateIndex(_) => "CREATE INDEX",

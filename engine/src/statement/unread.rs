@@ -69,6 +69,11 @@ impl Visitor for Unread {
         )?;
         refuse(select.prewhere.is_some(), "PREWHERE", "write WHERE")?;
         refuse(
+            select.into.is_some(),
+            "INTO inside of a query",
+            "write CREATE TABLE … AS, and the query",
+        )?;
+        refuse(
             !select.connect_by.is_empty(),
             "CONNECT BY",
             "write WITH RECURSIVE",
@@ -245,6 +250,7 @@ mod tests {
             "SELECT * FROM generate_series(1, 5) WITH ORDINALITY",
             "SELECT * FROM t, LATERAL unnest(xs) WITH ORDINALITY",
             "SELECT 'x' SIMILAR TO '_'",
+            "SELECT * FROM (SELECT a INTO u FROM t) s",
             "SELECT sum(v) OVER (w) FROM t WINDOW w AS (PARTITION BY g)",
             "SELECT sum(v) OVER (w ORDER BY v) FROM t WINDOW w AS (PARTITION BY g)",
             "SELECT id, p, s FROM a FULL JOIN b USING (id)",
