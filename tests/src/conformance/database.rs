@@ -144,6 +144,3 @@ impl Database {
         rows.map(|_| Answer::nothing()).map_err(|e| e.to_string())
     }
 }
-
-/// How an error ends that says that rows cannot be stored.
-pub(super) const UNSTORED: &str = "which a table cannot hold";

@@ -28,7 +28,7 @@ use cells::ColumnType;
 use database::{Answer, Database};
 use expected::{Expected, Verdict};
 use rules::Rules;
-use statement::Statement;
+use statement::{Kind, Statement, holds};
 
 /// How long one record may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,6 +70,7 @@ pub async fn run_file(source: &Source, file: &Path, place: &Place) -> Result<Fil
         rules: Rules::for_file(&name),
         database: Database::open(place)?,
         failed: BTreeMap::new(),
+        folders: BTreeMap::new(),
     };
     for record in records {
         let Some(case) = Case::of(record) else {
@@ -144,6 +145,8 @@ struct FileRun {
     database: Database,
     /// Tables that are not there, with the outcome that what needs them has.
     failed: BTreeMap<String, Outcome>,
+    /// The folders of tables that were declared over them.
+    folders: BTreeMap<String, Vec<String>>,
 }
 
 impl FileRun {
@@ -173,10 +176,10 @@ impl FileRun {
         }
         let outcome = match (self.run(&statement).await, expected) {
             (Err(_), Expected::Failure) => return Outcome::Same,
-            (Err(reason), _) if reason.ends_with(database::UNSTORED) => {
-                Outcome::LeftOut(rules::UNSTORED)
-            }
-            (Err(reason), _) => Outcome::Refused(reason),
+            (Err(reason), _) => match rules::by_design(&reason) {
+                Some(rule) => Outcome::LeftOut(rule),
+                None => Outcome::Refused(reason),
+            },
             (Ok(_), Expected::Success) => Outcome::Same,
             (Ok(answer), Expected::Failure) => match rules::may_succeed(&statement) {
                 Some(rule) => Outcome::LeftOut(rule),
@@ -212,7 +215,19 @@ impl FileRun {
     /// Keeps in mind that a table is not there, or is there again.
     fn remember(&mut self, statement: &Statement, outcome: &Outcome) {
         if let Some(path) = statement.written() {
-            self.remember_name(path, outcome);
+            self.remember_name(path.clone(), outcome);
+            // Files are missing that a table has which was declared before.
+            let folders = self.folders.iter();
+            let around = folders.filter(|(_, folders)| folders.iter().any(|f| holds(f, &path)));
+            let tables: Vec<_> = around.map(|(table, _)| table.clone()).collect();
+            for table in tables {
+                self.remember_name(table, outcome);
+            }
+        }
+        if statement.kind() == Kind::External
+            && let Some(table) = statement.creates()
+        {
+            self.folders.insert(table, statement.folders());
         }
         match (statement.creates(), statement.table()) {
             (Some(table), _) => self.remember_name(table, outcome),
@@ -250,7 +265,7 @@ impl FileRun {
         let of_file = || {
             let mut failed = self.failed.iter();
             failed
-                .find(|(name, _)| statement.is_below(name))
+                .find(|(name, _)| statement.shares(name))
                 .map(|(_, outcome)| outcome)
         };
         of_name.or_else(of_file).cloned()

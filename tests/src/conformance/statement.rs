@@ -149,13 +149,15 @@ impl Statement {
         paths.next().map(str::to_owned)
     }
 
-    /// Whether a table of [`Kind::External`] is the folder or file `path`, or below it.
-    pub(super) fn is_below(&self, path: &str) -> bool {
-        let is_below = |own: &str| {
-            let rest = own.strip_prefix(path);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.kind() == Kind::External && self.paths().any(is_below)
+    /// Whether a table of [`Kind::External`] has the files of the folder or file `path`, or some of them.
+    pub(super) fn shares(&self, path: &str) -> bool {
+        let has_some = |own: &str| holds(path, own) || holds(own, path);
+        self.kind() == Kind::External && self.paths().any(has_some)
+    }
+
+    /// The folders or files that a statement of [`Kind::External`] names.
+    pub(super) fn folders(&self) -> Vec<String> {
+        self.paths().map(str::to_owned).collect()
     }
 
     /// The absolute paths in its texts.
@@ -175,6 +177,12 @@ impl Statement {
         self.words()
             .any(|w| w == "limit" || w == "offset" || w == "fetch")
     }
+}
+
+/// Whether `path` is the folder or below it.
+pub(super) fn holds(folder: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(folder);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The text without `-- …` lines, which may hold anything.
@@ -233,6 +241,19 @@ mod tests {
             Some("/a/b")
         );
         assert_eq!(written("SELECT '/a/b/'"), None);
+    }
+
+    #[test]
+    fn a_table_shares_files_with_folders_around_and_inside_of_it() {
+        let table = Statement::of("CREATE EXTERNAL TABLE e STORED AS CSV LOCATION '/a/b/'");
+        for (path, is_shared) in [
+            ("/a", true),
+            ("/a/b", true),
+            ("/a/b/1.csv", true),
+            ("/a/bc", false),
+        ] {
+            assert_eq!(table.shares(path), is_shared, "{path}");
+        }
     }
 
     #[test]
