@@ -773,3 +773,36 @@ async fn the_first_insert_fills_the_folder_of_a_declared_table() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_update_changes_all_rows_or_none() {
+    let shop = Shop::open().await;
+    for session in shop.both() {
+        run(
+            &session,
+            &[
+                "CREATE TABLE times AS SELECT * FROM visits",
+                "INSERT INTO times VALUES ('help', 0)",
+            ],
+        )
+        .await;
+        let error = query(&session, "UPDATE times SET seconds = 100 / seconds")
+            .await
+            .unwrap_err();
+        assert!(
+            error.message().to_lowercase().contains("divide by zero"),
+            "{error}"
+        );
+        let all = "SELECT page, seconds FROM times ORDER BY page";
+        assert_eq!(rows(&session, all).await, "cart,7\nhelp,0\nhome,5");
+        run(
+            &session,
+            &[
+                "UPDATE times SET seconds = 100 / seconds WHERE seconds > 0",
+                "DELETE FROM times WHERE page IN (SELECT page FROM visits WHERE seconds = 7)",
+            ],
+        )
+        .await;
+        assert_eq!(rows(&session, all).await, "help,0\nhome,20");
+    }
+}

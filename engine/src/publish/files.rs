@@ -75,11 +75,17 @@ impl Files {
                 let text = format!("there is a table at `{location}` already");
                 Err(Error::new(ErrorKind::AlreadyExists, text))
             }
-            (Some(Change::Overwrite | Change::Append), None) => Err(Error::not_found(format!(
-                "there is no table at `{location}`"
-            ))
-            .with_hint("it was dropped while the statement ran")),
-            (Some(Change::Overwrite | Change::Append), Some(before)) => {
+            (Some(Change::Rewrite { of }), Some(before)) if *of != before.run_id => {
+                let text =
+                    format!("cannot change `{location}`: another job did while this one ran");
+                Err(Error::new(ErrorKind::Failed, text)
+                    .with_hint("the rows of the other job are there; run the statement again"))
+            }
+            (Some(Change::Overwrite | Change::Rewrite { .. } | Change::Append), None) => Err(
+                Error::not_found(format!("there is no table at `{location}`"))
+                    .with_hint("it was dropped while the statement ran"),
+            ),
+            (Some(Change::Overwrite | Change::Rewrite { .. } | Change::Append), Some(before)) => {
                 let main = before.outputs.get(&before.main);
                 let format = main.and_then(|main| FileFormat::parse(&main.format));
                 self.format = format.ok_or_else(|| {
@@ -99,7 +105,7 @@ impl Files {
             None => check_names(schema)?,
         }
         match (&self.change, self.before.result()) {
-            (Some(Change::Overwrite | Change::Append), Some(before)) => {
+            (Some(Change::Overwrite | Change::Rewrite { .. } | Change::Append), Some(before)) => {
                 self.check_columns(before, schema)
             }
             _ => Ok(()),
@@ -335,6 +341,13 @@ mod tests {
         let again = publish_no_rows(&session, &location, create(Existing::Keep), &schema).await;
         assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
         publish_no_rows(&session, &location, create(Existing::Replace), &schema).await?;
+
+        let of = |run: &str| Some(Change::Rewrite { of: run.to_owned() });
+        let error = begin(&location, of("1")).await.err().unwrap();
+        assert!(error.message().contains("another job did"), "{error}");
+        let run = begin(&location, Some(Change::Append)).await?;
+        let run = run.before.result().map(|result| result.run_id.clone());
+        begin(&location, of(&run.unwrap_or_default())).await?;
 
         let first = begin(&location, Some(Change::Append)).await?;
         first.check(&schema)?;

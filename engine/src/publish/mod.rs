@@ -72,6 +72,11 @@ pub enum Change {
     },
     /// Replaces the rows; the columns stay what they were declared to be.
     Overwrite,
+    /// Replaces the rows by others that were made of them.
+    Rewrite {
+        /// The run whose rows were read.
+        of: String,
+    },
     /// Adds rows, which appear all at once.
     Append,
 }
@@ -346,6 +351,16 @@ pub(crate) fn written_schema(state: &SessionState, plan: &LogicalPlan) -> Result
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// The columns that go to one of the tables.
+fn kept(schema: &Schema, branches: &[(String, Vec<(String, String)>)]) -> Schema {
+    let is_kept = |name: &str| {
+        let mut columns = branches.iter().flat_map(|(_, columns)| columns);
+        columns.any(|(column, _)| column == name)
+    };
+    let fields = schema.fields().iter().filter(|f| is_kept(f.name()));
+    Schema::new(fields.cloned().collect::<Vec<_>>())
+}
+
 /// Writes the tables of one plan; returns how many rows they have.
 async fn write_output(
     session: &Session,
@@ -357,7 +372,7 @@ async fn write_output(
     let (state, plan) = output.frame.into_parts();
     let schema = written_schema(&state, &plan)?;
     let types = schema_to_names(&schema);
-    place.check(&schema)?;
+    place.check(&kept(&schema, &output.branches))?;
     let mut branches = Vec::with_capacity(output.branches.len());
     let mut tables = Vec::with_capacity(output.branches.len());
     for (name, columns) in output.branches {

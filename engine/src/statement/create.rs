@@ -161,6 +161,10 @@ impl CreateTable {
                 format!("created table `{name}`, which ends with this session")
             }
         };
-        Ok(Done { said, report })
+        Ok(Done {
+            said,
+            report,
+            ..Done::default()
+        })
     }
 }

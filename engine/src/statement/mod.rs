@@ -4,6 +4,7 @@
 //! where no executor sees the rows. Here a text is planned first; what it asks for is done by
 //! [`Session::run`], over tables that the whole cluster reads.
 
+mod change;
 mod create;
 mod dialect;
 mod drop;
@@ -52,6 +53,7 @@ use crate::output_names;
 use crate::publish::Report;
 use crate::session::Session;
 
+use change::Rewrite;
 use create::CreateTable;
 use drop::Drop;
 use view::CreateView;
@@ -72,6 +74,7 @@ pub struct Command(Action);
 enum Action {
     CreateTable(Box<CreateTable>),
     CreateView(CreateView),
+    Rewrite(Box<Rewrite>),
     Drop(Drop),
     Truncate {
         name: String,
@@ -95,7 +98,7 @@ impl Command {
     pub fn is_declaration(&self) -> bool {
         !matches!(
             self.0,
-            Action::CreateTable(_) | Action::Drop(_) | Action::Truncate { .. }
+            Action::CreateTable(_) | Action::Rewrite(_) | Action::Drop(_) | Action::Truncate { .. }
         )
     }
 }
@@ -107,13 +110,15 @@ pub struct Done {
     pub said: String,
     /// The rows that it wrote.
     pub report: Option<Report>,
+    /// The number of rows that an UPDATE or DELETE changed.
+    pub changed: Option<u64>,
 }
 
 impl Done {
     fn saying(text: impl Into<String>) -> Self {
         Self {
             said: text.into(),
-            report: None,
+            ..Self::default()
         }
     }
 }
@@ -223,6 +228,7 @@ impl Session {
         match command.0 {
             Action::CreateTable(create) => Ok(create.run(self).await?),
             Action::CreateView(view) => Ok(view.run(self).await?),
+            Action::Rewrite(rewrite) => Ok(rewrite.run(self).await?),
             Action::Drop(drop) => Ok(drop.run(self).await?),
             Action::Truncate { name, if_exists } => {
                 Ok(drop::truncate(self, &name, if_exists).await?)
@@ -373,6 +379,12 @@ impl Session {
             } => Action::Drop(drop::plan(self, object_type, if_exists, &names, cascade)?),
             Sql::Truncate(truncate) => drop::plan_truncate(self, &truncate)?,
             Sql::Insert(insert) => return insert::plan(self, insert).await,
+            Sql::Update(update) => {
+                Action::Rewrite(Box::new(change::plan_update(self, update).await?))
+            }
+            Sql::Delete(delete) => {
+                Action::Rewrite(Box::new(change::plan_delete(self, delete).await?))
+            }
             Sql::Prepare {
                 name,
                 data_types,
@@ -605,8 +617,6 @@ fn unsupported(what: &str) -> Error {
 /// The error for statements that are understood but never done.
 fn refused(sql: &Sql) -> Option<Error> {
     let (what, hint) = match sql {
-        Sql::Update(_) => ("UPDATE", REWRITE),
-        Sql::Delete(_) => ("DELETE", REWRITE),
         Sql::Merge(_) => ("MERGE", REWRITE),
         Sql::StartTransaction { .. }
         | Sql::Commit { .. }
@@ -622,7 +632,8 @@ fn refused(sql: &Sql) -> Option<Error> {
     Some(Error::new(ErrorKind::Unsupported, text).with_hint(hint))
 }
 
-const REWRITE: &str = "INSERT OVERWRITE replaces the rows of a table by those of a query";
+const REWRITE: &str =
+    "UPDATE and DELETE change rows, INSERT OVERWRITE replaces them by those of a query";
 
 /// Whether the statement is about all tables, not about the rows of some.
 fn describes_catalog(parsed: &Parsed, references: &[TableReference]) -> bool {

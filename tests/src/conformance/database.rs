@@ -62,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// The number of rows that a statement wrote.
+    /// The number of rows that a statement wrote or changed.
     fn count(n_rows: u64) -> Result<Self, String> {
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![n_rows]));
         let batch = RecordBatch::try_from_iter([("count", column)]).map_err(|e| e.to_string())?;
@@ -117,8 +117,10 @@ impl Database {
                 return Answer::count(report.tables.iter().map(|t| t.rows).sum());
             }
             Understood::Command(command) => {
-                session.run(command).await.map_err(failed)?;
-                return Ok(Answer::nothing());
+                let done = session.run(command).await.map_err(failed)?;
+                return done
+                    .changed
+                    .map_or_else(|| Ok(Answer::nothing()), Answer::count);
             }
         };
         let fields = frame.schema().fields().clone();
