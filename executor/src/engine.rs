@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ballista_core::JobId;
+use ballista_core::client_pool::BallistaClientPool;
 use ballista_core::serde::protobuf::{
     RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
 };
@@ -36,12 +37,31 @@ pub(crate) struct CountingEngine {
 impl CountingEngine {
     /// An engine that counts into `metrics` and lists what runs in `tasks`.
     pub(crate) fn new(metrics: TaskMetrics, tasks: Tasks) -> Self {
+        Self::with_clients(Arc::new(ClientPool::default()), metrics, tasks)
+    }
+
+    fn with_clients(
+        clients: Arc<dyn BallistaClientPool>,
+        metrics: TaskMetrics,
+        tasks: Tasks,
+    ) -> Self {
         Self {
-            inner: DefaultExecutionEngine::with_client_pool(Arc::new(ClientPool::default())),
+            inner: DefaultExecutionEngine::with_client_pool(clients),
             metrics,
             tasks,
         }
     }
+}
+
+/// What runs the tasks of an executor, for one without a process. It reaches other executors by way of `clients`.
+///
+/// # Errors
+/// Where the metrics cannot be set up.
+pub fn task_engine(
+    clients: Arc<dyn BallistaClientPool>,
+) -> emporia_core::error::Result<Arc<dyn ExecutionEngine>> {
+    let engine = CountingEngine::with_clients(clients, TaskMetrics::new()?, Tasks::new());
+    Ok(Arc::new(engine))
 }
 
 impl ExecutionEngine for CountingEngine {

@@ -15,5 +15,6 @@ mod metrics;
 mod running;
 mod serve;
 
+pub use engine::task_engine;
 pub use healthcheck::healthcheck;
 pub use serve::{Executor, serve};

@@ -28,4 +28,6 @@ pub(crate) use replan::Replanning;
 pub(crate) use watch::watch;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

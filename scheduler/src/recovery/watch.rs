@@ -169,7 +169,7 @@ impl Watch {
 }
 
 /// The report of a task of which the end was not reported: it has to be given out again.
-fn unreported(task: &TaskKey) -> TaskStatus {
+pub(super) fn unreported(task: &TaskKey) -> TaskStatus {
     TaskStatus {
         task_id: u32::try_from(task.task_id).unwrap_or(u32::MAX),
         job_id: task.job_id.as_str().to_owned(),
