@@ -11,6 +11,9 @@ use parquet::errors::ParquetError;
 use crate::files::ReadFault;
 use crate::hdfs::Fault;
 
+/// How the operating system says that a disk is full.
+pub const DISK_FULL: &str = "No space left on device";
+
 /// Carries an Emporia error through a plan.
 pub fn to_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
@@ -65,7 +68,7 @@ pub fn known(error: &(dyn StdError + 'static)) -> Option<EncodedError> {
         }
     }
     is_io(error, io::ErrorKind::StorageFull).then(|| {
-        let text = "a disk is full: No space left on device";
+        let text = format!("a disk is full: {DISK_FULL}");
         let hint =
             "free space in the executors' work_dir and at the output location, then submit again";
         EncodedError::new(ErrorKind::ResourceExhausted, text).with_hint(hint)

@@ -22,7 +22,6 @@ use emporia_engine::{task_error, with_whole_frames};
 
 use crate::checked_read::checked;
 use crate::clients::ClientPool;
-use crate::disk::as_fault_of_disk;
 use crate::metrics::TaskMetrics;
 use crate::running::{RunningTask, Tasks};
 
@@ -125,7 +124,6 @@ impl QueryStageExecutor for CountedTask {
     ) -> Result<Vec<ShuffleWritePartition>> {
         let running = self.metrics.start();
         let result = self.inner.execute_query_stage(task_id, context).await;
-        let result = result.map_err(as_fault_of_disk);
         running.end(&result);
         result.map_err(task_error)
     }

@@ -5,7 +5,6 @@ pub mod args;
 mod checked_read;
 mod clients;
 mod config;
-mod disk;
 mod engine;
 mod flight;
 mod health;

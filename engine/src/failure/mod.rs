@@ -7,6 +7,7 @@ use datafusion::error::DataFusionError;
 use emporia_core::error::{EncodedError, Error};
 
 mod describe;
+mod disk;
 mod job;
 mod unsendable;
 
@@ -28,6 +29,7 @@ pub fn task_error(error: DataFusionError) -> DataFusionError {
     if describe::is_of_ballista(&error) {
         return error;
     }
+    let error = disk::as_fault_of_disk(error);
     let encoded = describe(&error, Work::Task);
     match describe::is_worth_another_try(&error) {
         true => DataFusionError::IoError(std::io::Error::other(encoded)),

@@ -6,12 +6,10 @@
 use std::io::{Error, ErrorKind};
 
 use datafusion::error::DataFusionError;
-
-/// How the operating system says that a disk is full.
-const DISK_FULL: &str = "No space left on device";
+use emporia_connectors::error::DISK_FULL;
 
 /// `error`, as one of input and output where it says that a disk is full.
-pub(crate) fn as_fault_of_disk(error: DataFusionError) -> DataFusionError {
+pub(super) fn as_fault_of_disk(error: DataFusionError) -> DataFusionError {
     if matches!(error.find_root(), DataFusionError::IoError(_)) {
         return error;
     }
