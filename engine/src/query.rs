@@ -17,7 +17,7 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 
 use crate::failure::{job_failed, lost_scheduler, query_error};
-use crate::session::{Session, Target};
+use crate::session::Session;
 
 /// How often a query is submitted whose result is lost before it is fetched.
 const MAX_ATTEMPTS: usize = 4;
@@ -74,9 +74,7 @@ impl Query {
             Ok(next) => return Ok(next),
             Err(error) => error,
         };
-        Err(Outcome::of(self.session.target().clone(), self.job_id())
-            .await
-            .error(error))
+        Err(Outcome::of(&self.session, self.job_id()).await.error(error))
     }
 
     /// Fetches the first rows.
@@ -85,7 +83,7 @@ impl Query {
             let Err(error) = self.fetch_ahead().await else {
                 break;
             };
-            match Outcome::of(self.session.target().clone(), self.job_id()).await {
+            match Outcome::of(&self.session, self.job_id()).await {
                 Outcome::Done => {}
                 outcome => return Err(outcome.error(error)),
             }
@@ -147,21 +145,21 @@ enum Outcome {
 
 impl Outcome {
     /// Asks the scheduler, after rows of the query could not be fetched. `job_id` is known once it took the query.
-    async fn of(target: Target, job_id: Option<String>) -> Self {
-        let Target::Scheduler(url) = target else {
-            return Self::Unknown;
+    async fn of(session: &Session, job_id: Option<String>) -> Self {
+        let mut scheduler = match session.scheduler().await {
+            Ok(Some(scheduler)) => scheduler,
+            Ok(None) => return Self::Unknown,
+            Err(_) => return Self::SchedulerLost,
         };
-        let Ok(mut scheduler) = SchedulerGrpcClient::connect(url).await else {
+        // Without a job it is asked whether it answers.
+        let request = GetJobStatusParams {
+            job_id: job_id.clone().unwrap_or_default(),
+        };
+        let Ok(answer) = scheduler.get_job_status(request).await else {
             return Self::SchedulerLost;
         };
         let Some(job_id) = job_id else {
             return Self::Unknown;
-        };
-        let request = GetJobStatusParams {
-            job_id: job_id.clone(),
-        };
-        let Ok(answer) = scheduler.get_job_status(request).await else {
-            return Self::SchedulerLost;
         };
         let status = answer.into_inner().status;
         match status.and_then(|status| status.status) {

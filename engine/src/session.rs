@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
@@ -20,6 +21,8 @@ use emporia_connectors::stores::Stores;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::ddl::{self, Declared};
 use crate::empty;
@@ -50,6 +53,8 @@ pub struct Session {
     catalog: Arc<Catalog>,
     target: Target,
     active: ActiveQueries,
+    /// To ask the scheduler after a failure; made then, and again by itself where it breaks.
+    connection: Arc<OnceCell<Channel>>,
     stores: Arc<Stores>,
     declared: Declared,
     max_message_bytes: usize,
@@ -93,6 +98,7 @@ impl Session {
             catalog: Arc::new(catalog),
             target,
             active: ActiveQueries::default(),
+            connection: Arc::default(),
             stores: Arc::clone(stores),
             declared,
             max_message_bytes: options.grpc_max_message_bytes,
@@ -130,6 +136,21 @@ impl Session {
     /// Where queries run.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The scheduler; `None` where queries run in this process.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub(crate) async fn scheduler(
+        &self,
+    ) -> std::result::Result<Option<SchedulerGrpcClient<Channel>>, tonic::transport::Error> {
+        let Target::Scheduler(url) = &self.target else {
+            return Ok(None);
+        };
+        let connect = async || Endpoint::from_shared(url.clone())?.connect().await;
+        let channel = self.connection.get_or_try_init(connect).await?;
+        Ok(Some(SchedulerGrpcClient::new(channel.clone())))
     }
 
     /// The queries under way.
