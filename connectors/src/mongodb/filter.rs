@@ -47,6 +47,11 @@ impl Translator<'_> {
         match expr {
             Expr::Column(column) => self.columns.iter().position(|c| c.name == column.name),
             Expr::Alias(alias) => self.column(&alias.expr),
+            // A number to compare by: NaN is one value for MongoDB, too.
+            Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
+                ("comparable", [value]) => self.column(value),
+                _ => None,
+            },
             _ => None,
         }
     }

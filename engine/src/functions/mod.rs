@@ -3,7 +3,9 @@
 mod array_length;
 mod assigned;
 mod average;
+mod calendar;
 mod clv;
+mod comparable;
 mod grouped;
 mod hashing;
 mod interval_length;
@@ -12,6 +14,7 @@ mod logged_session;
 mod mode;
 mod moving;
 mod orders;
+mod percentile;
 mod quantified;
 mod quotient;
 mod regexp_replace;
@@ -25,7 +28,6 @@ mod sum;
 mod tests;
 mod totals;
 mod unkeyed;
-mod unsigned_zero;
 mod whole;
 mod within_precision;
 
@@ -36,6 +38,8 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 
 pub(crate) use assigned::{assign, assigned_expr, is_assignable, shown};
 pub(crate) use average::checked_average;
+pub(crate) use calendar::days_between;
+pub(crate) use comparable::{COMPARABLE, comparable, has_floats};
 use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub use hashing::key_hash_function;
@@ -43,14 +47,14 @@ pub(crate) use interval_length::interval_length;
 pub(crate) use like_pattern::{like_pattern, with_backslashes};
 pub(crate) use mode::MODE;
 pub(crate) use moving::over_window;
-pub(crate) use quantified::{Quantifier, quantified_name};
+pub(crate) use quantified::{Quantifier, is_quantified, quantified_name};
 pub(crate) use quotient::{QUOTIENT, quotient};
 pub use repeated::repeated_hashes;
 pub(crate) use row_count::row_count;
+pub(crate) use scaled_interval::SCALED_INTERVAL;
 pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
-pub(crate) use unsigned_zero::{UNSIGNED_ZERO, unsigned_zero};
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
 
 /// Registers all functions.
@@ -65,6 +69,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     functions.push(logged_session::logged_session());
     functions.extend(named_functions());
     functions.extend(quantified::quantified_functions());
+    functions.extend(calendar::calendar_functions());
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
@@ -78,6 +83,8 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in aggregates {
         state.register_udaf(Arc::new(function))?;
     }
+    state.register_udf(comparable())?;
+    state.register_udf(days_between())?;
     state.register_udf(interval_length())?;
     state.register_udf(like_pattern())?;
     state.register_udf(quotient())?;
@@ -86,7 +93,6 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_expr_planner(Arc::new(scaled_interval::TimesInterval))?;
     state.register_udf(single_row())?;
     state.register_udf(unkeyed())?;
-    state.register_udf(unsigned_zero())?;
     state.register_udf(within_precision())?;
     orders::register(state)?;
     regexp_replace::register(state)?;

@@ -67,6 +67,14 @@ pub(crate) fn quantified_name(operator: &impl Display, quantifier: Quantifier) -
     Some(named(name, quantifier))
 }
 
+/// Whether it is the name of one of these functions.
+pub(crate) fn is_quantified(name: &str) -> bool {
+    let operator = name
+        .strip_suffix("_any")
+        .or_else(|| name.strip_suffix("_all"));
+    OPERATORS.iter().any(|(_, own)| operator == Some(*own))
+}
+
 fn named(operator: &str, quantifier: Quantifier) -> String {
     format!("{operator}_{}", quantifier.word().to_lowercase())
 }

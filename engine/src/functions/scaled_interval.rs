@@ -19,6 +19,9 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const DAYS_PER_MONTH: f64 = 30.0;
 const NANOS_PER_DAY: f64 = 86_400e9;
 
+/// The name of the function.
+pub(crate) const SCALED_INTERVAL: &str = "scaled_interval";
+
 /// `scaled_interval(i, n)`: the interval `i` `n` times, in months, days and nanoseconds each for itself. What is left
 /// of a month is days, 30 to a month, and what is left of a day is a time, as in PostgreSQL. Fails where a part leaves
 /// its type.
@@ -61,7 +64,7 @@ struct ScaledInterval {
 
 impl ScalarUDFImpl for ScaledInterval {
     fn name(&self) -> &'static str {
-        "scaled_interval"
+        SCALED_INTERVAL
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {

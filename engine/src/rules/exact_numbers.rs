@@ -5,17 +5,19 @@
 //! 81234.57. A number in the text is exact here, and floating values are compared as such, as other systems do.
 
 use std::mem::take;
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, Operator, Projection, Union, Values, cast, lit, when,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::misread::is_comparison;
+use super::walk;
 
 /// Makes numbers of a text exact beside decimals. Comes before types are made the same.
 #[derive(Debug)]
@@ -23,28 +25,7 @@ pub(super) struct ExactNumbers;
 
 impl AnalyzerRule for ExactNumbers {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|mut plan| {
-            let mut is_changed = false;
-            if let LogicalPlan::Join(join) = &mut plan {
-                let (left, right) = (join.left.schema(), join.right.schema());
-                for (one, other) in &mut join.on {
-                    let mut sides = [Side::of(one, left), Side::of(other, right)];
-                    is_changed |= alike(&mut sides);
-                }
-            }
-            let names = NamePreserver::new(&plan);
-            let schema = merge_schema(&plan.inputs());
-            let plan = plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let expr = expr.transform_up(|expr| Ok(exact(expr, &schema)))?;
-                Ok(expr.update_data(|expr| name.restore(expr)))
-            })?;
-            Ok(Transformed::new_transformed(
-                plan.data,
-                plan.transformed || is_changed,
-            ))
-        })
-        .data()
+        walk::rewritten(plan, exact, |plan, _| step(plan))
     }
 
     fn name(&self) -> &str {
@@ -54,10 +35,16 @@ impl AnalyzerRule for ExactNumbers {
 
 /// Functions whose arguments become one type.
 const OF_ONE_TYPE: [&str; 7] = [
-    "coalesce", "greatest", "ifnull", "least", "nullif", "nvl", "nvl2",
+    "coalesce",
+    "greatest",
+    "ifnull",
+    "least",
+    "make_array",
+    "nvl",
+    "nvl2",
 ];
 
-fn exact(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+fn exact(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let is_changed = match &mut expr {
         Expr::BinaryExpr(binary) if is_comparison(binary.op) => alike(&mut [
             Side::of(&mut binary.left, schema),
@@ -73,6 +60,18 @@ fn exact(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             sides.extend(list.list.iter_mut().map(|item| Side::of(item, schema)));
             alike(&mut sides)
         }
+        Expr::InSubquery(subquery) => {
+            let rows = &mut subquery.subquery.subquery;
+            let of_rows = rows.schema().fields().first();
+            let of_rows = of_rows.map_or(DataType::Null, |field| field.data_type().clone());
+            let side = Side::of(&mut subquery.expr, schema);
+            if side.is_floating() && of_rows.is_decimal() {
+                *rows = Arc::new(with_floats(rows, &[0])?);
+                true
+            } else {
+                side.is_decimal() && of_rows.is_floating() && floats(&mut [side])
+            }
+        }
         Expr::Case(case) => {
             let mut conditions = Vec::new();
             let mut values = Vec::new();
@@ -82,23 +81,187 @@ fn exact(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             }
             let otherwise = case.else_expr.iter_mut();
             values.extend(otherwise.map(|value| Side::of(value, schema)));
-            let are_exact = exact_literals(&mut values);
+            let are_alike = alike(&mut values);
             match &mut case.expr {
                 Some(value) => {
                     let sides = conditions.into_iter().chain([value]);
                     let sides = sides.map(|side| Side::of(side, schema));
-                    alike(&mut sides.collect::<Vec<_>>()) || are_exact
+                    alike(&mut sides.collect::<Vec<_>>()) || are_alike
                 }
-                None => are_exact,
+                None => are_alike,
             }
         }
         Expr::ScalarFunction(call) if OF_ONE_TYPE.contains(&call.func.name()) => {
             let sides = call.args.iter_mut().map(|value| Side::of(value, schema));
-            exact_literals(&mut sides.collect::<Vec<_>>())
+            alike(&mut sides.collect::<Vec<_>>())
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
+            let [value, other] = call.args.as_mut_slice() else {
+                return Ok(Transformed::no(expr));
+            };
+            let mut sides = [Side::of(value, schema), Side::of(other, schema)];
+            let is_mixed =
+                sides.iter().any(Side::is_decimal) && sides.iter().any(Side::is_floating);
+            if exact_literals(&mut sides) || !is_mixed || value.is_volatile() {
+                return Ok(Transformed::new_transformed(expr, is_mixed));
+            }
+            // The value stays what it is where it is another one.
+            let (mut left, mut right) = (value.clone(), take(other));
+            alike(&mut [Side::of(&mut left, schema), Side::of(&mut right, schema)]);
+            let null = lit(ScalarValue::Null);
+            expr = when(left.eq(right), null).otherwise(take(value))?;
+            true
         }
         _ => false,
     };
-    Transformed::new_transformed(expr, is_changed)
+    Ok(Transformed::new_transformed(expr, is_changed))
+}
+
+fn step(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    Ok(match plan {
+        LogicalPlan::Join(mut join) => {
+            let (left, right) = (join.left.schema(), join.right.schema());
+            let mut is_changed = false;
+            for (one, other) in &mut join.on {
+                let mut sides = [Side::of(one, left), Side::of(other, right)];
+                is_changed |= alike(&mut sides);
+            }
+            Transformed::new_transformed(LogicalPlan::Join(join), is_changed)
+        }
+        LogicalPlan::Union(union) => unioned(union)?,
+        LogicalPlan::Values(values) => {
+            check_values(&values)?;
+            Transformed::no(LogicalPlan::Values(values))
+        }
+        other => Transformed::no(other),
+    })
+}
+
+/// Makes the columns floating numbers in which some inputs of a UNION have these and some decimals.
+fn unioned(mut union: Union) -> Result<Transformed<LogicalPlan>> {
+    let n_columns = union.schema.fields().len();
+    let mut is_changed = false;
+    let type_of = |input: &Arc<LogicalPlan>, at: usize| {
+        let fields = input.schema().fields();
+        fields.get(at).map(|field| field.data_type().clone())
+    };
+    let mut mixed = Vec::new();
+    for at in 0..n_columns {
+        let types = union.inputs.iter().filter_map(|input| type_of(input, at));
+        let types: Vec<DataType> = types.collect();
+        let has_floats = types.iter().any(DataType::is_floating);
+        if !has_floats || !types.iter().any(DataType::is_decimal) {
+            continue;
+        }
+        // Numbers of the text are as exact as the decimals beside them.
+        let mut inputs = union.inputs.clone();
+        let mut columns: Vec<Expr> = Vec::with_capacity(inputs.len());
+        for input in &inputs {
+            columns.push(written(input, at));
+        }
+        let schemas: Vec<_> = union.inputs.iter().map(|input| input.schema()).collect();
+        let sides = columns.iter_mut().zip(&schemas);
+        let mut sides: Vec<Side> = sides
+            .map(|(column, schema)| Side::of(column, schema))
+            .collect();
+        let all_written = sides
+            .iter()
+            .all(|side| !side.is_floating() || side.written().is_some());
+        if all_written && exact_literals(&mut sides) {
+            for (input, value) in inputs.iter_mut().zip(columns) {
+                if matches!(value, Expr::Literal(..)) {
+                    *input = Arc::new(with_column(input, at, value)?);
+                }
+            }
+            union.inputs = inputs;
+            is_changed = true;
+        } else {
+            mixed.push(at);
+        }
+    }
+    if !is_changed && mixed.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    if !mixed.is_empty() {
+        for input in &mut union.inputs {
+            *input = Arc::new(with_floats(input, &mixed)?);
+        }
+    }
+    let plan = Union::try_new_with_loose_types(union.inputs)?;
+    Ok(Transformed::yes(LogicalPlan::Union(plan)))
+}
+
+/// The number of the text that a column is, or the column.
+fn written(input: &LogicalPlan, at: usize) -> Expr {
+    let value = match input {
+        LogicalPlan::Projection(step) => step.expr.get(at).cloned().map(Expr::unalias),
+        _ => None,
+    };
+    let number = value.filter(|value| Number::of(value).is_some());
+    number.unwrap_or_else(|| {
+        let columns = input.schema().columns();
+        columns
+            .into_iter()
+            .nth(at)
+            .map_or_else(Expr::default, Expr::Column)
+    })
+}
+
+/// The rows with another value in a column.
+fn with_column(input: &Arc<LogicalPlan>, at: usize, value: Expr) -> Result<LogicalPlan> {
+    let columns = input.schema().columns().into_iter().enumerate();
+    let columns = columns.map(|(column, own)| match column == at {
+        true => value.clone().alias_qualified(own.relation, own.name),
+        false => Expr::Column(own),
+    });
+    let step = Projection::try_new(columns.collect(), Arc::clone(input))?;
+    Ok(LogicalPlan::Projection(step))
+}
+
+/// The rows with decimals of the columns as floating numbers.
+fn with_floats(input: &Arc<LogicalPlan>, columns: &[usize]) -> Result<LogicalPlan> {
+    let schema = input.schema();
+    let all = schema.columns().into_iter().enumerate();
+    let all = all.map(|(at, own)| {
+        let is_decimal = schema.field(at).data_type().is_decimal();
+        match is_decimal && columns.contains(&at) {
+            true => {
+                let (table, name) = (own.relation.clone(), own.name.clone());
+                cast(Expr::Column(own), DataType::Float64).alias_qualified(table, name)
+            }
+            false => Expr::Column(own),
+        }
+    });
+    let step = Projection::try_new(all.collect(), Arc::clone(input))?;
+    Ok(LogicalPlan::Projection(step))
+}
+
+/// Refuses a VALUES list in which a floating number would lose digits beside decimals.
+fn check_values(values: &Values) -> Result<()> {
+    for value in values.values.iter().flatten() {
+        let Expr::Cast(cast) = value else {
+            continue;
+        };
+        let DataType::Decimal128(_, scale) = cast.field.data_type() else {
+            continue;
+        };
+        let is_floating = cast
+            .expr
+            .get_type(&values.schema)
+            .is_ok_and(|t| t.is_floating());
+        let is_kept = match Number::of(&cast.expr) {
+            Some(number) => number.scale <= u32::from(scale.unsigned_abs()),
+            None => matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null()),
+        };
+        if is_floating && !is_kept {
+            return plan_err!(
+                "{} beside a decimal in VALUES has more digits than {}; CAST one of them to the type of the other",
+                cast.expr,
+                cast.field.data_type()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A value that is compared with others, and its type where that is known.

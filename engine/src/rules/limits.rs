@@ -1,13 +1,15 @@
 //! `LIMIT (SELECT …)` and `OFFSET (SELECT …)`: rows are numbered and compared with the value, because the
-//! planner takes numbers only. And `OFFSET` without a limit, which is on the wire an offset with the largest limit
-//! that there is; that limit is taken for one where plans are made.
+//! planner takes numbers only.
+//!
+//! The same is done to numbers of more than 32 bits, of which plans keep the rest only on the wire, and no limit
+//! becomes one of 63 bits there.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::expr_fn::coalesce;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
@@ -30,12 +32,18 @@ impl AnalyzerRule for LimitByNumber {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|plan| match plan {
-            LogicalPlan::Limit(limit) if is_computed(&limit) => {
-                limited(limit).map(Transformed::yes)
-            }
-            LogicalPlan::Limit(mut limit) if is_none(&limit) => {
-                limit.fetch = None;
-                Ok(Transformed::yes(LogicalPlan::Limit(limit)))
+            LogicalPlan::Limit(mut limit) => {
+                let is_endless = is_endless(&limit);
+                if is_endless {
+                    limit.fetch = None;
+                }
+                match is_computed(&limit) || is_long(&limit) {
+                    true => limited(limit).map(Transformed::yes),
+                    false => Ok(Transformed::new_transformed(
+                        LogicalPlan::Limit(limit),
+                        is_endless,
+                    )),
+                }
             }
             other => Ok(Transformed::no(other)),
         })
@@ -43,15 +51,29 @@ impl AnalyzerRule for LimitByNumber {
     }
 }
 
-/// Whether the limit stands for none.
-fn is_none(limit: &Limit) -> bool {
-    let none = lit(i64::MAX);
-    limit.fetch.as_deref() == Some(&none)
-}
-
 fn is_computed(limit: &Limit) -> bool {
     let mut numbers = [&limit.skip, &limit.fetch].into_iter().flatten();
     numbers.any(|number| has_subquery(number))
+}
+
+/// More rows than there are.
+const ENDLESS: i64 = 1 << 48;
+
+fn number(expr: Option<&Expr>) -> Option<i64> {
+    match expr {
+        Some(Expr::Literal(ScalarValue::Int64(number), _)) => *number,
+        _ => None,
+    }
+}
+
+fn is_endless(limit: &Limit) -> bool {
+    number(limit.fetch.as_deref()).is_some_and(|fetch| fetch >= ENDLESS)
+}
+
+/// Whether a scan would be asked for more rows than its limit can say on the wire.
+fn is_long(limit: &Limit) -> bool {
+    let numbers = [&limit.skip, &limit.fetch].map(|expr| number(expr.as_deref()).unwrap_or(0));
+    numbers.into_iter().fold(0, i64::saturating_add) > i64::from(u32::MAX)
 }
 
 fn limited(limit: Limit) -> Result<LogicalPlan> {

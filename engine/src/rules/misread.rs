@@ -3,19 +3,18 @@
 //!
 //! DataFusion compares months, days and nanoseconds of intervals one after the other, so that 9 days as a
 //! difference of two times are less than `interval '2 days'`. It takes a number beside a date for days
-//! since 1970. The rest is what other systems mean by the same words.
+//! since 1970, and a difference of two dates for an interval where it looks for the bounds of a condition. The rest is what other systems mean by the same words.
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::functions::{WITHIN_PRECISION, interval_length, within_precision};
+use super::walk;
+use crate::functions::{WITHIN_PRECISION, days_between, interval_length, within_precision};
 
 /// Compares intervals by their length, and refuses what has another meaning.
 #[derive(Debug)]
@@ -23,24 +22,22 @@ pub(super) struct SaysWhatItMeans;
 
 impl AnalyzerRule for SaysWhatItMeans {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            if matches!(plan, LogicalPlan::TableScan(_)) {
-                return Ok(Transformed::no(plan));
-            }
-            let names = NamePreserver::new(&plan);
-            let schema = merge_schema(&plan.inputs());
-            let is_sort = matches!(plan, LogicalPlan::Sort(_));
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let changed = expr.transform_up(|expr| reread(expr, &schema))?;
-                // The keys of an order are expressions of their own.
-                if is_sort && is_interval(&changed.data, &schema) {
-                    return Ok(Transformed::yes(length(changed.data)));
+        walk::rewritten(plan, reread, |plan, schema| match plan {
+            // The keys of an order are expressions of their own.
+            LogicalPlan::Sort(mut sort) => {
+                let intervals = sort.expr.iter_mut().map(|key| &mut key.expr);
+                let mut is_changed = false;
+                for key in intervals.filter(|key| is_interval(key, schema)) {
+                    *key = length(std::mem::take(key));
+                    is_changed = true;
                 }
-                Ok(changed.update_data(|expr| name.restore(expr)))
-            })
+                Ok(Transformed::new_transformed(
+                    LogicalPlan::Sort(sort),
+                    is_changed,
+                ))
+            }
+            other => Ok(Transformed::no(other)),
         })
-        .data()
     }
 
     fn name(&self) -> &str {
@@ -58,6 +55,14 @@ fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let (left, right) = (length(*binary.left), length(*binary.right));
             let by_length = BinaryExpr::new(Box::new(left), binary.op, Box::new(right));
             Ok(Transformed::yes(Expr::BinaryExpr(by_length)))
+        }
+        Expr::BinaryExpr(binary)
+            if binary.op == Operator::Minus
+                && is_date(&binary.left, schema)
+                && is_date(&binary.right, schema) =>
+        {
+            let days = days_between().call(vec![*binary.left, *binary.right]);
+            Ok(Transformed::yes(days))
         }
         Expr::BinaryExpr(binary) => {
             let expr = Expr::BinaryExpr(binary);
@@ -166,6 +171,13 @@ fn is_twice_within(call: &ScalarFunction) -> bool {
     let is_within = |call: &ScalarFunction| call.func.name() == WITHIN_PRECISION;
     is_within(call)
         && matches!(call.args.as_slice(), [Expr::ScalarFunction(inner)] if is_within(inner))
+}
+
+fn is_date(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(
+        expr.get_type(schema),
+        Ok(DataType::Date32 | DataType::Date64)
+    )
 }
 
 fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {

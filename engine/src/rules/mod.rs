@@ -6,6 +6,7 @@ mod constant_keys;
 mod equal_nulls;
 mod exact_numbers;
 mod fallible;
+mod floats;
 mod guards;
 mod halves;
 mod in_lists;
@@ -16,12 +17,12 @@ mod misread;
 mod risky_filters;
 mod row_values;
 mod set_operations;
-mod signed_zeros;
 mod subqueries;
 mod times;
 #[cfg(test)]
 mod upstream;
 mod volatile;
+mod walk;
 
 use std::sync::Arc;
 
@@ -44,12 +45,12 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(times::CastByInstant));
     rules.push(Arc::new(volatile::ComputeOnce));
     rules.push(Arc::new(misread::SaysWhatItMeans));
-    rules.push(Arc::new(signed_zeros::OneZero));
     rules.push(Arc::new(like_escapes::EscapeByBackslash));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
     rules.push(Arc::new(set_operations::KeepMultiplicity));
     rules.push(Arc::new(subqueries::Unnest));
+    rules.push(Arc::new(floats::OneForm));
     rules.push(Arc::new(keys::HideKeys));
     rules.push(Arc::new(in_lists::KeepUnknown));
     rules

@@ -8,16 +8,16 @@ use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use super::misread::is_comparison;
+use super::walk;
+use crate::functions::SCALED_INTERVAL;
 use crate::times::{Moment, UTC, moment};
 
 /// Reads constants in the unit of the times that they are compared with. It has to come before types are
@@ -31,7 +31,7 @@ impl AnalyzerRule for CompareTimes {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewritten(plan, compared)
+        walk::rewritten(plan, compared, walk::as_it_is)
     }
 }
 
@@ -46,32 +46,14 @@ impl AnalyzerRule for CastByInstant {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewritten(plan, by_instant)
+        walk::rewritten(plan, by_instant, walk::as_it_is)
     }
-}
-
-fn rewritten(
-    plan: LogicalPlan,
-    rewrite: fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
-) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|plan| {
-        if matches!(plan, LogicalPlan::TableScan(_)) {
-            return Ok(Transformed::no(plan));
-        }
-        let names = NamePreserver::new(&plan);
-        let schema = merge_schema(&plan.inputs());
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let changed = expr.transform_up(|expr| rewrite(expr, &schema))?;
-            Ok(changed.update_data(|expr| name.restore(expr)))
-        })
-    })
-    .data()
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+            refuse_numbers_as_intervals([&binary.left, &binary.right], schema)?;
             match same_units([&binary.left, &binary.right], schema) {
                 Some(sides) => {
                     let [left, right] = sides.map(Box::new);
@@ -84,6 +66,13 @@ fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 }
                 None => Ok(Transformed::no(Expr::BinaryExpr(binary))),
             }
+        }
+        Expr::BinaryExpr(mut binary) if matches!(binary.op, Operator::Plus | Operator::Minus) => {
+            let is_changed = with_time(&mut binary, schema);
+            Ok(Transformed::new_transformed(
+                Expr::BinaryExpr(binary),
+                is_changed,
+            ))
         }
         Expr::Between(between) => {
             let is_far = |bound: &Expr| constant(bound).is_some_and(Moment::is_beyond_nanos);
@@ -108,6 +97,8 @@ fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 low,
                 high,
             } = between;
+            refuse_numbers_as_intervals([&expr, &low], schema)?;
+            refuse_numbers_as_intervals([&expr, &high], schema)?;
             match same_units([&expr, &low, &high], schema) {
                 Some(operands) => {
                     let [expr, low, high] = operands.map(Box::new);
@@ -150,6 +141,62 @@ fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Makes a time of a date that an interval is added to which may have hours: as a date, the sum would lose them.
+fn with_time(sum: &mut BinaryExpr, schema: &DFSchema) -> bool {
+    let type_of = |expr: &Expr| expr.get_type(schema).unwrap_or(DataType::Null);
+    let is_date = |expr: &Expr| matches!(type_of(expr), DataType::Date32 | DataType::Date64);
+    let is_interval = |expr: &Expr| matches!(type_of(expr), DataType::Interval(_));
+    let date = if is_date(&sum.left) && is_interval(&sum.right) && !is_of_days(&sum.right, schema) {
+        &mut sum.left
+    } else if is_interval(&sum.left) && is_date(&sum.right) && !is_of_days(&sum.left, schema) {
+        &mut sum.right
+    } else {
+        return false;
+    };
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    **date = cast(std::mem::take(date.as_mut()), time);
+    true
+}
+
+/// Whether the interval has months and days only, for all that its expression says.
+fn is_of_days(interval: &Expr, schema: &DFSchema) -> bool {
+    match interval {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => value.nanoseconds == 0,
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(value)), _) => value.milliseconds == 0,
+        Expr::Literal(value, _) => {
+            value.is_null() || matches!(value, ScalarValue::IntervalYearMonth(_))
+        }
+        Expr::Negative(inner) => is_of_days(inner, schema),
+        Expr::BinaryExpr(binary) => {
+            matches!(binary.op, Operator::Plus | Operator::Minus)
+                && is_of_days(&binary.left, schema)
+                && is_of_days(&binary.right, schema)
+        }
+        Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
+            (SCALED_INTERVAL, [interval, number]) => {
+                is_of_days(interval, schema)
+                    && number.get_type(schema).is_ok_and(|t| t.is_integer())
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// An interval beside a number, which the planner refuses by the names of its types.
+fn refuse_numbers_as_intervals(sides: [&Expr; 2], schema: &DFSchema) -> Result<()> {
+    let types = sides.map(|side| side.get_type(schema).unwrap_or(DataType::Null));
+    let is_length = |t: &DataType| matches!(t, DataType::Interval(_) | DataType::Duration(_));
+    let [one, other] = &types;
+    if is_length(one) && other.is_numeric() || is_length(other) && one.is_numeric() {
+        return plan_err!(
+            "a number cannot be compared with an interval; a difference of two times is an interval such as \
+             interval '30 days', and one of two dates (CAST(t AS DATE)) is a number of days"
+        );
+    }
+    Ok(())
 }
 
 /// The operands with constants in the unit of the times that they are compared with; `None` if there are no

@@ -150,6 +150,36 @@ async fn zeros_differ() {
 }
 
 #[tokio::test]
+async fn nans_differ() {
+    let nans = "(SELECT * FROM (VALUES (CAST('NaN' AS DOUBLE), 1), (-CAST('NaN' AS DOUBLE), 2)) AS v(x, y))";
+    let groups = format!("SELECT 1 FROM (SELECT x FROM {nans} GROUP BY x) AS g");
+    assert_eq!(rows(&groups).await, Ok(2), "right is 1");
+    let below = format!("SELECT 1 FROM {nans} WHERE x < 1.5");
+    assert_eq!(rows(&below).await, Ok(1), "right are 0");
+}
+
+#[tokio::test]
+async fn digits_are_lost_in_a_union() {
+    let query = "SELECT x FROM (SELECT CAST('1.25' AS DECIMAL(10, 2)) AS x UNION ALL \
+                 SELECT CAST('1e-20' AS DOUBLE)) AS u WHERE x = 0";
+    assert_eq!(rows(query).await, Ok(1), "right are 0");
+}
+
+#[tokio::test]
+async fn a_date_loses_hours() {
+    let query = "SELECT 1 FROM (VALUES (date '2024-01-01')) AS v(d) \
+                 WHERE d + interval '6 hours' = timestamp '2024-01-01 06:00:00'";
+    assert_eq!(rows(query).await, Ok(0), "right is 1");
+}
+
+#[tokio::test]
+async fn a_percentile_has_six_digits() {
+    let query = "SELECT p FROM (SELECT percentile_cont(0.9000000001) WITHIN GROUP (ORDER BY x) AS p \
+                 FROM (VALUES (0.0), (1e10)) AS v(x)) AS q WHERE p = 9000000000";
+    assert_eq!(rows(query).await, Ok(1), "right are 0");
+}
+
+#[tokio::test]
 async fn a_dollar_is_lost() {
     let query = "SELECT 1 WHERE regexp_replace('10 EUR', 'EUR', '$5') = '10 '";
     assert_eq!(rows(query).await, Ok(1), "right are 0");

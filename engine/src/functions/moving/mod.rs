@@ -26,6 +26,7 @@ use datafusion::logical_expr::{
     ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
 };
 
+use super::percentile::{self, PERCENTILE};
 use frames::FrameByFrame;
 
 pub(super) use numbers::{average, total};
@@ -98,7 +99,12 @@ impl AggregateUDFImpl for Moving {
             return Ok(accumulator);
         }
         let sliding = self.inner.create_sliding_accumulator(args.clone());
-        moving_accumulator(sliding, || self.inner.as_ref().clone(), &args)
+        let sliding = sliding.and_then(|sliding| match self.inner.name() {
+            PERCENTILE => percentile::accumulator(sliding, &args),
+            _ => Ok(sliding),
+        });
+        let anew = Self::of(&self.inner, Place::Window);
+        moving_accumulator(sliding, || AggregateUDF::from(anew), &args)
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -173,7 +179,11 @@ impl AggregateUDFImpl for Moving {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+        let accumulator = self.inner.accumulator(args.clone())?;
+        match self.inner.name() {
+            PERCENTILE => percentile::accumulator(accumulator, &args),
+            _ => Ok(accumulator),
+        }
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -188,7 +198,11 @@ impl AggregateUDFImpl for Moving {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        let accumulator = self.inner.create_groups_accumulator(args.clone())?;
+        match self.inner.name() {
+            PERCENTILE => percentile::groups_accumulator(accumulator, &args),
+            _ => Ok(accumulator),
+        }
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
