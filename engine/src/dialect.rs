@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 use datafusion::common::{Result, not_impl_err, plan_datafusion_err};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 /// The dialect in which all SQL is read.
 #[derive(Debug, Default, Clone, Copy)]
@@ -160,20 +160,6 @@ impl Dialect for EmporiaDialect {
         true
     }
 
-    // The parser reads TABLE t inside of other statements only.
-    fn parse_statement(&self, parser: &mut Parser<'_>) -> Option<Result<Sql, ParserError>> {
-        if !parser.parse_keyword(Keyword::TABLE) {
-            return None;
-        }
-        let query = parser.parse_object_name(false).and_then(|table| {
-            let text = format!("SELECT * FROM {table}");
-            let mut query = Parser::new(self).try_with_sql(&text)?.parse_query()?;
-            query.order_by = parser.parse_optional_order_by()?;
-            Ok(query)
-        });
-        Some(query.map(Sql::Query))
-    }
-
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
@@ -208,7 +194,7 @@ impl Dialect for EmporiaDialect {
 /// # Errors
 /// Where the text is no SQL, is empty or holds several statements.
 pub fn parse_statement(text: &str, recursion_limit: usize) -> Result<Statement> {
-    let text = with_angle_brackets(text);
+    let text = as_read(text);
     let mut statements = DFParserBuilder::new(text.as_ref())
         .with_dialect(&EmporiaDialect)
         .with_recursion_limit(recursion_limit)
@@ -222,11 +208,17 @@ pub fn parse_statement(text: &str, recursion_limit: usize) -> Result<Statement> 
         .ok_or_else(|| plan_datafusion_err!("there is no statement"))
 }
 
-/// The text as the parser reads it: with `STRUCT<a INT, …>` for the type `STRUCT(a INT, …)`, which the parser reads in the dialect of
-/// DuckDB only. All places in the text stay the same.
-pub fn with_angle_brackets(text: &str) -> Cow<'_, str> {
-    let is_struct = |word: &str| word.eq_ignore_ascii_case("struct");
-    if !text.split(|c: char| !c.is_alphanumeric()).any(is_struct) {
+/// The text as the parser reads it, with all places as they were:
+///
+/// * `STRUCT<a INT, …>` for the type `STRUCT(a INT, …)`, which the parser reads in the dialect of DuckDB only;
+/// * `FROM t` for the query `TABLE t`, of which the parser drops the word behind it and the quotes of the name.
+pub fn as_read(text: &str) -> Cow<'_, str> {
+    let is_word = |word: &str| {
+        ["struct", "table"]
+            .iter()
+            .any(|w| word.eq_ignore_ascii_case(w))
+    };
+    if !text.split(|c: char| !c.is_alphanumeric()).any(is_word) {
         return Cow::Borrowed(text);
     }
     let Ok(tokens) = Tokenizer::new(&EmporiaDialect, text).tokenize_with_location() else {
@@ -237,10 +229,42 @@ pub fn with_angle_brackets(text: &str) -> Cow<'_, str> {
         .iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
         .collect();
-    let keyword_at = |at: usize| match tokens.get(at).map(|token| &token.token) {
-        Some(Token::Word(word)) => Some(word.keyword),
+    let mut changed = brackets_of_structs(&tokens);
+    for table in words_of_queries(&tokens) {
+        let letters = " FROM".chars().zip(table.span.start.column..);
+        changed.extend(
+            letters.map(|(letter, column)| (Location::new(table.span.start.line, column), letter)),
+        );
+    }
+    if changed.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut place = Location::new(1, 1);
+    let letters = text.chars().map(|c| {
+        let other = changed.get(&place).copied();
+        place = match c {
+            '\n' => Location::new(place.line + 1, 1),
+            _ => Location::new(place.line, place.column + 1),
+        };
+        other.unwrap_or(c)
+    });
+    Cow::Owned(letters.collect())
+}
+
+fn word(token: &TokenWithSpan) -> Option<&Word> {
+    match &token.token {
+        Token::Word(word) => Some(word),
         _ => None,
-    };
+    }
+}
+
+fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
+    word(token).map(|word| word.keyword)
+}
+
+/// Where types of structs have parentheses, and the brackets that stand for them.
+fn brackets_of_structs(tokens: &[&TokenWithSpan]) -> BTreeMap<Location, char> {
+    let keyword_at = |at: usize| tokens.get(at).and_then(|token| keyword(token));
     let is_parenthesis = |at: usize| tokens.get(at).is_some_and(|t| t.token == Token::LParen);
     let mut open = Vec::new();
     let mut brackets = BTreeMap::new();
@@ -264,19 +288,49 @@ pub fn with_angle_brackets(text: &str) -> Cow<'_, str> {
             _ => {}
         }
     }
-    if brackets.is_empty() {
-        return Cow::Borrowed(text);
+    brackets
+}
+
+/// The words TABLE with which a query begins.
+fn words_of_queries<'a>(tokens: &[&'a TokenWithSpan]) -> Vec<&'a TokenWithSpan> {
+    use Keyword::{
+        ALL, ANALYZE, AS, CREATE, DISTINCT, EXCEPT, EXPLAIN, INSERT, INTERSECT, INTO, MINUS, NAME,
+        NoKeyword, OVERWRITE, SELECT, TABLE, UNION, VERBOSE,
+    };
+    let mut found = Vec::new();
+    // Of the statement.
+    let (mut first, mut has_select) = (None, false);
+    let mut before: Option<&TokenWithSpan> = None;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.token == Token::SemiColon {
+            (first, before, has_select) = (None, None, false);
+            continue;
+        }
+        let named = tokens.get(at + 1).and_then(|next| word(next));
+        let is_named = named.is_some_and(|w| w.quote_style.is_some() || w.keyword == NoKeyword);
+        if keyword(token) == Some(TABLE) && is_named {
+            let begins = match before {
+                None => true,
+                Some(before) => match (&before.token, keyword(before)) {
+                    (Token::LParen | Token::RParen, _) => true,
+                    (_, Some(UNION | EXCEPT | INTERSECT | MINUS | ALL | DISTINCT | NAME)) => true,
+                    (_, Some(EXPLAIN | ANALYZE | VERBOSE)) => true,
+                    (_, Some(AS)) => first == Some(CREATE) && !has_select,
+                    (_, Some(INTO | OVERWRITE)) => false,
+                    (_, Some(_)) => first == Some(INSERT),
+                    _ => false,
+                },
+            };
+            if begins {
+                found.push(*token);
+            }
+        }
+        let keyword = keyword(token);
+        first = first.or(Some(keyword.unwrap_or(NoKeyword)));
+        has_select |= keyword == Some(SELECT);
+        before = Some(*token);
     }
-    let mut place = Location::new(1, 1);
-    let changed = text.chars().map(|c| {
-        let bracket = brackets.get(&place).copied();
-        place = match c {
-            '\n' => Location::new(place.line + 1, 1),
-            _ => Location::new(place.line, place.column + 1),
-        };
-        bracket.unwrap_or(c)
-    });
-    Cow::Owned(changed.collect())
+    found
 }
 
 /// Whether a word behind the name of a field is the type of the field.
@@ -317,21 +371,52 @@ mod tests {
                 "SELECT CAST({x: 1} AS STRUCT<x INT>)",
             ),
         ] {
-            assert_eq!(with_angle_brackets(text), expected);
+            assert_eq!(as_read(text), expected);
             assert!(parse_statement(text, 50).is_ok(), "{text}");
         }
         for text in [
             "SELECT struct(a, b), struct(1), struct(a AS b), struct(CASE WHEN a THEN 1 END)",
             "SELECT 'struct(x int)', \"struct(x int)\" -- struct(x int)",
         ] {
-            assert_eq!(with_angle_brackets(text), text);
+            assert_eq!(as_read(text), text);
         }
     }
 
     #[test]
     fn a_table_alone_is_a_query() {
-        for text in ["TABLE t", "TABLE \"T\" ORDER BY 1"] {
+        for (text, expected) in [
+            ("TABLE t", " FROM t"),
+            (
+                "table \"T\" ORDER BY 1 LIMIT 2",
+                " FROM \"T\" ORDER BY 1 LIMIT 2",
+            ),
+            ("TABLE t UNION ALL TABLE u", " FROM t UNION ALL  FROM u"),
+            ("(TABLE t) EXCEPT TABLE a.b", "( FROM t) EXCEPT  FROM a.b"),
+            (
+                "SELECT * FROM (TABLE t) AS q",
+                "SELECT * FROM ( FROM t) AS q",
+            ),
+            ("WITH a AS (TABLE t) TABLE a", "WITH a AS ( FROM t)  FROM a"),
+            ("EXPLAIN TABLE t", "EXPLAIN  FROM t"),
+            ("CREATE TABLE n AS TABLE t", "CREATE TABLE n AS  FROM t"),
+            ("INSERT INTO n TABLE t", "INSERT INTO n  FROM t"),
+            (
+                "INSERT INTO TABLE n (a) TABLE t",
+                "INSERT INTO TABLE n (a)  FROM t",
+            ),
+        ] {
+            assert_eq!(as_read(text), expected);
             assert!(parse_statement(text, 50).is_ok(), "{text}");
+        }
+        for text in [
+            "CREATE TABLE t AS SELECT a AS table FROM t",
+            "DROP TABLE t",
+            "SHOW CREATE TABLE t",
+            "INSERT OVERWRITE TABLE t SELECT 1",
+            "TRUNCATE TABLE t",
+            "SELECT 'TABLE t' AS \"TABLE\", a.table, b FROM t",
+        ] {
+            assert_eq!(as_read(text), text);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use emporia_core::error::{Error, Result};
-use emporia_engine::dialect::{EmporiaDialect, with_angle_brackets};
+use emporia_engine::dialect::{EmporiaDialect, as_read};
 
 use crate::describe::describe_error;
 use crate::source::Source;
@@ -13,7 +13,7 @@ use crate::source::Source;
 /// `InvalidInput` at the place of the mistake.
 pub(crate) fn parse(source: &Source<'_>) -> Result<Option<Statement>> {
     // All statements are parsed, although there is one: only so are words after its end noticed.
-    let text = with_angle_brackets(source.text());
+    let text = as_read(source.text());
     let mut statements = DFParserBuilder::new(text.as_ref())
         .with_dialect(&EmporiaDialect)
         .build()

@@ -20,17 +20,20 @@ mod pivot;
 mod positions;
 mod prepared;
 mod quantified;
+mod recursive;
 mod rows;
 mod settings;
 mod shared;
 mod syntax;
 mod tables;
+mod ties;
 mod twins;
 mod unread;
 #[cfg(test)]
 mod upstream;
 mod using;
 mod view;
+mod windows;
 
 use datafusion::common::{TableReference, plan_datafusion_err};
 use datafusion::datasource::empty::EmptyTable;
@@ -278,7 +281,9 @@ impl Session {
         let parsed = parse_statement(text, limit);
         let parsed = parsed.map_err(|error| explained(error, limit))?;
         let mut parsed = into::as_create_table(parsed);
-        unread::check(&parsed)?;
+        unread::check(&parsed, &state)?;
+        windows::write_out(&mut parsed)?;
+        recursive::keep_whole(&mut parsed)?;
         long_numbers::as_decimals(&mut parsed)?;
         dialect::translate(&mut parsed);
         Ok(parsed)
@@ -301,7 +306,7 @@ impl Session {
         syntax::freed(parsed);
         let plan = plan?;
         shared::check(&plan)?;
-        lateral::unnested(output_names::restored(plan)?)
+        lateral::unnested(output_names::restored(ties::broken(plan)?)?)
     }
 
     async fn plan_sql(&self, sql: Sql) -> Result<LogicalPlan, DataFusionError> {

@@ -43,6 +43,13 @@ pub(super) fn as_ours(expr: &Expr) -> Option<Expr> {
         ),
         ("datediff" | "date_diff", [end, start]) => Some(days(start, end)),
         ("datediff" | "date_diff", [unit, start, end]) if is_day(unit) => Some(days(start, end)),
+        ("date_diff" | "timestampdiff", [Expr::Identifier(unit), start, end])
+            if unit.quote_style.is_none() =>
+        {
+            let text = format!("{name}('{unit}', a, b)");
+            formed(&text, &[("a", start), ("b", end)])
+        }
+        ("age", [time]) => formed("age(current_date, x)", &[("x", time)]),
         _ => None,
     }
 }
@@ -102,7 +109,7 @@ fn at_end(call: &Function, value: &Expr, key: &Expr, ascending: bool) -> Option<
     Some(Expr::Function(first))
 }
 
-fn is_day(unit: &Expr) -> bool {
+pub(super) fn is_day(unit: &Expr) -> bool {
     let unit = match unit {
         Expr::Identifier(ident) => &ident.value,
         Expr::Value(value) => match &value.value {
@@ -185,6 +192,12 @@ mod tests {
                 Some("(CAST(b AS DATE) - CAST(a AS DATE))"),
             ),
             ("date_diff('month', a, b)", None),
+            ("date_diff(month, x, y)", Some("date_diff('month', x, y)")),
+            (
+                "TIMESTAMPDIFF(MONTH, b, a)",
+                Some("timestampdiff('MONTH', b, a)"),
+            ),
+            ("age(t)", Some("age(current_date, t)")),
             (
                 "max_by(x, y)",
                 Some("first_value(x ORDER BY y DESC NULLS LAST) FILTER (WHERE (y) IS NOT NULL)"),

@@ -42,15 +42,15 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// What a step of a plan has in common with its copies only: copies of a plan share the schemas in it.
-#[derive(PartialEq)]
-struct Step {
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Step {
     /// Where the schema is in memory.
     schema: usize,
     exprs: Vec<Expr>,
 }
 
 impl Step {
-    fn of(node: &LogicalPlan) -> Self {
+    pub(super) fn of(node: &LogicalPlan) -> Self {
         Self {
             schema: Arc::as_ptr(node.schema()).addr(),
             exprs: node.expressions(),

@@ -1,19 +1,19 @@
 //! Columns of the same name in the list of a SELECT: `SELECT id, id`, `SELECT ts::date, ts::time`.
 //!
-//! The planner refuses them. Here the later ones get names of their own until the query is planned, and then
-//! the name back.
+//! The planner refuses them, also a column of a table beside an output of the same name: `SELECT a * 2 AS a, t.a`.
+//! Here one of them gets a name of its own until the query is planned, and then the name back.
 
 use std::collections::BTreeMap;
 
-use datafusion::common::{Column, Result, TableReference, plan_datafusion_err};
+use datafusion::common::{Column, Result, SchemaError, TableReference, plan_datafusion_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
+    Expr as SqlExpr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
 };
 
-use super::syntax::copied;
+use super::syntax::{copied, name_of};
 use crate::session::Session;
 
 /// What the name of a later column of the same name begins with.
@@ -33,13 +33,18 @@ pub(super) async fn plan(session: &Session, parsed: &mut Parsed) -> Result<Logic
             Ok(plan) => return named(plan, &twins),
             Err(error) => error,
         };
-        let Some((first, later)) = positions(&error) else {
-            return Err(error);
+        let (first, later) = match positions(&error) {
+            Some(found) => found,
+            None => match beside_output(session, parsed, &error).await {
+                Some((output, of_table)) if !twins.contains_key(&of_table) => (output, of_table),
+                _ => return Err(error),
+            },
         };
         let found = match item_at(session, parsed, later).await {
             Some(item) => Some((later, first, item)),
             None => item_at(session, parsed, first)
                 .await
+                .filter(|item| !is_sorted_by(parsed, *item))
                 .map(|item| (first, later, item)),
         };
         let renamed = found.filter(|(later, ..)| !twins.contains_key(later));
@@ -82,6 +87,66 @@ fn positions(error: &DataFusionError) -> Option<(usize, usize)> {
     Some((number(first)?, number(later)?))
 }
 
+/// The positions of an output and of the column of a table that has the same name, where the planner refuses them.
+async fn beside_output(
+    session: &Session,
+    parsed: &Parsed,
+    error: &DataFusionError,
+) -> Option<(usize, usize)> {
+    let DataFusionError::SchemaError(refused, _) = error.find_root() else {
+        return None;
+    };
+    let SchemaError::AmbiguousReference { field } = refused.as_ref() else {
+        return None;
+    };
+    let table = field.relation.as_ref()?;
+    let mut parsed = copied(parsed);
+    let items = list_of(&mut parsed)?.projection.clone();
+    let (mut output, mut of_table) = (None, None);
+    let mut next = 0;
+    for item in items {
+        let columns = match &item {
+            SelectItem::ExprWithAlias { alias, .. } => vec![(None, name_of(alias))],
+            SelectItem::UnnamedExpr(SqlExpr::CompoundIdentifier(parts)) => {
+                let [.., of, name] = parts.as_slice() else {
+                    return None;
+                };
+                vec![(Some(name_of(of)), name_of(name))]
+            }
+            SelectItem::UnnamedExpr(SqlExpr::Identifier(name)) => {
+                vec![(Some(table.table().to_owned()), name_of(name))]
+            }
+            SelectItem::UnnamedExpr(_) => vec![(None, String::new())],
+            _ => columns(session, &mut parsed, item).await?,
+        };
+        for (at, (of, name)) in (next..).zip(&columns) {
+            if *name != field.name {
+                continue;
+            }
+            match of {
+                None => output = output.or(Some(at)),
+                Some(of) if of == table.table() => of_table = of_table.or(Some(at)),
+                Some(_) => {}
+            }
+        }
+        next += columns.len();
+    }
+    Some((output?, of_table?))
+}
+
+/// Whether rows may be in the order of an output by its name.
+fn is_sorted_by(parsed: &mut Parsed, item: usize) -> bool {
+    let is_ordered = match &*parsed {
+        Parsed::Statement(sql) => match sql.as_ref() {
+            Sql::Query(query) => query.order_by.is_some(),
+            _ => false,
+        },
+        _ => false,
+    };
+    let item = list_of(parsed).and_then(|select| select.projection.get(item));
+    is_ordered && matches!(item, Some(SelectItem::ExprWithAlias { .. }))
+}
+
 /// The SELECT that names the columns of a query.
 fn list_of(parsed: &mut Parsed) -> Option<&mut Select> {
     fn of_body(body: &mut SetExpr) -> Option<&mut Select> {
@@ -116,7 +181,7 @@ async fn item_at(session: &Session, parsed: &Parsed, position: usize) -> Option<
         }
         next += match is_one {
             true => 1,
-            false => width(session, &mut parsed, item).await?,
+            false => columns(session, &mut parsed, item).await?.len(),
         };
         if next > position {
             return None;
@@ -125,8 +190,12 @@ async fn item_at(session: &Session, parsed: &Parsed, position: usize) -> Option<
     None
 }
 
-/// The number of columns that `*` or `t.*` stands for.
-async fn width(session: &Session, parsed: &mut Parsed, item: SelectItem) -> Option<usize> {
+/// The columns that `*` or `t.*` stands for, each with its table.
+async fn columns(
+    session: &Session,
+    parsed: &mut Parsed,
+    item: SelectItem,
+) -> Option<Vec<(Option<String>, String)>> {
     let select = list_of(parsed)?;
     let alone = Select {
         projection: vec![item],
@@ -157,7 +226,12 @@ async fn width(session: &Session, parsed: &mut Parsed, item: SelectItem) -> Opti
     };
     let query = Parsed::Statement(Box::new(Sql::Query(Box::new(query))));
     let plan = session.context().state().statement_to_plan(query).await;
-    Some(plan.ok()?.schema().fields().len())
+    let plan = plan.ok()?;
+    let columns = plan.schema().iter().map(|(of, field)| {
+        let of = of.map(|of| of.table().to_owned());
+        (of, field.name().clone())
+    });
+    Some(columns.collect())
 }
 
 /// The plan with the names that the columns would have alone. Columns of the same name differ in the table
