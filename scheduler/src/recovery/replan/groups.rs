@@ -62,7 +62,8 @@ pub(super) fn grouped(
         return Ok(plan);
     };
     let groups = groups(&sizes, place.n_slots);
-    if groups.len() >= sizes.len() {
+    // A few tasks less, of unequal size, end no sooner.
+    if groups.len() > sizes.len() / 2 {
         return Ok(plan);
     }
     let input = with_readers(input, &mut |reader, _| in_groups(reader, &groups))?;
