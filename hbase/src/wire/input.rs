@@ -98,7 +98,13 @@ impl Input {
             }
             self.position = 4;
             self.need(length)?;
-            self.frame_end = Some(4 + length);
+            let end = 4 + length;
+            self.frame_end = Some(end);
+            // Else a reply that is longer than its frame would be read on into them.
+            match self.filled.saturating_sub(end) {
+                0 => {}
+                n_bytes => return Err(Fault::malformed(format!("{n_bytes} bytes too many"))),
+            }
         }
         Ok(())
     }
