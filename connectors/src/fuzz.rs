@@ -49,7 +49,9 @@ impl Place {
         let context = SessionContext::new_with_config(config);
         context.register_object_store(root.as_ref(), Arc::clone(&store));
         Ok(Self {
-            runtime: tokio::runtime::Builder::new_current_thread().build()?,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?,
             store,
             root,
             task: context.task_ctx(),

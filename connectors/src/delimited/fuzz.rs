@@ -298,7 +298,7 @@ fn check_written(place: &Place, way: &Way, batches: &[RecordBatch]) {
 mod tests {
     #[test]
     fn changed_files_are_read_or_refused() {
-        let outcome = emporia_fuzz::run("delimited", 10_000, super::fuzz);
+        let outcome = emporia_fuzz::run("delimited", 3_000, super::fuzz);
         assert!(
             outcome.n_read > 100 && outcome.n_refused > 100,
             "{outcome:?}"

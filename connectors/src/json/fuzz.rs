@@ -178,7 +178,7 @@ fn check_judged(line: &[u8]) {
 mod tests {
     #[test]
     fn changed_files_are_read_or_refused() {
-        let outcome = emporia_fuzz::run("json", 10_000, super::fuzz);
+        let outcome = emporia_fuzz::run("json", 3_000, super::fuzz);
         assert!(
             outcome.n_read > 100 && outcome.n_refused > 100,
             "{outcome:?}"
