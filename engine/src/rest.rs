@@ -30,6 +30,9 @@ pub struct ExecutorInfo {
     pub last_seen: Option<u64>,
     /// What it offers.
     pub specification: Specification,
+    /// Seconds for which it gets no tasks, because tasks fail there and not elsewhere.
+    #[serde(default)]
+    pub set_aside_seconds: u64,
 }
 
 /// What an executor offers.
@@ -177,6 +180,7 @@ mod tests {
                 "specification":{"vcores":2},"metrics":[],"os_info":{"cpu":"x"}}]"#,
         )?;
         assert_eq!(executors[0].specification.vcores, 2);
+        assert_eq!(executors[0].set_aside_seconds, 0);
         let stages: StagesInfo = serde_json::from_str(
             r#"{"stages":[{"stage_id":"1","stage_status":"Running","input_rows":7,"output_rows":0,
                 "tasks":[null,{"id":1,"status":"Running"},

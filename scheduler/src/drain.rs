@@ -42,22 +42,31 @@ pub(crate) struct Drain {
 
 /// Sessions and when each of them handed in its last query.
 #[derive(Debug, Default)]
-struct Sessions(HashMap<String, Instant>);
+struct Sessions {
+    last: HashMap<String, Instant>,
+    /// When old sessions were forgotten the last time.
+    cleaned: Option<Instant>,
+}
 
 impl Sessions {
     fn note(&mut self, session: String, now: Instant) {
-        self.0
-            .retain(|_, last| now.saturating_duration_since(*last) < REMEMBERED);
-        self.0.insert(session, now);
+        // All are looked at now and then only: there may be as many as queries.
+        let is_due = |cleaned| now.saturating_duration_since(cleaned) >= RECENT;
+        if self.cleaned.is_none_or(is_due) {
+            self.cleaned = Some(now);
+            self.last
+                .retain(|_, last| now.saturating_duration_since(*last) < REMEMBERED);
+        }
+        self.last.insert(session, now);
     }
 
     fn is_known(&self, session: &str) -> bool {
-        self.0.contains_key(session)
+        self.last.contains_key(session)
     }
 
     /// Whether a client may be in the middle of a job.
     fn is_in_use(&self, now: Instant) -> bool {
-        let mut last = self.0.values();
+        let mut last = self.last.values();
         last.any(|last| now.saturating_duration_since(*last) < RECENT)
     }
 }

@@ -12,6 +12,7 @@ mod job_ids;
 mod metrics;
 mod recovery;
 mod serve;
+mod set_aside;
 
 pub use healthcheck::healthcheck;
 pub use serve::serve;

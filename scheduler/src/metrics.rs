@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     executors: IntGauge,
     executors_aside: IntGauge,
+    aside_seconds: IntGaugeVec,
     task_slots: IntGauge,
     running_jobs: IntGauge,
     queued_jobs: IntGauge,
@@ -61,12 +62,24 @@ impl Metrics {
         let versions = [env!("CARGO_PKG_VERSION"), BALLISTA_VERSION];
         build.with_label_values(&versions).set(1);
         registry.register(Box::new(build)).map_err(invalid)?;
+        let aside_seconds = IntGaugeVec::new(
+            Opts::new(
+                "executor_set_aside_seconds",
+                "How long an executor gets no tasks yet; only those that are set aside.",
+            ),
+            &["executor"],
+        )
+        .map_err(invalid)?;
+        registry
+            .register(Box::new(aside_seconds.clone()))
+            .map_err(invalid)?;
         Ok(Self {
             executors: gauge("executors", "Executors that are registered.")?,
             executors_aside: gauge(
                 "executors_set_aside",
                 "Executors that get no tasks for a while, because tasks fail there and not elsewhere.",
             )?,
+            aside_seconds,
             task_slots: gauge("task_slots", "Task slots of all executors.")?,
             running_jobs: gauge("jobs_running", "Jobs that run.")?,
             queued_jobs: gauge("jobs_queued", "Jobs that were taken and do not run yet.")?,
@@ -93,8 +106,15 @@ impl Metrics {
             .map(|(executor, ..)| i64::from(executor.specification.vcores));
         self.task_slots.set(slots.sum());
         self.executors.set(number(executors.len()));
-        let n_aside = self.shared.standings.n_aside(Instant::now());
-        self.executors_aside.set(number(n_aside));
+        let aside = self.shared.standings.aside(Instant::now());
+        self.executors_aside.set(number(aside.len()));
+        self.aside_seconds.reset();
+        for (executor, left) in &aside {
+            let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+            self.aside_seconds
+                .with_label_values(&[executor])
+                .set(seconds);
+        }
         self.running_jobs
             .set(number(self.scheduler.running_job_number()));
         self.queued_jobs

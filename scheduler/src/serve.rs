@@ -27,6 +27,7 @@ use crate::config;
 use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
 use crate::recovery::{self, Counts, FinishedJobs, Limits, Recovering, Rules, Shared};
+use crate::set_aside;
 
 /// How often a task may be lost with its executor, or without a report, before its job fails.
 const MAX_LOSSES: usize = 10;
@@ -89,11 +90,12 @@ pub async fn serve(
             .map_err(failed)?,
     );
 
-    let metrics = Metrics::new(Arc::clone(&scheduler), shared)?;
+    let metrics = Metrics::new(Arc::clone(&scheduler), Arc::clone(&shared))?;
     let watch = recovery::watch(recovering, Arc::clone(&scheduler));
     let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
+    let router = router.layer(middleware::from_fn_with_state(shared, set_aside::tell));
     let drained = drain.done(Arc::clone(&scheduler));
     tracing::info!(%address, "scheduler ready");
     axum::serve(

@@ -160,12 +160,15 @@ async fn status(folder: &Path, format: ListFormat, context: &Context) -> Result<
             Some(executor) => executor.specification.vcores.to_string(),
             None => String::new(),
         };
-        let life = life(process, is_scheduler || known.is_some()).await?;
+        let life = match life(process, is_scheduler || known.is_some()).await? {
+            ALIVE => known.map_or(ALIVE.to_owned(), standing),
+            other => other.to_owned(),
+        };
         table.row([
             &process.name,
             &process.pid.to_string(),
             &process.address,
-            life,
+            &life,
             &slots,
         ]);
     }
@@ -180,13 +183,16 @@ async fn status(folder: &Path, format: ListFormat, context: &Context) -> Result<
         .with_hint("clear up with `emporia cluster down`, then start anew"))
 }
 
+/// The state of a process that does its work.
+const ALIVE: &str = "alive";
+
 /// What the process itself and the scheduler say about it.
 async fn life(process: &Process, is_registered: bool) -> Result<&'static str> {
     if !process.is_alive() {
         return Ok("dead");
     }
     Ok(match Rest::new(&process.probe_url)?.probe().await {
-        Some(Probe::Ready) if is_registered => "alive",
+        Some(Probe::Ready) if is_registered => ALIVE,
         Some(Probe::Ready | Probe::NotReady) => "not ready",
         Some(Probe::Draining) => "draining",
         None => "not answering",
@@ -200,7 +206,7 @@ async fn remote_status(url: &str, format: ListFormat) -> Result<()> {
     table.row([
         "scheduler",
         url.trim_start_matches("http://"),
-        "alive",
+        ALIVE,
         "",
         "",
     ]);
@@ -210,12 +216,20 @@ async fn remote_status(url: &str, format: ListFormat) -> Result<()> {
         table.row([
             &executor.id,
             &address,
-            "alive",
+            &standing(executor),
             &slots,
             &last_seen(executor),
         ]);
     }
     table.print(format)
+}
+
+/// Whether an executor that is registered gets tasks.
+fn standing(executor: &ExecutorInfo) -> String {
+    match executor.set_aside_seconds {
+        0 => ALIVE.to_owned(),
+        seconds => format!("set aside for {seconds} s"),
+    }
 }
 
 fn last_seen(executor: &ExecutorInfo) -> String {

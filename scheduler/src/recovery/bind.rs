@@ -244,15 +244,17 @@ fn some(
     n_most: usize,
     fits: impl Fn(usize) -> bool,
 ) -> Vec<usize> {
-    let (mut taken, mut left) = (Vec::new(), Vec::new());
-    for partition in pending.next_slice(usize::MAX) {
-        if taken.len() < n_most && fits(partition) {
+    let (mut taken, mut passed) = (Vec::new(), Vec::new());
+    while taken.len() < n_most
+        && let Some(partition) = pending.next_slice(1).pop()
+    {
+        if fits(partition) {
             taken.push(partition);
         } else {
-            left.push(partition);
+            passed.push(partition);
         }
     }
-    pending.reschedule(left);
+    pending.reschedule(passed);
     taken
 }
 

@@ -2,13 +2,14 @@
 //! and jobs that survive losses.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use ballista_core::JobId;
 use ballista_core::error::Result;
-use ballista_core::serde::protobuf::ExecutorHeartbeat;
+use ballista_core::serde::protobuf::{ExecutorHeartbeat, ExecutorStatus, executor_status};
 use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata};
 use ballista_scheduler::cluster::{BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot};
 use ballista_scheduler::config::TaskDistributionPolicy;
@@ -59,6 +60,10 @@ pub(crate) struct Recovering {
     adopted: Mutex<HashMap<JobId, Weak<RwLock<ExecutionGraphBox>>>>,
     /// Executors that do not answer.
     silent: Mutex<HashSet<String>>,
+    /// Which registration of each executor counts.
+    registrations: Mutex<Registrations>,
+    /// Whether slow tasks are looked for when tasks are given out the next time, for which all tasks are looked at.
+    looks_for_copies: AtomicBool,
 }
 
 impl Recovering {
@@ -69,6 +74,8 @@ impl Recovering {
             rules,
             adopted: Mutex::default(),
             silent: Mutex::default(),
+            registrations: Mutex::default(),
+            looks_for_copies: AtomicBool::new(false),
         }
     }
 
@@ -77,10 +84,29 @@ impl Recovering {
         &self.shared
     }
 
+    /// Slow tasks are looked for when tasks are given out the next time.
+    pub(crate) fn look_for_copies(&self) {
+        self.looks_for_copies.store(true, Ordering::Relaxed);
+    }
+
+    /// The executors that are registered, by their name and with the number of their registration: a process that
+    /// comes later under the same name has another.
+    pub(crate) fn registrations(&self) -> HashMap<String, u64> {
+        lock(&self.registrations).numbers.clone()
+    }
+
+    /// Whether that registration of an executor counts.
+    pub(crate) fn is_registered(&self, executor: &str, registration: u64) -> bool {
+        lock(&self.registrations).is_current(executor, registration)
+    }
+
     /// An executor that does not answer gets no task, and Ballista takes it for lost the next time that
-    /// it looks.
-    pub(crate) fn set_silent(&self, executor: &str) {
-        lock(&self.silent).insert(executor.to_owned());
+    /// it looks. That does not hold for a process that has registered since the question.
+    pub(crate) fn set_silent(&self, executor: &str, registration: u64) {
+        let registrations = lock(&self.registrations);
+        if registrations.is_current(executor, registration) {
+            lock(&self.silent).insert(executor.to_owned());
+        }
     }
 
     /// There is a new process under the name of an executor: all that the old one had is lost.
@@ -103,8 +129,24 @@ impl Recovering {
         Ok(())
     }
 
+    /// Jobs that were there when tasks were given out the last time and are not `active` hold nothing any more.
+    fn forget_ended_jobs(&self, active: &HashMap<JobId, JobInfoCache>) {
+        let is_running = |job: &JobId| active.contains_key(job);
+        let mut adopted = lock(&self.adopted);
+        let n_jobs = adopted.len();
+        adopted.retain(|job, _| is_running(job));
+        if adopted.len() < n_jobs {
+            self.shared.slots.keep_jobs(is_running);
+            self.shared.standings.keep_jobs(is_running);
+        }
+    }
+
     fn add(&self, executor: &str, n_slots: u32) {
-        lock(&self.silent).remove(executor);
+        {
+            let mut registrations = lock(&self.registrations);
+            lock(&self.silent).remove(executor);
+            registrations.add(executor);
+        }
         self.shared.slots.add(executor, n_slots);
         self.shared.standings.add(executor, Instant::now());
     }
@@ -112,7 +154,11 @@ impl Recovering {
     /// The executor has no slots any more.
     fn forget(&self, executor: &str) {
         self.shared.counts.lost.inc();
-        lock(&self.silent).remove(executor);
+        {
+            let mut registrations = lock(&self.registrations);
+            lock(&self.silent).remove(executor);
+            registrations.numbers.remove(executor);
+        }
         self.shared.slots.remove(executor);
         let set_aside = self.shared.standings.lost(executor, Instant::now());
         set_aside.iter().for_each(SetAside::log);
@@ -133,6 +179,24 @@ impl Recovering {
     }
 }
 
+/// The registrations of executors, counted.
+#[derive(Debug, Default)]
+struct Registrations {
+    numbers: HashMap<String, u64>,
+    last: u64,
+}
+
+impl Registrations {
+    fn add(&mut self, executor: &str) {
+        self.last += 1;
+        self.numbers.insert(executor.to_owned(), self.last);
+    }
+
+    fn is_current(&self, executor: &str, number: u64) -> bool {
+        self.numbers.get(executor) == Some(&number)
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -149,10 +213,7 @@ impl ClusterState for Recovering {
         active_jobs: Arc<HashMap<JobId, JobInfoCache>>,
         executors: Option<HashSet<String>>,
     ) -> Result<Vec<BoundTask>> {
-        let is_running = |job: &JobId| active_jobs.contains_key(job);
-        lock(&self.adopted).retain(|job, _| is_running(job));
-        self.shared.slots.keep_jobs(is_running);
-        self.shared.standings.keep_jobs(is_running);
+        self.forget_ended_jobs(&active_jobs);
         // Ids of jobs sort by time: the oldest comes first.
         let mut ids: Vec<&JobId> = active_jobs.keys().collect();
         ids.sort_unstable_by_key(|id| id.as_str());
@@ -168,7 +229,7 @@ impl ClusterState for Recovering {
         let usable = self.shared.standings.usable(&executors, Instant::now());
         let mut binding = Binding::new(&self.shared, &distribution, usable);
         binding.give(&mut jobs);
-        if self.rules.has_copies {
+        if self.rules.has_copies && self.looks_for_copies.swap(false, Ordering::Relaxed) {
             binding.give_copies(&mut jobs);
         }
         Ok(binding.bound())
@@ -229,6 +290,11 @@ impl ClusterState for Recovering {
         for executor in lock(&self.silent).iter() {
             if let Some(heartbeat) = heartbeats.get_mut(executor) {
                 heartbeat.timestamp = 0;
+                // Else Ballista would tell it to stop, and the message could reach a process that has taken its
+                // place, or one that lives and registers again.
+                heartbeat.status = Some(ExecutorStatus {
+                    status: Some(executor_status::Status::Terminating(String::new())),
+                });
             }
         }
         heartbeats

@@ -52,13 +52,16 @@ enum Reply {
 }
 
 impl Probe {
+    /// Forgets all executors but these.
+    pub(super) fn keep(&mut self, is_same: impl Fn(&str) -> bool) {
+        self.known.retain(|id, _| is_same(id));
+    }
+
     /// Asks `executors` at once.
     pub(super) async fn ask(
         &mut self,
         executors: Vec<ExecutorMetadata>,
     ) -> Vec<(ExecutorMetadata, Answer)> {
-        self.known
-            .retain(|id, _| executors.iter().any(|e| &e.id == id));
         let mut questions = JoinSet::new();
         for executor in executors {
             let known = self.known.entry(executor.id.clone()).or_default();

@@ -4,7 +4,7 @@
 //! partition that failed on an executor is given to another one. No clock: the time comes with each call.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ballista_core::JobId;
@@ -30,7 +30,9 @@ pub(crate) struct Standings(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     executors: BTreeMap<String, Standing>,
-    failed: HashMap<JobId, BTreeMap<StageId, FailedOn>>,
+    /// Those of them that have failed since their last success: few, so that a report is judged in no time.
+    failing: BTreeSet<String>,
+    failed: HashMap<JobId, BTreeMap<StageId, Arc<FailedOn>>>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,10 @@ impl Standings {
     pub(crate) fn add(&self, executor: &str, now: Instant) {
         let mut state = self.state();
         state.executors.retain(|_, standing| !standing.is_past(now));
+        let State {
+            executors, failing, ..
+        } = &mut *state;
+        failing.retain(|id| executors.contains_key(id));
         let standing = state.executors.entry(executor.to_owned()).or_default();
         standing.is_here = true;
     }
@@ -109,6 +115,7 @@ impl Standings {
         };
         standing.is_here = false;
         standing.fail(now);
+        state.failing.insert(executor.to_owned());
         state.judge(now)
     }
 
@@ -126,6 +133,7 @@ impl Standings {
                 last_success: Some(now),
                 ..Standing::default()
             };
+            state.failing.remove(executor);
         }
         state.judge(now)
     }
@@ -135,6 +143,7 @@ impl Standings {
         let mut state = self.state();
         if let Some(standing) = state.executors.get_mut(executor) {
             standing.fail(now);
+            state.failing.insert(executor.to_owned());
         }
         state.judge(now)
     }
@@ -148,7 +157,7 @@ impl Standings {
     ) {
         let mut state = self.state();
         let stages = state.failed.entry(job.clone()).or_default();
-        let failed_on = stages.entry(stage).or_default();
+        let failed_on = Arc::make_mut(stages.entry(stage).or_default());
         for partition in partitions {
             let executors = failed_on.entry(*partition).or_default();
             executors.insert(executor.to_owned());
@@ -156,7 +165,7 @@ impl Standings {
     }
 
     /// The executors on which partitions of a stage failed; none for most stages.
-    pub(crate) fn failed_on(&self, job: &JobId, stage: StageId) -> FailedOn {
+    pub(crate) fn failed_on(&self, job: &JobId, stage: StageId) -> Arc<FailedOn> {
         let state = self.state();
         let failed = state.failed.get(job).and_then(|stages| stages.get(&stage));
         failed.cloned().unwrap_or_default()
@@ -181,11 +190,15 @@ impl Standings {
         usable
     }
 
-    /// How many executors are set aside.
-    pub(crate) fn n_aside(&self, now: Instant) -> usize {
+    /// The executors that are here and set aside, and how long that lasts.
+    pub(crate) fn aside(&self, now: Instant) -> BTreeMap<String, Duration> {
         let state = self.state();
-        let here = state.executors.values().filter(|s| s.is_here);
-        here.filter(|s| s.is_aside(now)).count()
+        let here = state.executors.iter().filter(|(_, s)| s.is_here);
+        here.filter_map(|(id, standing)| {
+            let until = standing.aside_until.filter(|until| now < *until)?;
+            Some((id.clone(), until.saturating_duration_since(now)))
+        })
+        .collect()
     }
 }
 
@@ -193,14 +206,12 @@ impl State {
     /// Sets aside the executors on which tasks fail in a row while they do not fail elsewhere. Where tasks
     /// fail everywhere, it is not for the executors.
     fn judge(&mut self, now: Instant) -> Vec<SetAside> {
-        let successes: Vec<(String, Instant)> = self
-            .executors
-            .iter()
-            .filter(|(_, standing)| !standing.is_aside(now))
-            .filter_map(|(id, standing)| Some((id.clone(), standing.last_success?)))
-            .collect();
         let mut set_aside = Vec::new();
-        for (id, standing) in &mut self.executors {
+        for id in self.failing.clone() {
+            let is_elsewhere = |first| self.has_success_elsewhere(&id, first, now);
+            let Some(standing) = self.executors.get(&id) else {
+                continue;
+            };
             let Some((n_failures, first, last)) = standing.failures else {
                 continue;
             };
@@ -210,25 +221,33 @@ impl State {
             } else {
                 MAX_FAILURES
             };
-            let mut others = successes.iter().filter(|(other, _)| other != id);
-            let is_elsewhere = others.any(|(_, success)| *success >= first);
             if n_failures < limit
                 || standing.is_aside(now)
-                || !is_elsewhere
                 || now.saturating_duration_since(last) > WINDOW
+                || !is_elsewhere(first)
             {
                 continue;
             }
+            let Some(standing) = self.executors.get_mut(&id) else {
+                continue;
+            };
             let time = FIRST * 2_u32.pow(standing.n_aside.min(MAX_DOUBLED));
             standing.n_aside += 1;
             standing.failures = None;
             standing.aside_until = Some(now + time);
-            set_aside.push(SetAside {
-                executor: id.clone(),
-                time,
-            });
+            self.failing.remove(&id);
+            set_aside.push(SetAside { executor: id, time });
         }
         set_aside
+    }
+
+    /// Whether another executor that gets tasks has done one since `first`.
+    fn has_success_elsewhere(&self, executor: &str, first: Instant, now: Instant) -> bool {
+        let mut others = self.executors.iter().filter(|(id, _)| *id != executor);
+        others.any(|(_, standing)| {
+            let is_recent = |success| success >= first;
+            !standing.is_aside(now) && standing.last_success.is_some_and(is_recent)
+        })
     }
 }
 
@@ -295,8 +314,9 @@ mod tests {
         // One chance.
         assert_eq!(scene.fail("a", 34), []);
         assert_eq!(scene.succeed("b", 35), [aside("a", 60)]);
-        assert_eq!(scene.standings.n_aside(scene.at(94)), 1);
-        assert_eq!(scene.standings.n_aside(scene.at(95)), 0);
+        let left = scene.standings.aside(scene.at(94));
+        assert_eq!(left, [("a".to_owned(), Duration::from_secs(1))].into());
+        assert!(scene.standings.aside(scene.at(95)).is_empty());
         // A success wipes the past.
         scene.succeed("a", 96);
         scene.fail("a", 97);
@@ -315,7 +335,7 @@ mod tests {
         scene.succeed("b", 6);
         let set_aside = scene.standings.lost("a", scene.at(10));
         assert_eq!(set_aside, [aside("a", 30)]);
-        assert_eq!(scene.standings.n_aside(scene.at(11)), 0, "it is not here");
+        assert!(scene.standings.aside(scene.at(11)).is_empty(), "not here");
         scene.standings.add("a", scene.at(11));
         assert_eq!(scene.usable(12), ["b", "c"]);
         // One that has been away for long has no past.
@@ -380,7 +400,7 @@ mod tests {
         scene.fail("b", 0);
         let job = JobId::from("j");
         let failed = scene.standings.failed_on(&job, 1);
-        assert_eq!(failed, [(0, ["a", "b"].map(str::to_owned).into())].into());
+        assert_eq!(*failed, [(0, ["a", "b"].map(str::to_owned).into())].into());
         assert!(scene.standings.failed_on(&job, 2).is_empty());
         scene.standings.keep_jobs(|_| false);
         assert!(scene.standings.failed_on(&job, 1).is_empty());

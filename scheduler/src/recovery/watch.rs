@@ -1,6 +1,6 @@
 //! Looks each second at what executors do, and acts on it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ pub(crate) async fn watch(cluster: Arc<Recovering>, scheduler: Arc<Scheduler>) {
         scheduler,
         probe: Probe::default(),
         reconciler: Reconciler::default(),
+        registrations: HashMap::new(),
         failed: HashSet::new(),
     };
     loop {
@@ -44,6 +45,8 @@ struct Watch {
     scheduler: Arc<Scheduler>,
     probe: Probe,
     reconciler: Reconciler,
+    /// The executors of the last round, with the number of their registration.
+    registrations: HashMap<String, u64>,
     /// Jobs that had failed in the last round and were still there.
     failed: HashSet<JobId>,
 }
@@ -51,11 +54,21 @@ struct Watch {
 impl Watch {
     async fn look(&mut self) {
         self.release_ended_jobs();
+        // In this order: an executor that registers again in between is asked under its old number, which does not count.
+        let before = std::mem::replace(&mut self.registrations, self.cluster.registrations());
         let executors = self.cluster.registered_executor_metadata().await;
-        let ids: HashSet<String> = executors.iter().map(|e| e.id.clone()).collect();
-        self.reconciler.keep(|id| ids.contains(id));
+        let asked = &self.registrations;
+        let is_same = |id: &str| asked.contains_key(id) && asked.get(id) == before.get(id);
+        self.reconciler.keep(is_same);
+        self.probe.keep(is_same);
         let mut present = None;
         for (executor, answer) in self.probe.ask(executors).await {
+            let number = self.registrations.get(&executor.id).copied();
+            let Some(number) = number.filter(|n| self.cluster.is_registered(&executor.id, *n))
+            else {
+                // The answer is that of a process that is gone.
+                continue;
+            };
             match answer {
                 Answer::Tasks(tasks) => {
                     let held = self.cluster.shared().slots.held(&executor.id);
@@ -64,7 +77,7 @@ impl Watch {
                     self.act(&executor, findings).await;
                     present = Some(executor.id);
                 }
-                Answer::Lost => self.cluster.set_silent(&executor.id),
+                Answer::Lost => self.cluster.set_silent(&executor.id, number),
                 Answer::None => {}
             }
         }
@@ -74,6 +87,7 @@ impl Watch {
         if let Some(executor) = present
             && self.scheduler.running_job_number() > 0
         {
+            self.cluster.look_for_copies();
             self.report(&executor, Vec::new()).await;
         }
     }

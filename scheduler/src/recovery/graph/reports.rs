@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use ballista_core::serde::protobuf::failed_task::FailedReason;
-use ballista_core::serde::protobuf::{FailedTask, SuccessfulTask, TaskStatus, task_status};
-use ballista_core::serde::scheduler::{
-    ExecutorMetadata, PartitionId, PartitionLocation, PartitionStats, TaskKey,
-};
+use ballista_core::serde::protobuf::{FailedTask, TaskStatus, task_status};
+use ballista_core::serde::scheduler::ExecutorMetadata;
 use emporia_engine::EVERY_EXECUTOR;
 
 use super::super::lineage::{Event, Failure, StageId, TaskId};
+use super::super::places::Output;
 use super::super::standing::SetAside;
 use super::{Effects, RecoveringGraph};
 
@@ -18,7 +17,7 @@ impl RecoveringGraph {
     pub(super) fn report(
         &mut self,
         executor: &ExecutorMetadata,
-        report: TaskStatus,
+        mut report: TaskStatus,
         effects: &mut Effects,
     ) {
         let (stage, task) = (report.stage_id as usize, report.task_id as usize);
@@ -43,9 +42,10 @@ impl RecoveringGraph {
             return;
         }
         self.judge(stage, task, &event, &executor.id);
-        if let Some(task_status::Status::Successful(done)) = &report.status {
-            let places = places_of(&key, executor, done);
-            self.outputs.add(stage, task, places);
+        if let Some(task_status::Status::Successful(done)) = &mut report.status {
+            let written = std::mem::take(&mut done.partitions);
+            let output = Output::new(&self.about.job_id, executor, written);
+            self.outputs.add(stage, task, output);
         }
         self.stages.set_ended(stage, task, report);
         self.step(event, effects);
@@ -92,25 +92,4 @@ fn failure_of(failed: &FailedTask) -> Failure {
         Some(_) => Failure::Final(text),
         None => Failure::Final(format!("{text} (the executor gave no reason)")),
     }
-}
-
-/// Where the output of a task lies.
-fn places_of(
-    key: &TaskKey,
-    executor: &ExecutorMetadata,
-    done: &SuccessfulTask,
-) -> Vec<PartitionLocation> {
-    let places = done.partitions.iter().map(|written| PartitionLocation {
-        map_partition_id: key.task_id,
-        partition_id: PartitionId::new(&key.job_id, key.stage_id, written.partition_id as usize),
-        executor_meta: executor.clone(),
-        partition_stats: PartitionStats::new(
-            Some(written.num_rows),
-            Some(written.num_batches),
-            Some(written.num_bytes),
-        ),
-        file_id: written.file_id,
-        is_sort_shuffle: written.is_sort_shuffle,
-    });
-    places.collect()
 }

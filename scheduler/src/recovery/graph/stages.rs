@@ -152,25 +152,20 @@ impl Stages {
         };
         let mut shown = self.shown.clone();
         for stage in shown.values_mut() {
-            let (plan, tasks) = match stage {
+            let plan = match stage {
                 ExecutionStage::Successful(stage) => {
                     stage
                         .inputs
                         .values_mut()
                         .for_each(|input| *input = StageOutput::new());
-                    (&mut stage.plan, &mut stage.task_infos)
+                    &mut stage.plan
                 }
-                ExecutionStage::Failed(stage) => (&mut stage.plan, &mut stage.task_infos),
+                ExecutionStage::Failed(stage) => &mut stage.plan,
                 ExecutionStage::UnResolved(_)
                 | ExecutionStage::Resolved(_)
                 | ExecutionStage::Running(_) => continue,
             };
             without_places(plan);
-            for task in tasks {
-                if let task_status::Status::Successful(done) = &mut task.task_status {
-                    done.partitions = Vec::new();
-                }
-            }
         }
         Self {
             shown,
@@ -220,13 +215,13 @@ impl Stages {
             .cloned()
             .ok_or_else(|| BallistaError::Internal(format!("there is no stage {id}")))?;
         for (input, output) in &mut template.inputs {
-            *output = outputs.of(*input);
+            *output = outputs.sizes(*input);
         }
-        let resolved = match &past {
+        let mut resolved = match &past {
             Some(past) if keeps_outputs => ResolvedStage::new(
                 id,
                 template.stage_attempt_num,
-                moved(Arc::clone(&past.plan), outputs)?,
+                Arc::clone(&past.plan),
                 template.output_links,
                 template.inputs,
                 HashSet::new(),
@@ -234,6 +229,7 @@ impl Stages {
             ),
             _ => made_for.resolved(&template)?,
         };
+        resolved.plan = moved(resolved.plan, outputs)?;
         let mut running = resolved.to_running();
         running.pending = PendingPartitions::empty(running.partitions);
         // Numbers of tasks go on where they ended.
