@@ -70,6 +70,13 @@ impl FinishedJobs {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn kept_status(&self, job: &JobId) -> Option<JobStatus> {
+        self.kept()
+            .jobs
+            .get(job)
+            .map(|graph| graph.status().clone())
+    }
+
     fn keep_whole(&self, job: &JobId, graph: &ExecutionGraphBox) {
         let mut kept = self.kept();
         kept.add(job.clone(), graph.cloned(), self.max_jobs);
@@ -122,10 +129,13 @@ impl JobState for FinishedJobs {
     }
 
     async fn get_job_status(&self, job_id: &JobId) -> Result<Option<JobStatus>> {
-        let kept = self.kept().jobs.get(job_id).map(|g| g.status().clone());
-        match kept {
+        if let Some(status) = self.kept_status(job_id) {
+            return Ok(Some(status));
+        }
+        match self.inner.get_job_status(job_id).await? {
             Some(status) => Ok(Some(status)),
-            None => self.inner.get_job_status(job_id).await,
+            // It may have ended since the first look.
+            None => Ok(self.kept_status(job_id)),
         }
     }
 
