@@ -1,7 +1,7 @@
 # Everyday commands. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-faults test-compose services-up services-down bench-storage lint fmt docs deny bench clean-demo
+.PHONY: help build demo test test-faults test-compose services-up services-down bench-storage bench-control-plane lint fmt docs deny bench clean-demo
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -51,6 +51,9 @@ bench: ## compare with DuckDB, Spark, Sail and DataFusion (needs Python 3 and Ja
 
 bench-storage: ## compare the connectors with other clients of the same servers
 	EMPORIA_SERVICES_FAST=1 tests/services/with benches/storage
+
+bench-control-plane: ## measure how far one scheduler goes, on executors that compute nothing
+	benches/control-plane
 
 clean-demo: ## remove what the demo wrote
 	rm -rf emporia-demo
