@@ -123,8 +123,8 @@ impl Client {
             match status {
                 Some(Status::Successful(_)) => return Ok(()),
                 Some(Status::Failed(failed)) => return Err(failed.error),
-                None => return Err(format!("job {job_id} is not known")),
-                Some(Status::Queued(_) | Status::Running(_)) => {
+                // It gets its number before it is known.
+                None | Some(Status::Queued(_) | Status::Running(_)) => {
                     tokio::time::sleep(self.poll).await;
                 }
             }
