@@ -44,7 +44,7 @@ const ABSENT: &str = "declared columns that no file has (refused by design)";
 /// How refusals begin and what they go on with that the documentation announces.
 const BY_DESIGN: [(&str, &str, &str); 21] = [
     ("column ", "which a table cannot hold", UNSTORED),
-    ("datatype Dictionary(Int32, Dictionary(", "", UNSTORED),
+    ("", "datatype Dictionary(Int32, Dictionary(", UNSTORED),
     ("column ", "PRIMARY KEY` is not supported", KEYS),
     ("column ", "UNIQUE` is not supported", KEYS),
     ("column ", ": `DEFAULT ", KEYS),
