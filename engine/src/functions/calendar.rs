@@ -199,6 +199,7 @@ impl Moment {
 fn moments(times: &ArrayRef) -> Result<Vec<Option<Moment>>> {
     let (per_day, nanos) = match times.data_type() {
         DataType::Date32 => (1, 0),
+        DataType::Date64 => (86_400_000, 1_000_000),
         DataType::Timestamp(TimeUnit::Second, _) => (86_400, NANOS_PER_SECOND),
         DataType::Timestamp(TimeUnit::Millisecond, _) => (86_400_000, 1_000_000),
         DataType::Timestamp(TimeUnit::Microsecond, _) => (86_400_000_000, 1_000),
