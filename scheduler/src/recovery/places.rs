@@ -173,19 +173,11 @@ pub(super) fn moved(
             }
             return Ok(Transformed::no(node));
         };
-<<<<<<< HEAD
-        let places: HashMap<_, _> = outputs.of(reader.stage_id).partition_locations;
-        let of = |partition: usize| places.get(&partition).cloned().unwrap_or_default();
+        let mut places = outputs.places(reader.stage_id);
+        let of = |partition: usize| places.remove(&partition).unwrap_or_default();
         if let Some(groups) = &reader.coalesce {
             return regrouped(reader, groups.clone(), of).map(Transformed::yes);
         }
-=======
-        if reader.coalesce.is_some() {
-            return internal_err!("a coalescing reader cannot read its input at another place");
-        }
-        let mut places = outputs.places(reader.stage_id);
-        let of = |partition: usize| places.remove(&partition).unwrap_or_default();
->>>>>>> e2ac801 (recovery: let no step grow with a square, and tell who is set aside)
         let moved = if reader.broadcast {
             ShuffleReaderExec::try_new_broadcast(
                 reader.stage_id,

@@ -225,7 +225,7 @@ fn in_groups(
 pub(in super::super) fn regrouped(
     reader: &ShuffleReaderExec,
     plan: CoalescePlan,
-    places: impl Fn(usize) -> Vec<PartitionLocation>,
+    mut places: impl FnMut(usize) -> Vec<PartitionLocation>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let groups = plan.groups.iter().map(|group| {
         let partitions = group.upstream_indices.iter();
