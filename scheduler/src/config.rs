@@ -46,8 +46,9 @@ pub(crate) fn build(
             TaskDistribution::Bias => TaskDistributionPolicy::Bias,
             TaskDistribution::RoundRobin => TaskDistributionPolicy::RoundRobin,
         },
-        finished_job_data_clean_up_interval_seconds: settings.finished_job_data_ttl.as_secs(),
-        finished_job_state_clean_up_interval_seconds: settings.finished_job_state_ttl.as_secs(),
+        // No timers, which hold several KiB for each job: `recovery/finished.rs` keeps these times.
+        finished_job_data_clean_up_interval_seconds: 0,
+        finished_job_state_clean_up_interval_seconds: 0,
         executor_termination_grace_period: settings.executor_termination_grace_period.as_secs(),
         executor_timeout_seconds: settings.executor_timeout.as_secs(),
         expire_dead_executor_interval_seconds: settings.expire_dead_executor_interval.as_secs(),

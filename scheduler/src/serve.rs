@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::api::get_routes;
-use ballista_scheduler::cluster::{BallistaCluster, ClusterState};
+use ballista_scheduler::cluster::{BallistaCluster, ClusterState, JobState};
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
@@ -26,7 +26,7 @@ use tonic::service::RoutesBuilder;
 use crate::config;
 use crate::drain::{self, Drain};
 use crate::metrics::Metrics;
-use crate::recovery::{self, Counts, FinishedJobs, Limits, Recovering, Rules, Shared};
+use crate::recovery::{self, Counts, FinishedJobs, Keep, Limits, Recovering, Rules, Shared};
 use crate::set_aside;
 
 /// How often a task may be lost with its executor, or without a report, before its job fails.
@@ -75,14 +75,16 @@ pub async fn serve(
     let shared = Arc::new(Shared::new(counts));
     let recovering = Recovering::new(cluster.cluster_state(), rules, Arc::clone(&shared));
     let recovering = Arc::new(recovering);
-    let finished = FinishedJobs::new(
-        cluster.job_state(),
-        Arc::clone(&shared),
-        settings.finished_jobs_kept,
-    );
+    let keep = Keep {
+        max_jobs: settings.finished_jobs_kept,
+        state: settings.finished_job_state_ttl,
+        data: settings.finished_job_data_ttl,
+    };
+    let finished = FinishedJobs::new(cluster.job_state(), Arc::clone(&shared), keep);
+    let finished = Arc::new(finished);
     let cluster = BallistaCluster::new(
         Arc::clone(&recovering) as Arc<dyn ClusterState>,
-        Arc::new(finished),
+        Arc::clone(&finished) as Arc<dyn JobState>,
     );
     let scheduler: Arc<Scheduler> = Arc::new(
         create_scheduler(cluster, Arc::new(config))
@@ -91,7 +93,7 @@ pub async fn serve(
     );
 
     let metrics = Metrics::new(Arc::clone(&scheduler), Arc::clone(&shared))?;
-    let watch = recovery::watch(recovering, Arc::clone(&scheduler));
+    let watch = recovery::watch(recovering, finished, Arc::clone(&scheduler));
     let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());

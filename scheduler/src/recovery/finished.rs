@@ -1,11 +1,13 @@
 //! What the scheduler remembers of jobs that have ended.
 //!
-//! Ballista keeps all of a job, with its plans and the measures of each task, until
-//! `scheduler.finished_job_state_ttl`, and jobs that could not be planned for ever. Here the last jobs are
-//! kept whole, others as a small record, and of these the oldest go when there are too many.
+//! Ballista keeps all of a job, with its plans and the measures of each task, and two timers that end it; jobs
+//! that could not be planned it keeps for ever. Here the last jobs are kept whole, others as a small record, and
+//! of these the oldest go when there are too many. Ballista's timers are turned off (`config.rs`); in their place
+//! [`FinishedJobs::expire`] is called each second.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ballista_core::error::Result;
@@ -29,21 +31,34 @@ const MAX_TASKS: usize = 20_000;
 pub(crate) struct FinishedJobs {
     inner: Arc<dyn JobState>,
     shared: Arc<Shared>,
-    max_jobs: usize,
+    keep: Keep,
     kept: Mutex<Kept>,
+}
+
+/// How much is remembered of jobs that have ended, and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    /// So many jobs at most.
+    pub(crate) max_jobs: usize,
+    /// What is known of a job.
+    pub(crate) state: Duration,
+    /// Its result, on the executors.
+    pub(crate) data: Duration,
 }
 
 #[derive(Default)]
 struct Kept {
-    /// Ids of jobs sort by time.
-    jobs: BTreeMap<JobId, ExecutionGraphBox>,
+    /// With the time of their end. Ids of jobs sort by time.
+    jobs: BTreeMap<JobId, (ExecutionGraphBox, Instant)>,
+    /// Jobs whose results lie on executors, in the order of their end.
+    results: VecDeque<(Instant, JobId)>,
     /// Those of them that are kept whole, and their number of tasks.
     whole: VecDeque<(JobId, usize)>,
 }
 
 impl Kept {
     fn add(&mut self, job: JobId, graph: ExecutionGraphBox, max_jobs: usize) {
-        self.jobs.insert(job, graph);
+        self.jobs.insert(job, (graph, Instant::now()));
         while self.jobs.len() > max_jobs {
             self.jobs.pop_first();
         }
@@ -56,12 +71,12 @@ impl Kept {
 }
 
 impl FinishedJobs {
-    /// Keeps at most `max_jobs` jobs that have ended.
-    pub(crate) fn new(inner: Arc<dyn JobState>, shared: Arc<Shared>, max_jobs: usize) -> Self {
+    /// Nothing has ended yet.
+    pub(crate) fn new(inner: Arc<dyn JobState>, shared: Arc<Shared>, keep: Keep) -> Self {
         Self {
             inner,
             shared,
-            max_jobs,
+            keep,
             kept: Mutex::default(),
         }
     }
@@ -70,20 +85,37 @@ impl FinishedJobs {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets what is too old by now; the jobs whose results have to go.
+    pub(crate) fn expire(&self, now: Instant) -> Vec<JobId> {
+        let age = |end: Instant| now.saturating_duration_since(end);
+        let mut kept = self.kept();
+        let Kept {
+            jobs,
+            whole,
+            results,
+        } = &mut *kept;
+        jobs.retain(|_, (_, end)| age(*end) < self.keep.state);
+        whole.retain(|(job, _)| jobs.contains_key(job));
+        let n_old = results.partition_point(|(end, _)| age(*end) >= self.keep.data);
+        results.drain(..n_old).map(|(_, job)| job).collect()
+    }
+
     fn kept_status(&self, job: &JobId) -> Option<JobStatus> {
-        self.kept()
-            .jobs
-            .get(job)
-            .map(|graph| graph.status().clone())
+        let kept = self.kept();
+        kept.jobs.get(job).map(|(graph, _)| graph.status().clone())
     }
 
     fn keep_whole(&self, job: &JobId, graph: &ExecutionGraphBox) {
         let mut kept = self.kept();
-        kept.add(job.clone(), graph.cloned(), self.max_jobs);
+        kept.add(job.clone(), graph.cloned(), self.keep.max_jobs);
+        if graph.is_successful() {
+            // Of a job that failed, all goes at once.
+            kept.results.push_back((Instant::now(), job.clone()));
+        }
         kept.whole.push_back((job.clone(), n_tasks(graph)));
         while kept.has_too_many_whole() {
             if let Some((old, _)) = kept.whole.pop_front()
-                && let Some(graph) = kept.jobs.get_mut(&old)
+                && let Some((graph, _)) = kept.jobs.get_mut(&old)
             {
                 *graph = record_of(graph, &self.shared);
             }
@@ -140,7 +172,8 @@ impl JobState for FinishedJobs {
     }
 
     async fn get_execution_graph(&self, job_id: &JobId) -> Result<Option<ExecutionGraphBox>> {
-        Ok(self.kept().jobs.get(job_id).map(|graph| graph.cloned()))
+        let kept = self.kept();
+        Ok(kept.jobs.get(job_id).map(|(graph, _)| graph.cloned()))
     }
 
     async fn save_job(&self, job_id: &JobId, graph: &ExecutionGraphBox) -> Result<()> {
@@ -164,7 +197,7 @@ impl JobState for FinishedJobs {
         self.inner.fail_unscheduled_job(job_id, reason).await?;
         if let Some(status) = self.inner.get_job_status(job_id).await? {
             let record = record_of_unplanned(status, &self.shared);
-            self.kept().add(job_id.clone(), record, self.max_jobs);
+            self.kept().add(job_id.clone(), record, self.keep.max_jobs);
             self.inner.remove_job(job_id).await?;
         }
         Ok(())

@@ -22,7 +22,7 @@ mod watch;
 
 pub(crate) use cluster::{Recovering, Rules, Shared};
 pub(crate) use counts::Counts;
-pub(crate) use finished::FinishedJobs;
+pub(crate) use finished::{FinishedJobs, Keep};
 pub(crate) use lineage::Limits;
 pub(crate) use replan::Replanning;
 pub(crate) use watch::watch;

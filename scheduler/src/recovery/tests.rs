@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ballista_core::JobId;
 use ballista_core::serde::protobuf::failed_task::FailedReason;
@@ -435,10 +435,32 @@ async fn a_stage_keeps_its_plan_as_long_as_it_keeps_outputs() {
     assert_eq!(job.partition_location.len(), 16 * 4);
 }
 
+#[tokio::test]
+async fn what_is_old_is_forgotten_and_results_are_removed() {
+    let finished = finished(120, 110).await;
+    let now = Instant::now();
+    assert!(finished.expire(now).is_empty());
+    let old = finished.expire(now + DATA_TTL);
+    assert_eq!(old.len(), 110);
+    assert_eq!(old[0], JobId::from("000000"));
+    assert!(finished.expire(now + DATA_TTL).is_empty(), "once");
+    assert_eq!(finished.get_jobs().await.unwrap().len(), 110);
+    assert!(finished.expire(now + STATE_TTL).is_empty());
+    assert!(finished.get_jobs().await.unwrap().is_empty());
+}
+
+const STATE_TTL: Duration = Duration::from_secs(7200);
+const DATA_TTL: Duration = Duration::from_secs(3600);
+
 /// A state that remembers at most `max_jobs` jobs, with jobs that have ended.
 async fn finished(max_jobs: usize, n_jobs: usize) -> FinishedJobs {
     let shared = Arc::new(Shared::new(Counts::new().unwrap()));
-    let finished = FinishedJobs::new(memory().job_state(), Arc::clone(&shared), max_jobs);
+    let keep = Keep {
+        max_jobs,
+        state: STATE_TTL,
+        data: DATA_TTL,
+    };
+    let finished = FinishedJobs::new(memory().job_state(), Arc::clone(&shared), keep);
     let mut cluster = Cluster::new(1, 4).await;
     for n in 0..n_jobs {
         let name = format!("{n:06}");

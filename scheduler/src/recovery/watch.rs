@@ -17,6 +17,7 @@ use ballista_scheduler::state::execution_graph::RunningTaskInfo;
 use tonic::Request;
 
 use super::cluster::Recovering;
+use super::finished::FinishedJobs;
 use super::probe::{Answer, Probe};
 use super::reconcile::{Finding, Reconciler};
 use crate::serve::Scheduler;
@@ -24,10 +25,15 @@ use crate::serve::Scheduler;
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Watches the executors of `cluster` for as long as the scheduler runs.
-pub(crate) async fn watch(cluster: Arc<Recovering>, scheduler: Arc<Scheduler>) {
+/// Watches the executors of `cluster`, and what is `finished`, for as long as the scheduler runs.
+pub(crate) async fn watch(
+    cluster: Arc<Recovering>,
+    finished: Arc<FinishedJobs>,
+    scheduler: Arc<Scheduler>,
+) {
     let mut watch = Watch {
         cluster,
+        finished,
         scheduler,
         probe: Probe::default(),
         reconciler: Reconciler::default(),
@@ -42,6 +48,7 @@ pub(crate) async fn watch(cluster: Arc<Recovering>, scheduler: Arc<Scheduler>) {
 
 struct Watch {
     cluster: Arc<Recovering>,
+    finished: Arc<FinishedJobs>,
     scheduler: Arc<Scheduler>,
     probe: Probe,
     reconciler: Reconciler,
@@ -54,6 +61,9 @@ struct Watch {
 impl Watch {
     async fn look(&mut self) {
         self.release_ended_jobs();
+        for job in self.finished.expire(Instant::now()) {
+            self.scheduler.state.executor_manager.clean_up_job_data(job);
+        }
         // In this order: an executor that registers again in between is asked under its old number, which does not count.
         let before = std::mem::replace(&mut self.registrations, self.cluster.registrations());
         let executors = self.cluster.registered_executor_metadata().await;
