@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ballista_core::execution_plans::sort_shuffle::SortShuffleConfig;
 use ballista_core::execution_plans::{ShuffleReaderExec, ShuffleWriterExec, SortShuffleWriterExec};
+use ballista_core::serde::protobuf::ShuffleWritePartition;
 use ballista_core::serde::scheduler::{
     ExecutorMetadata, ExecutorOperatingSystemSpecification, ExecutorSpecification, PartitionId,
     PartitionLocation, PartitionStats,
@@ -21,7 +22,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{Partitioning, displayable};
 
-use super::super::places::{Outputs, moved};
+use super::super::places::{Output, Outputs, moved};
 use super::*;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -390,8 +391,17 @@ fn groups_are_found_at_other_places() {
     let (plan, _) = replanned(kept(reader(1, &[KIB; 8])), RESULT).unwrap();
     let mut outputs = Outputs::default();
     for task in 0..2 {
-        let places = (0..8).map(|partition| written(1, partition, Some(task + 7)));
-        outputs.add(1, task as usize, places.collect());
+        let partitions = (0..8).map(|partition_id| ShuffleWritePartition {
+            partition_id,
+            num_batches: 1,
+            num_rows: 1,
+            num_bytes: 16,
+            file_id: Some(0),
+            is_sort_shuffle: true,
+        });
+        let executor = written(1, 0, None).executor_meta;
+        let output = Output::new(&"j".into(), &executor, partitions.collect());
+        outputs.add(1, task, output);
     }
     let moved = moved(plan, &outputs).unwrap();
     let reader = readers(&moved).remove(0);
