@@ -113,7 +113,9 @@ pub(super) fn check(call: &Function, state: &SessionState) -> Found {
     )?;
     let called = |clause: &str| format!("{clause} of {known}");
     let is_unnest = ["unnest", "unnest_outer"].contains(&known.as_str());
-    if is_unnest || state.scalar_functions().contains_key(&known) {
+    let is_of_rows = state.scalar_functions().contains_key(&known)
+        || state.higher_order_functions().contains_key(&known);
+    if is_unnest || is_of_rows {
         let clauses = [
             (duplicate_treatment.is_some(), "DISTINCT or ALL"),
             (order.is_some(), "ORDER BY"),

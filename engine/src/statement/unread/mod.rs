@@ -127,6 +127,13 @@ impl Visitor for Unread<'_> {
             }
         }
         pipe_operators.iter().try_for_each(of_pipe)?;
+        let is_all = |order: &OrderBy| matches!(order.kind, OrderByKind::All(_));
+        let of_list = matches!(body.as_ref(), SetExpr::Select(_));
+        refuse(
+            (!of_list && order_by.as_ref().is_some_and(is_all)).then_some(place),
+            "ORDER BY ALL behind UNION or VALUES",
+            "write ORDER BY 1, 2",
+        )?;
         order_by
             .as_ref()
             .map_or(ControlFlow::Continue(()), of_order)
@@ -715,6 +722,8 @@ mod tests {
                 "the name of an argument",
             ),
             ("SELECT 'a' 'b'", "a text behind a text"),
+            ("SELECT 1 UNION SELECT 2 ORDER BY ALL", "ORDER BY ALL"),
+            ("VALUES (2), (1) ORDER BY ALL", "ORDER BY ALL"),
             ("SELECT 1_000", "a name right behind a number"),
             ("SELECT trim('xay', 'x', 'y')", "trim of several texts"),
             (
