@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    Expr, JoinOperator, LimitClause, Query, Select, SetExpr, TableFactor, TableWithJoins, Value,
-    VisitorMut,
+    Expr, JoinOperator, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, Value, VisitorMut,
 };
 
 use super::syntax::visit_mut;
@@ -23,6 +23,7 @@ impl VisitorMut for Forms {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetch_as_limit(query);
+        all_as_places(query);
         positions::write_out(query);
         tables::rewrite_body(&mut query.body);
         joins(&mut query.body);
@@ -51,6 +52,34 @@ impl VisitorMut for Forms {
             *expr = other;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `ORDER BY ALL` is `ORDER BY 1, 2, …`; the planner knows what `*` stands for.
+fn all_as_places(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return;
+    };
+    let is_one = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+        )
+    };
+    if !select.projection.iter().all(is_one) {
+        return;
+    }
+    let Some(order) = &mut query.order_by else {
+        return;
+    };
+    if let OrderByKind::All(options) = order.kind {
+        let places = 1..=select.projection.len();
+        let keys = places.map(|place| OrderByExpr {
+            expr: Expr::value(Value::Number(place.to_string(), false)),
+            options,
+            with_fill: None,
+        });
+        order.kind = OrderByKind::Expressions(keys.collect());
     }
 }
 
