@@ -168,6 +168,8 @@ fn is_of_days(interval: &Expr, schema: &DFSchema) -> bool {
         Expr::Literal(value, _) => {
             value.is_null() || matches!(value, ScalarValue::IntervalYearMonth(_))
         }
+        // A number of days, once types are the same.
+        Expr::Cast(cast) => cast.expr.get_type(schema).is_ok_and(|t| t.is_integer()),
         Expr::Negative(inner) => is_of_days(inner, schema),
         Expr::BinaryExpr(binary) => {
             matches!(binary.op, Operator::Plus | Operator::Minus)
