@@ -13,6 +13,7 @@ mod memory;
 mod one_task;
 mod orders;
 mod recursion;
+mod sliding;
 mod whole_frames;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         Arc::new(hash_joins::SmallHashJoins),
         Arc::new(one_task::OneTask),
         Arc::new(keys::TrueKeys),
+        Arc::new(sliding::Sliding),
     ];
     insert_after(&mut rules, JOINS, joins);
     insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
