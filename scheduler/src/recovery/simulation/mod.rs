@@ -27,6 +27,8 @@ use world::{Ended, Ending, Graphs, World};
 /// Runs of each query where nothing else is said.
 const N_RUNS: usize = 42;
 const SEED: u64 = 20;
+/// How often a fault of Ballista is looked for, which about one loss in ten shows.
+const MAX_ROUNDS: usize = 10;
 
 /// What came of the runs of a query.
 #[derive(Debug, Default)]
@@ -199,9 +201,17 @@ fn ballistas_own_graph_doubles_rows() {
             .find(|query| query.name == "tpc-h 9")
             .unwrap();
         let machine = Machine::new();
-        let n_events = n_events(&machine, query, Graphs::Ballistas).await;
-        let faults: Vec<_> = (0..n_events).map(|at| (at, Fault::Lost)).collect();
-        tally(&machine, query, Graphs::Ballistas, &faults).await
+        let mut all = Tally::default();
+        // Its order of stages is not that of the seed.
+        for _ in 0..MAX_ROUNDS {
+            let n_events = n_events(&machine, query, Graphs::Ballistas).await;
+            let faults: Vec<_> = (0..n_events).map(|at| (at, Fault::Lost)).collect();
+            all = tally(&machine, query, Graphs::Ballistas, &faults).await;
+            if all.n_wrong > 0 {
+                break;
+            }
+        }
+        all
     });
     println!("{tally:#?}");
     assert!(tally.n_wrong > 0, "{tally:?}");
