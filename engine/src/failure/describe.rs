@@ -58,10 +58,10 @@ pub(super) fn is_worth_another_try(error: &DataFusionError) -> bool {
     }
 }
 
-/// Whether the error says something to Ballista, which looks for errors of its own.
+/// Whether the error says something to Ballista, which looks for errors of its own, also within others of its own.
 pub(super) fn is_of_ballista(error: &DataFusionError) -> bool {
     matches!(
-        ballista(error),
+        ballista(below_ballista(error)),
         Some(BallistaError::FetchFailed(..) | BallistaError::Cancelled)
     )
 }
@@ -256,7 +256,11 @@ mod tests {
     #[test]
     fn what_ballista_needs_is_found() {
         let fetch = BallistaError::FetchFailed("e".to_owned(), 1, 2, "gone".to_owned());
-        assert!(is_of_ballista(&fetch.into_datafusion().context("x")));
+        let fetch = fetch.into_datafusion().context("x");
+        assert!(is_of_ballista(&fetch));
+        // As a writer of output that reads another one hands it on.
+        let written = BallistaError::DataFusionError(Box::new(fetch));
+        assert!(is_of_ballista(&written.into_datafusion()));
         assert!(!is_of_ballista(&DataFusionError::Execution("x".to_owned())));
 
         let io = || io::Error::other("x");
