@@ -34,7 +34,7 @@ impl PhysicalOptimizerRule for Sliding {
                     None => return Ok(Transformed::no(node)),
                 },
             };
-            Ok(match exprs.iter().any(|expr| is_taken_for_rising(expr)) {
+            Ok(match exprs.iter().any(is_taken_for_rising) {
                 true => Transformed::yes(Arc::new(MarkedExec::new(node, Mark::Unordered))),
                 false => Transformed::no(node),
             })
