@@ -92,11 +92,10 @@ impl Visit {
             return Ok(node);
         }
         let of_inputs = order_of_inputs(&node, order);
-        let n_before = self.changes.len();
-        let inputs = node.children().into_iter();
-        let inputs = inputs.map(|input| self.node(Arc::clone(input), of_inputs));
+        let given: Vec<_> = node.children().into_iter().map(Arc::clone).collect();
+        let inputs = given.iter().map(|i| self.node(Arc::clone(i), of_inputs));
         let inputs: Vec<_> = inputs.collect::<Result<_>>()?;
-        if self.changes.len() == n_before {
+        if given.iter().zip(&inputs).all(|(a, b)| Arc::ptr_eq(a, b)) {
             return Ok(node);
         }
         over(node, inputs)
