@@ -14,6 +14,7 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
+use datafusion::common::plan_err;
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use emporia_core::error::{Error, Result};
@@ -109,6 +110,18 @@ impl fmt::Display for Location {
 /// When `relative` has a name that no store can have.
 pub fn within(base: &Path, relative: &str) -> Result<Path, object_store::path::Error> {
     Path::parse(format!("{base}/{relative}"))
+}
+
+/// The store of a recipe.
+///
+/// # Errors
+/// Where it is not the root of a store: a scheme, two slashes, and a server or none.
+pub(crate) fn store_of(root: &str) -> datafusion::common::Result<ObjectStoreUrl> {
+    let store = ObjectStoreUrl::parse(root)?;
+    match store.as_str().contains("://") {
+        true => Ok(store),
+        false => plan_err!("`{root}` is not the root of a store"),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,22 @@ pub struct Location {
     is_folder: bool,
 }
 
+/// Whether it has the form `user:word@host:port`, of which all but the host may be left out, and nothing in it would
+/// be written in another way.
+fn is_server(authority: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let is_user = user.chars().all(|c| is_plain(c) || c == ':') && user.matches(':').count() < 2;
+    let port = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((address, port)) => {
+            let is_address = address.chars().all(|c| is_plain(c) || c == ':');
+            is_address.then_some(port)
+        }
+        None => Some(host),
+    };
+    is_user && port.is_some_and(|port| port.chars().all(|c| is_plain(c) || c == ':'))
+}
+
 impl Location {
     /// Reads a path or a URI. A relative path is one in `folder`, or in the working directory.
     ///
@@ -57,8 +73,7 @@ impl Location {
             }
             return Self::of_path(Path::new(&format!("/{path}")), text);
         }
-        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~:@[]".contains(c);
-        if !authority.chars().all(is_host) {
+        if !is_server(authority) {
             return Err(wrong(
                 text,
                 &format!("`{}` is not a server", brief(authority)),

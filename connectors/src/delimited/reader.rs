@@ -21,6 +21,7 @@ use super::key_filter::KeyFilter;
 use super::lines::{self, Block, Start};
 use super::options::DelimitedOptions;
 use crate::files::TextFile;
+use crate::location::store_of;
 use crate::split::{SplitSource, check_projection};
 
 /// Tag of [`DelimitedSource`] in an encoded plan.
@@ -84,7 +85,7 @@ impl DelimitedSource {
             check_projection(&[filter.column], &declared)?;
         }
         Ok(Self {
-            store: ObjectStoreUrl::parse(&recipe.store)?,
+            store: store_of(&recipe.store)?,
             options: recipe.options,
             declared,
             folders: folders.fields().clone(),

@@ -31,6 +31,7 @@ use super::pruning::{self, is_on_partitions};
 use super::source::{PinnedSource, Tags};
 use super::statistics;
 use crate::base64_text;
+use crate::location::store_of;
 
 /// The tag under which the codec finds the decoder of this table.
 pub(crate) const SOURCE_KIND: &str = "files";
@@ -153,7 +154,7 @@ impl FilesTable {
         let statistics = file(&recipe.statistics)?.statistics;
         let unknown = || Statistics::new_unknown(&columns);
         Ok(Self::new(
-            ObjectStoreUrl::parse(&recipe.store)?,
+            store_of(&recipe.store)?,
             files,
             statistics.map_or_else(unknown, Arc::unwrap_or_clone),
             Arc::clone(&columns),

@@ -18,6 +18,7 @@ use super::decoder::{Decoder, Output};
 use super::lines::{Block, Source};
 use super::schema::Columns;
 use crate::files::TextFile;
+use crate::location::store_of;
 use crate::split::{SplitSource, check_projection};
 
 /// Tag of [`JsonSource`] in an encoded plan.
@@ -75,7 +76,7 @@ impl JsonSource {
             serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))?;
         check_projection(&recipe.projection, recipe.columns.schema())?;
         Ok(Self {
-            store: ObjectStoreUrl::parse(&recipe.store)?,
+            store: store_of(&recipe.store)?,
             columns: recipe.columns,
             projection: recipe.projection,
             estimated_rows: recipe.estimated_rows,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::reader::{JsonFile, JsonSource, Range};
 use super::schema::Columns;
 use crate::files::pruning::{self, is_on_partitions};
+use crate::location::store_of;
 use crate::split::{SplitScanExec, deal};
 
 /// Smallest range worth a separate split.
@@ -82,7 +83,7 @@ impl JsonTable {
         let recipe: Recipe =
             serde_json::from_slice(bytes).map_err(|e| DataFusionError::External(Box::new(e)))?;
         Ok(Self::new(
-            ObjectStoreUrl::parse(&recipe.store)?,
+            store_of(&recipe.store)?,
             recipe.files,
             recipe.columns,
             recipe.n_rows,

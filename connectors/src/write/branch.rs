@@ -7,12 +7,12 @@ use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::TaskContext;
-use datafusion::execution::object_store::ObjectStoreUrl;
 
 use super::file::FileWriter;
 use super::{SinkSpec, WriteBranch, WrittenPart, written_type};
 use crate::error::to_datafusion;
 use crate::hbase::HBaseWriter;
+use crate::location::store_of;
 use crate::mongodb::CollectionWriter;
 use crate::published::output_folder;
 use crate::stores::Stores;
@@ -49,7 +49,7 @@ impl BranchWriter {
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let sink = match &branch.sink {
             SinkSpec::Files(spec) => {
-                let store = ObjectStoreUrl::parse(&spec.store)?;
+                let store = store_of(&spec.store)?;
                 let store = context.runtime_env().object_store(store)?;
                 let folder = output_folder(run_id, &branch.output);
                 Sink::File(Box::new(FileWriter::new(spec, &folder, store)?))
