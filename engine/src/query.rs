@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use ballista_core::execution_plans::DistributedQueryExec;
 use ballista_core::serde::protobuf::job_status::Status;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
-use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams};
+use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams, PartitionLocation};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::exec_err;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
@@ -35,6 +36,33 @@ pub struct Query {
     fetched: VecDeque<RecordBatch>,
     /// Whether the first rows are here.
     has_begun: bool,
+    count: Count,
+}
+
+/// The rows of a result: how many came, and how many executors reported when they wrote them. A file that is cut off
+/// reads as one that ends there.
+#[derive(Debug, Default)]
+struct Count {
+    n_fetched: u64,
+    /// `None` if nobody can say.
+    n_reported: Option<u64>,
+}
+
+impl Count {
+    fn add(&mut self, batch: &RecordBatch) {
+        self.n_fetched += batch.num_rows() as u64;
+    }
+
+    /// Checks that all rows came.
+    fn check(&self) -> std::result::Result<(), DataFusionError> {
+        let n_fetched = self.n_fetched;
+        match self.n_reported {
+            Some(n_reported) if n_reported != n_fetched => {
+                exec_err!("{n_fetched} rows were fetched of {n_reported} that were written")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// One run of the query's plan.
@@ -51,6 +79,7 @@ impl Query {
             attempt,
             fetched: VecDeque::new(),
             has_begun: false,
+            count: Count::default(),
         }
     }
 
@@ -71,7 +100,14 @@ impl Query {
             return Ok(Some(batch));
         }
         let error = match self.attempt.rows.try_next().await {
-            Ok(next) => return Ok(next),
+            Ok(Some(batch)) => {
+                self.count.add(&batch);
+                return Ok(Some(batch));
+            }
+            Ok(None) => match self.count.check() {
+                Ok(()) => return Ok(None),
+                Err(error) => error,
+            },
             Err(error) => error,
         };
         Err(Outcome::of(&self.session, self.job_id()).await.error(error))
@@ -98,15 +134,37 @@ impl Query {
 
     async fn fetch_ahead(&mut self) -> std::result::Result<(), DataFusionError> {
         self.fetched.clear();
+        self.count = Count::default();
         let mut n_bytes = 0;
-        while n_bytes < FETCHED_AHEAD {
-            let Some(batch) = self.attempt.rows.try_next().await? else {
-                break;
-            };
-            n_bytes += batch.get_array_memory_size();
-            self.fetched.push_back(batch);
+        let mut is_all = false;
+        while n_bytes < FETCHED_AHEAD && !is_all {
+            if let Some(batch) = self.attempt.rows.try_next().await? {
+                n_bytes += batch.get_array_memory_size();
+                self.count.add(&batch);
+                self.fetched.push_back(batch);
+            } else {
+                is_all = true;
+            }
         }
-        Ok(())
+        self.count.n_reported = self.n_reported().await;
+        if is_all { self.count.check() } else { Ok(()) }
+    }
+
+    /// The rows of the result as executors reported them, where the plan does nothing but fetch them.
+    async fn n_reported(&self) -> Option<u64> {
+        let query: &DistributedQueryExec<LogicalPlanNode> = self.attempt.plan.downcast_ref()?;
+        let job_id = query.job_id()?.to_string();
+        let mut scheduler = self.session.scheduler().await.ok()??;
+        let status = scheduler
+            .get_job_status(GetJobStatusParams { job_id })
+            .await;
+        let Some(Status::Successful(job)) = status.ok()?.into_inner().status?.status else {
+            return None;
+        };
+        let n_rows = |place: &PartitionLocation| {
+            u64::try_from(place.partition_stats.as_ref()?.num_rows).ok()
+        };
+        job.partition_location.iter().map(n_rows).sum()
     }
 
     /// All rows; for small results only.

@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 mod executor;
 mod job;
 mod proxy;
+mod result;
 mod same_rows;
 mod scheduler;
 mod sick;
