@@ -34,6 +34,6 @@ pub use emporia_connectors::stores::Stores;
 pub use emporia_connectors::write::writes_to_store;
 pub use failure::{query_error, task_error};
 pub use options::EngineOptions;
-pub use physical::{is_estimate_or_mark, with_whole_frames};
+pub use physical::{is_estimate_or_mark, partitioned_hash_join, with_whole_frames};
 pub use session::{Made, Session, Target};
 pub use statement::{Done, Statement, StatementError};

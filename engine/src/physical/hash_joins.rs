@@ -24,6 +24,7 @@ use emporia_connectors::estimated::{Estimate, EstimatedExec};
 const MAX_BUILD_BYTES: usize = 128 * 1024 * 1024;
 /// What a value without a fixed width is counted as.
 const TEXT_BYTES: usize = 32;
+
 /// Turns sort-merge joins with a small side into partitioned hash joins, and says of each hash join how it
 /// is to run.
 #[derive(Debug)]
@@ -66,7 +67,22 @@ fn small_hash_join(
     join: &SortMergeJoinExec,
     most_sent: usize,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let is_known = matches!(
+    if !is_small(join.left()) && !is_small(join.right()) {
+        return Ok(None);
+    }
+    match partitioned_hash_join(join)? {
+        Some(join) => hash_join(&join, most_sent).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The hash join that gives the same rows as `join`, partition by partition, and hashes the left side; `None`
+/// for a join of another type.
+///
+/// # Errors
+/// Where the join cannot be built.
+pub fn partitioned_hash_join(join: &SortMergeJoinExec) -> Result<Option<HashJoinExec>> {
+    let may_be_hashed = matches!(
         join.join_type(),
         JoinType::Inner
             | JoinType::Left
@@ -77,10 +93,10 @@ fn small_hash_join(
             | JoinType::RightSemi
             | JoinType::RightAnti
     );
-    if !is_known || (!is_small(join.left()) && !is_small(join.right())) {
+    if !may_be_hashed {
         return Ok(None);
     }
-    let join = HashJoinExec::try_new(
+    let hashed = HashJoinExec::try_new(
         Arc::clone(join.left()),
         Arc::clone(join.right()),
         join.on().to_vec(),
@@ -91,7 +107,7 @@ fn small_hash_join(
         join.null_equality(),
         false,
     )?;
-    hash_join(&join, most_sent).map(Some)
+    Ok(Some(hashed))
 }
 
 /// A hash join of DataFusion, which plans them where there is one partition, in a mode that Ballista keeps.

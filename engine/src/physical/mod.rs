@@ -28,6 +28,7 @@ use emporia_connectors::folded::fold_physical;
 use emporia_connectors::marked::MarkedExec;
 use emporia_connectors::sealed::seal_recursion;
 
+pub use hash_joins::partitioned_hash_join;
 pub(crate) use recursion::with_whole_work_tables;
 pub use whole_frames::with_whole_frames;
 

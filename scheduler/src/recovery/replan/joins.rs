@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ballista_core::execution_plans::{ShuffleWriterExec, SortShuffleWriterExec};
+use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::sanity_checker::SanityCheckPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -17,7 +17,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use emporia_engine::is_estimate_or_mark;
+use emporia_engine::{is_estimate_or_mark, partitioned_hash_join};
 
 use super::sizes::{Size, largest};
 use super::{Change, over};
@@ -85,8 +85,9 @@ impl Visit {
         if order != Order::Kept
             && let Some(join) = node.downcast_ref::<SortMergeJoinExec>()
             && let Some(side) = self.small_side(join)
+            && let Some(join) = partitioned_hash_join(join)?
         {
-            return self.hash_join(join, side);
+            return self.hash_join(&join, side);
         }
         if node.children().is_empty() {
             return Ok(node);
@@ -101,27 +102,15 @@ impl Visit {
         over(node, inputs)
     }
 
-    /// The side that is to be hashed, where one is small and the join is one that gives the same rows either
-    /// way.
+    /// The side to hash, where one is small and a hash table finds the same keys equal as a sort does.
     fn small_side(&self, join: &SortMergeJoinExec) -> Option<Build> {
-        let is_known = matches!(
-            join.join_type(),
-            JoinType::Inner
-                | JoinType::Left
-                | JoinType::Right
-                | JoinType::Full
-                | JoinType::LeftSemi
-                | JoinType::LeftAnti
-                | JoinType::RightSemi
-                | JoinType::RightAnti
-        );
         let schema = join.left().schema();
         // Of equal floats there are two kinds, of zeros and of what is no number.
         let is_plain = join.on().iter().all(|(left, _)| {
             let data_type = left.data_type(&schema);
             data_type.is_ok_and(|t| !t.is_floating() && !t.is_nested())
         });
-        if !is_known || !is_plain {
+        if !is_plain {
             return None;
         }
         let small = |side, swaps| {
@@ -139,11 +128,7 @@ impl Visit {
         sides.min_by_key(|side| side.table_bytes)
     }
 
-    fn hash_join(
-        &mut self,
-        join: &SortMergeJoinExec,
-        build: Build,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn hash_join(&mut self, join: &HashJoinExec, build: Build) -> Result<Arc<dyn ExecutionPlan>> {
         self.bytes_left = self.bytes_left.saturating_sub(build.table_bytes);
         let on = join.on().iter().map(|(l, r)| format!("{l} = {r}"));
         let on = on.collect::<Vec<_>>().join(", ");
@@ -151,17 +136,11 @@ impl Visit {
             join: format!("{} on {on}", join.join_type()),
             build: build.size,
         });
-        let hashed = HashJoinExec::try_new(
+        let sides = vec![
             self.node(Arc::clone(join.left()), Order::Unused)?,
             self.node(Arc::clone(join.right()), Order::Unused)?,
-            join.on().to_vec(),
-            join.filter().clone(),
-            &join.join_type(),
-            None,
-            PartitionMode::Partitioned,
-            join.null_equality(),
-            false,
-        )?;
+        ];
+        let hashed = join.builder().with_new_children(sides)?.build()?;
         if build.swaps {
             return hashed.swap_inputs(PartitionMode::Partitioned);
         }
