@@ -7,53 +7,31 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use emporia_connectors::marked::{Mark, MarkedExec};
 
+use super::by_node::Replacement;
 use super::over;
 
 /// Messages of an expression that may be one in the other.
 const MAX_MESSAGES: usize = 36;
 
 /// Keeps projections apart.
-#[derive(Debug)]
-pub(super) struct KeepApart;
-
-impl PhysicalOptimizerRule for KeepApart {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let below = match node.downcast_ref::<ProjectionExec>() {
-                Some(projection) if projection.input().is::<ProjectionExec>() => {
-                    Arc::clone(projection.input())
-                }
-                _ => return Ok(Transformed::no(node)),
-            };
-            if together(&node) <= MAX_MESSAGES {
-                return Ok(Transformed::no(node));
-            }
-            let below = Arc::new(MarkedExec::new(below, Mark::Apart));
-            over(node, vec![below]).map(Transformed::yes)
-        })
-        .data()
+pub(super) fn kept_apart(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
+    let below = match node.downcast_ref::<ProjectionExec>() {
+        Some(projection) if projection.input().is::<ProjectionExec>() => {
+            Arc::clone(projection.input())
+        }
+        _ => return Ok(None),
+    };
+    if together(node) <= MAX_MESSAGES {
+        return Ok(None);
     }
-
-    fn name(&self) -> &'static str {
-        "keep_apart"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+    let below = Arc::new(MarkedExec::new(below, Mark::Apart));
+    over(Arc::clone(node), vec![below]).map(Some)
 }
 
 /// The messages of the expressions that would become one.

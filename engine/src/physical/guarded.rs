@@ -9,48 +9,27 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use emporia_connectors::marked::{Mark, MarkedExec};
 
+use super::by_node::Replacement;
 use super::over;
 use crate::rules::{Risk, of_cast, of_function};
 
 /// Keeps what may fail above what leaves out rows.
-#[derive(Debug)]
-pub(super) struct KeepAboveFilters;
-
-impl PhysicalOptimizerRule for KeepAboveFilters {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let input = match may_fail(&node)? {
-                Some(input) => Arc::new(MarkedExec::new(input, Mark::Apart)),
-                None => return Ok(Transformed::no(node)),
-            };
-            over(node, vec![input]).map(Transformed::yes)
-        })
-        .data()
-    }
-
-    fn name(&self) -> &'static str {
-        "keep_above_filters"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+pub(super) fn kept_above_filters(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
+    let Some(input) = may_fail(node)? else {
+        return Ok(None);
+    };
+    let input = Arc::new(MarkedExec::new(input, Mark::Apart));
+    over(Arc::clone(node), vec![input]).map(Some)
 }
 
 /// The input of an operator that may fail for rows that its input leaves out; `None` for any other.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
@@ -18,6 +17,8 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use emporia_connectors::estimated::{Estimate, EstimatedExec};
+
+use super::by_node::{Replacement, replaced};
 
 /// Largest build side of all tasks together. A hash table does not spill, so it must fit well into
 /// the memory of one task even where the estimate is wrong by some factor.
@@ -37,20 +38,15 @@ impl PhysicalOptimizerRule for SmallHashJoins {
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let most_sent = config.optimizer.hash_join_single_partition_threshold;
-        plan.transform_up(|node| {
-            let planned = if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
-                small_hash_join(join, most_sent)?
+        replaced(plan, |node| {
+            if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
+                small_hash_join(join, most_sent)
             } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
-                settled(join, most_sent)?
+                settled(join, most_sent)
             } else {
-                None
-            };
-            Ok(match planned {
-                Some(join) => Transformed::yes(join),
-                None => Transformed::no(node),
-            })
+                Ok(None)
+            }
         })
-        .data()
     }
 
     fn name(&self) -> &'static str {
@@ -63,10 +59,7 @@ impl PhysicalOptimizerRule for SmallHashJoins {
 }
 
 /// The hash join in place of `join`; `None` where neither side is known to be small.
-fn small_hash_join(
-    join: &SortMergeJoinExec,
-    most_sent: usize,
-) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn small_hash_join(join: &SortMergeJoinExec, most_sent: usize) -> Result<Replacement> {
     if !is_small(join.left()) && !is_small(join.right()) {
         return Ok(None);
     }
@@ -113,7 +106,7 @@ pub fn partitioned_hash_join(join: &SortMergeJoinExec) -> Result<Option<HashJoin
 /// A hash join of DataFusion, which plans them where there is one partition, in a mode that Ballista keeps.
 /// A side that decides about the result must not go to every task, and what Ballista changes later the
 /// operators above do not know of.
-fn settled(join: &HashJoinExec, most_sent: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn settled(join: &HashJoinExec, most_sent: usize) -> Result<Replacement> {
     if join.null_aware || *join.partition_mode() == PartitionMode::Partitioned {
         return Ok(None);
     }

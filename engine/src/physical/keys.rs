@@ -8,44 +8,23 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Constraint, Constraints};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use emporia_connectors::marked::{Mark, MarkedExec};
 
+use super::by_node::Replacement;
+
 /// Marks what has wrong keys.
-#[derive(Debug)]
-pub(super) struct TrueKeys;
-
-impl PhysicalOptimizerRule for TrueKeys {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            Ok(match has_wrong_keys(&node) {
-                true => Transformed::yes(Arc::new(MarkedExec::new(node, Mark::Keyless)) as _),
-                false => Transformed::no(node),
-            })
-        })
-        .data()
-    }
-
-    fn name(&self) -> &'static str {
-        "true_keys"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+pub(super) fn without_wrong_keys(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
+    Ok(match has_wrong_keys(node) {
+        true => Some(Arc::new(MarkedExec::new(Arc::clone(node), Mark::Keyless))),
+        false => None,
+    })
 }
 
 fn has_wrong_keys(node: &Arc<dyn ExecutionPlan>) -> bool {

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+use super::by_node::replaced;
 
 /// The largest number that a message has room for.
 const MOST: usize = u32::MAX as usize;
@@ -21,32 +22,30 @@ const MOST: usize = u32::MAX as usize;
 /// # Errors
 /// An offset of more than 4,294,967,295 rows.
 pub(super) fn as_nodes(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    plan.transform_up(|node| {
+    replaced(plan, |node| {
         if let Some(limit) = node.downcast_ref::<GlobalLimitExec>() {
             return match limit.skip() > MOST {
                 true => Err(too_large(limit.skip())),
-                false => Ok(Transformed::no(node)),
+                false => Ok(None),
             };
         }
         let most = match node.fetch() {
             Some(most) if most > MOST => most,
-            _ => return Ok(Transformed::no(node)),
+            _ => return Ok(None),
         };
         let unlimited = match node.downcast_ref::<LocalLimitExec>() {
             Some(limit) => Some(Arc::clone(limit.input())),
-            None if has_room(&node) => None,
+            None if has_room(node) => None,
             None => node.with_fetch(None),
         };
-        Ok(match unlimited {
+        Ok(unlimited.map(|rows| {
             // Where there are several partitions, a limit of all of them is above.
-            Some(rows) if rows.output_partitioning().partition_count() > 1 => {
-                Transformed::yes(rows)
+            match rows.output_partitioning().partition_count() > 1 {
+                true => rows,
+                false => Arc::new(GlobalLimitExec::new(rows, 0, Some(most))),
             }
-            Some(rows) => Transformed::yes(Arc::new(GlobalLimitExec::new(rows, 0, Some(most)))),
-            None => Transformed::no(node),
-        })
+        }))
     })
-    .data()
 }
 
 /// Whether a message of the node has 64 bits for its limit.

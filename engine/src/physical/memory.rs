@@ -6,24 +6,19 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::limit::LocalLimitExec;
 
+use super::by_node::{Replacement, replaced};
+
 /// The plan with limits above its tables in memory.
 pub(super) fn with_limits_above(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    plan.transform_up(|node| {
-        Ok(match unlimited(&node) {
-            Some(table) => Transformed::yes(table),
-            None => Transformed::no(node),
-        })
-    })
-    .data()
+    replaced(plan, |node| Ok(unlimited(node)))
 }
 
-fn unlimited(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+fn unlimited(node: &Arc<dyn ExecutionPlan>) -> Replacement {
     let source: &dyn DataSource = node
         .downcast_ref::<DataSourceExec>()?
         .data_source()

@@ -3,6 +3,7 @@
 
 mod alike;
 mod apart;
+mod by_node;
 mod guarded;
 mod hash_joins;
 mod keys;
@@ -45,15 +46,18 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let mut rules: Vec<Rule> = rules.map(alike::ByPlace::of).collect();
     let joins: Vec<Rule> = vec![
         Arc::new(hash_joins::SmallHashJoins),
-        Arc::new(one_task::OneTask),
-        Arc::new(keys::TrueKeys),
-        Arc::new(sliding::Sliding),
+        by_node::rule("one_task", one_task::with_needed_rows),
+        by_node::rule("true_keys", keys::without_wrong_keys),
+        by_node::rule("sliding", sliding::unordered),
     ];
     insert_after(&mut rules, JOINS, joins);
     insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
-    rules.push(Arc::new(keys::TrueKeys));
-    rules.insert(0, Arc::new(guarded::KeepAboveFilters));
-    rules.insert(0, Arc::new(apart::KeepApart));
+    rules.push(by_node::rule("true_keys", keys::without_wrong_keys));
+    let first = [
+        by_node::rule("keep_apart", apart::kept_apart),
+        by_node::rule("keep_above_filters", guarded::kept_above_filters),
+    ];
+    rules.splice(0..0, first);
     rules
 }
 

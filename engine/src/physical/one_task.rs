@@ -9,61 +9,36 @@
 
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec};
 use emporia_connectors::marked::{Mark, MarkedExec};
 
+use super::by_node::Replacement;
 use super::hash_joins::is_small;
 use super::over;
 
 /// Gives each join the rows that it has to see in one task.
-#[derive(Debug)]
-pub(super) struct OneTask;
-
-impl PhysicalOptimizerRule for OneTask {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let replaced = if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
-                nested_loop(join)?
-            } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
-                null_aware(join)?
-            } else if let Some(join) = node.downcast_ref::<PiecewiseMergeJoinExec>() {
-                let (left, right) = (join.buffered(), join.streamed());
-                let sides = vec![Arc::clone(left), marked(right, Mark::Whole)];
-                Some(over(Arc::clone(&node), sides)?)
-            } else {
-                None
-            };
-            Ok(match replaced {
-                Some(join) => Transformed::yes(join),
-                None => Transformed::no(node),
-            })
-        })
-        .data()
+pub(super) fn with_needed_rows(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
+    if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+        return nested_loop(join);
     }
-
-    fn name(&self) -> &'static str {
-        "one_task"
+    if let Some(join) = node.downcast_ref::<HashJoinExec>() {
+        return null_aware(join);
     }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+    let Some(join) = node.downcast_ref::<PiecewiseMergeJoinExec>() else {
+        return Ok(None);
+    };
+    let (left, right) = (join.buffered(), join.streamed());
+    let sides = vec![Arc::clone(left), marked(right, Mark::Whole)];
+    over(Arc::clone(node), sides).map(Some)
 }
 
 fn marked(side: &Arc<dyn ExecutionPlan>, mark: Mark) -> Arc<dyn ExecutionPlan> {
     Arc::new(MarkedExec::new(Arc::clone(side), mark))
 }
 
-fn nested_loop(join: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn nested_loop(join: &NestedLoopJoinExec) -> Result<Replacement> {
     match join.join_type() {
         JoinType::Inner
         | JoinType::Right
@@ -90,7 +65,7 @@ fn nested_loop(join: &NestedLoopJoinExec) -> Result<Option<Arc<dyn ExecutionPlan
 /// `NOT IN`: one NULL on the right decides about all rows of the left. Ballista runs such a join in one task,
 /// but refuses it where it knows the left side to be larger than what it sends to every task. It sends
 /// it to one.
-fn null_aware(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn null_aware(join: &HashJoinExec) -> Result<Replacement> {
     if !join.null_aware {
         return Ok(None);
     }

@@ -7,48 +7,27 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::logical_expr::SetMonotonicity;
 use datafusion::physical_expr::window::{SlidingAggregateWindowExpr, WindowExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use emporia_connectors::marked::{Mark, MarkedExec};
 
+use super::by_node::Replacement;
+
 /// Has rows of sliding frames sorted where an order is asked for.
-#[derive(Debug)]
-pub(super) struct Sliding;
-
-impl PhysicalOptimizerRule for Sliding {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let exprs = match node.downcast_ref::<BoundedWindowAggExec>() {
-                Some(window) => window.window_expr(),
-                None => match node.downcast_ref::<WindowAggExec>() {
-                    Some(window) => window.window_expr(),
-                    None => return Ok(Transformed::no(node)),
-                },
-            };
-            Ok(match exprs.iter().any(is_taken_for_rising) {
-                true => Transformed::yes(Arc::new(MarkedExec::new(node, Mark::Unordered))),
-                false => Transformed::no(node),
-            })
-        })
-        .data()
-    }
-
-    fn name(&self) -> &'static str {
-        "sliding"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+pub(super) fn unordered(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
+    let exprs = match node.downcast_ref::<BoundedWindowAggExec>() {
+        Some(window) => window.window_expr(),
+        None => match node.downcast_ref::<WindowAggExec>() {
+            Some(window) => window.window_expr(),
+            None => return Ok(None),
+        },
+    };
+    Ok(match exprs.iter().any(is_taken_for_rising) {
+        true => Some(Arc::new(MarkedExec::new(Arc::clone(node), Mark::Unordered))),
+        false => None,
+    })
 }
 
 fn is_taken_for_rising(expr: &Arc<dyn WindowExpr>) -> bool {

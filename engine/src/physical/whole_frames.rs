@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+
+use super::by_node::replaced;
 
 /// The plan with windows that read whole partitions where their frames need it. Ballista plans stages again and
 /// takes windows back, so that executors ask for this, too.
@@ -19,20 +20,19 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 /// # Errors
 /// Where the plan cannot be put together.
 pub fn with_whole_frames(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    plan.transform_up(|node| {
+    replaced(plan, |node| {
         let Some(window) = node.downcast_ref::<BoundedWindowAggExec>() else {
-            return Ok(Transformed::no(node));
+            return Ok(None);
         };
         let exprs = window.window_expr();
         if !exprs.iter().any(|e| ends_before(e.get_window_frame())) {
-            return Ok(Transformed::no(node));
+            return Ok(None);
         }
         let input = Arc::clone(window.input());
         let is_parted = !window.partition_keys().is_empty();
         let whole = WindowAggExec::try_new(exprs.to_vec(), input, is_parted)?;
-        Ok(Transformed::yes(Arc::new(whole)))
+        Ok(Some(Arc::new(whole)))
     })
-    .data()
 }
 
 fn ends_before(frame: &WindowFrame) -> bool {
