@@ -10,6 +10,9 @@ use crate::failure::{is_too_deep, too_deep, unsendable};
 
 const MIB: usize = 1024 * 1024;
 
+/// The largest limit or offset that every message of a plan has room for; some have 32 bits only.
+pub(crate) const MOST_ROWS: u32 = u32::MAX;
+
 /// Checks that the scheduler can take the plan, so that one that is too large or too deep says so instead of
 /// looking like a lost connection.
 ///

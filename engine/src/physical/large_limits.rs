@@ -13,9 +13,9 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::by_node::replaced;
+use crate::wire::MOST_ROWS;
 
-/// The largest number that a message has room for.
-const MOST: usize = u32::MAX as usize;
+const MOST: usize = MOST_ROWS as usize;
 
 /// The plan with large limits as nodes that have room for them.
 ///

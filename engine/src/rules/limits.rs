@@ -20,6 +20,7 @@ use datafusion::optimizer::analyzer::AnalyzerRule;
 
 use super::subqueries::{fresh, has_subquery};
 use crate::functions::row_count;
+use crate::wire::MOST_ROWS;
 
 /// Turns limits that are subqueries into conditions.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ fn is_endless(limit: &Limit) -> bool {
 /// Whether a scan would be asked for more rows than its limit can say on the wire.
 fn is_long(limit: &Limit) -> bool {
     let numbers = [&limit.skip, &limit.fetch].map(|expr| number(expr.as_deref()).unwrap_or(0));
-    numbers.into_iter().fold(0, i64::saturating_add) > i64::from(u32::MAX)
+    numbers.into_iter().fold(0, i64::saturating_add) > i64::from(MOST_ROWS)
 }
 
 fn limited(limit: Limit) -> Result<LogicalPlan> {
