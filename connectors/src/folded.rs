@@ -13,12 +13,12 @@ use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
 
 use crate::marked::{Mark, MarkedExec};
+use crate::nodes::with_inputs;
 
 /// The first bytes of a message that holds a plan as it is.
 pub(crate) const MAGIC: &[u8; 5] = b"EMPF\x01";
@@ -160,13 +160,5 @@ fn folded_physical(plan: Arc<dyn ExecutionPlan>) -> Result<(Arc<dyn ExecutionPla
         steps = steps.max(of_input);
         inputs.push(input);
     }
-    let is_same = inputs.iter().zip(&children).all(|(a, b)| Arc::ptr_eq(a, b));
-    let plan = match is_same {
-        true => plan,
-        false => plan.replace_children(
-            inputs,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )?,
-    };
-    Ok((plan, steps + 1))
+    Ok((with_inputs(plan, inputs)?, steps + 1))
 }

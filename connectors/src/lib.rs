@@ -24,6 +24,7 @@ pub mod key_set;
 pub mod location;
 pub mod marked;
 pub mod mongodb;
+pub mod nodes;
 pub mod provider;
 pub mod published;
 pub mod sealed;

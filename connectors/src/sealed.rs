@@ -20,6 +20,8 @@ use datafusion_proto::bytes::{
 };
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 
+use crate::nodes::with_inputs;
+
 /// How often the second term of `WITH RECURSIVE` runs at most.
 pub const MAX_ROUNDS: usize = 100_000;
 
@@ -69,9 +71,7 @@ pub fn seal_recursion(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionP
         }
         let next = Arc::new(RoundsExec::new(Arc::clone(next)));
         let first = Arc::clone(query.static_term());
-        let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-        let counted = node.replace_children(vec![first, next], recompute)?;
-        Ok(Transformed::yes(counted))
+        with_inputs(node, vec![first, next]).map(Transformed::yes)
     });
     counted?
         .data

@@ -29,6 +29,7 @@ mod wire;
 /// Stands for the executor where a task does not know which of those that it read from has lost its output.
 pub const EVERY_EXECUTOR: &str = "*";
 
+pub use emporia_connectors::nodes;
 pub use emporia_connectors::split::is_fixed_scan;
 pub use emporia_connectors::stores::Stores;
 pub use emporia_connectors::write::writes_to_store;

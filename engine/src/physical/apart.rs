@@ -12,9 +12,9 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use emporia_connectors::marked::{Mark, MarkedExec};
+use emporia_connectors::nodes::with_inputs;
 
 use super::by_node::Replacement;
-use super::over;
 
 /// Messages of an expression that may be one in the other.
 const MAX_MESSAGES: usize = 36;
@@ -31,7 +31,7 @@ pub(super) fn kept_apart(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
         return Ok(None);
     }
     let below = Arc::new(MarkedExec::new(below, Mark::Apart));
-    over(Arc::clone(node), vec![below]).map(Some)
+    with_inputs(Arc::clone(node), vec![below]).map(Some)
 }
 
 /// The messages of the expressions that would become one.

@@ -18,9 +18,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use emporia_connectors::marked::{Mark, MarkedExec};
+use emporia_connectors::nodes::with_inputs;
 
 use super::by_node::Replacement;
-use super::over;
 use crate::rules::{Risk, of_cast, of_function};
 
 /// Keeps what may fail above what leaves out rows.
@@ -29,7 +29,7 @@ pub(super) fn kept_above_filters(node: &Arc<dyn ExecutionPlan>) -> Result<Replac
         return Ok(None);
     };
     let input = Arc::new(MarkedExec::new(input, Mark::Apart));
-    over(Arc::clone(node), vec![input]).map(Some)
+    with_inputs(Arc::clone(node), vec![input]).map(Some)
 }
 
 /// The input of an operator that may fail for rows that its input leaves out; `None` for any other.

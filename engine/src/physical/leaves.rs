@@ -23,8 +23,7 @@ use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use emporia_connectors::marked::{Mark, MarkedExec};
-
-use super::over;
+use emporia_connectors::nodes::with_inputs;
 
 /// The plan with memory tables for the leaves without input below its unions.
 pub(crate) fn with_leaves_of_unions(
@@ -59,7 +58,7 @@ fn pinned(join: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     {
         *left = Arc::new(MarkedExec::new(Arc::clone(left), Mark::Unsized));
     }
-    over(join, sides)
+    with_inputs(join, sides)
 }
 
 /// A table with so many rows in each partition of `leaf`. Nothing reads their values, but they have

@@ -12,8 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-
-use super::over;
+use emporia_connectors::nodes::with_inputs;
 
 /// Whether a node is in the last stage, which is not planned again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +35,9 @@ fn below(plan: Arc<dyn ExecutionPlan>, stage: Stage) -> Result<Arc<dyn Execution
         Stage::Last if children.len() == 1 && !merges && !plan.is::<RepartitionExec>() => stage,
         _ => Stage::Other,
     };
-    let plan = match children.is_empty() {
-        true => plan,
-        false => {
-            let inputs = children.iter().map(|c| below(Arc::clone(c), of_children));
-            let inputs = inputs.collect::<Result<Vec<_>>>()?;
-            match inputs.iter().zip(&children).all(|(a, b)| Arc::ptr_eq(a, b)) {
-                true => plan,
-                false => over(plan, inputs)?,
-            }
-        }
-    };
+    let inputs = children.into_iter().map(|c| below(c, of_children));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    let plan = with_inputs(plan, inputs)?;
     Ok(
         match stage == Stage::Other && merges && plan.fetch().is_some() {
             true => Arc::new(CoalescePartitionsExec::new(plan)),

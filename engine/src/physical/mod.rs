@@ -23,7 +23,6 @@ use datafusion::common::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use emporia_connectors::estimated::EstimatedExec;
 use emporia_connectors::folded::fold_physical;
 use emporia_connectors::marked::MarkedExec;
@@ -65,15 +64,6 @@ fn insert_after(rules: &mut Vec<Rule>, name: &str, ours: Vec<Rule>) {
     let at = rules.iter().position(|rule| rule.name() == name);
     let at = at.map_or(rules.len(), |at| at + 1);
     rules.splice(at..at, ours);
-}
-
-/// `node` over other inputs.
-fn over(
-    node: Arc<dyn ExecutionPlan>,
-    inputs: Vec<Arc<dyn ExecutionPlan>>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    node.replace_children(inputs, recompute)
 }
 
 /// Whether a node yields its input as it is, and only says something about it.

@@ -13,10 +13,10 @@ use datafusion::common::{JoinType, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec};
 use emporia_connectors::marked::{Mark, MarkedExec};
+use emporia_connectors::nodes::with_inputs;
 
 use super::by_node::Replacement;
 use super::hash_joins::is_small;
-use super::over;
 
 /// Gives each join the rows that it has to see in one task.
 pub(super) fn with_needed_rows(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
@@ -31,7 +31,7 @@ pub(super) fn with_needed_rows(node: &Arc<dyn ExecutionPlan>) -> Result<Replacem
     };
     let (left, right) = (join.buffered(), join.streamed());
     let sides = vec![Arc::clone(left), marked(right, Mark::Whole)];
-    over(Arc::clone(node), sides).map(Some)
+    with_inputs(Arc::clone(node), sides).map(Some)
 }
 
 fn marked(side: &Arc<dyn ExecutionPlan>, mark: Mark) -> Arc<dyn ExecutionPlan> {

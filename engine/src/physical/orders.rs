@@ -28,8 +28,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 use emporia_connectors::marked::{Mark, MarkedExec};
-
-use super::over;
+use emporia_connectors::nodes::with_inputs;
 
 /// How often a plan is mended at most: a sort that is added may bring an exchange with it.
 const MAX_PASSES: usize = 4;
@@ -75,7 +74,7 @@ fn mended(plan: Plan, config: &ConfigOptions) -> Result<Transformed<Plan>> {
                 return Ok(Transformed::no(node));
             }
             let input = mended_stage(Arc::clone(exchange.input()), config, &mut any)?;
-            let exchange = over(node, vec![input])?;
+            let exchange = with_inputs(node, vec![input])?;
             return Ok(Transformed::yes(Cut::exchanged(exchange, None)));
         }
         if let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>() {
@@ -92,21 +91,21 @@ fn mended(plan: Plan, config: &ConfigOptions) -> Result<Transformed<Plan>> {
                 input = Arc::new(sort);
             }
             let input = Cut::exchanged(input, Some(order));
-            return over(node, vec![input]).map(Transformed::yes);
+            return with_inputs(node, vec![input]).map(Transformed::yes);
         }
         if node.is::<CoalescePartitionsExec>() {
             let children = node.children().into_iter().map(Arc::clone);
             let inputs = children
                 .map(|input| Ok(Cut::exchanged(mended_stage(input, config, &mut any)?, None)))
                 .collect::<Result<Vec<_>>>()?;
-            return over(node, inputs).map(Transformed::yes);
+            return with_inputs(node, inputs).map(Transformed::yes);
         }
         if node.is::<HashJoinExec>() && node.output_ordering().is_some() {
             let children = node.children().into_iter().map(Arc::clone);
             let inputs = children
                 .map(|input| mended_stage(input, config, &mut any))
                 .collect::<Result<Vec<_>>>()?;
-            return Ok(Transformed::yes(Cut::unordered(over(node, inputs)?)));
+            return Ok(Transformed::yes(Cut::unordered(with_inputs(node, inputs)?)));
         }
         Ok(Transformed::no(node))
     })?;
@@ -160,7 +159,7 @@ fn with_sorts(stage: Plan) -> Result<Plan> {
                 inputs.push(input);
             }
             match any {
-                true => over(node, inputs).map(Transformed::yes),
+                true => with_inputs(node, inputs).map(Transformed::yes),
                 false => Ok(Transformed::no(node)),
             }
         })

@@ -22,9 +22,10 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use emporia_engine::is_estimate_or_mark;
+use emporia_engine::nodes::with_inputs;
 
 use super::sizes::written;
-use super::{Change, Place, over};
+use super::{Change, Place};
 
 /// Less than that in a group is not worth a slot.
 const MIN_BYTES: u64 = 1024 * 1024;
@@ -74,7 +75,7 @@ pub(super) fn grouped(
         from: sizes.len(),
         to: groups.len(),
     });
-    over(plan, vec![input])
+    with_inputs(plan, vec![input])
 }
 
 /// Bytes by partition, all inputs together.
@@ -163,7 +164,7 @@ fn with_readers(
         _ => return Ok(None),
     };
     let inputs: Option<Vec<_>> = inputs.into_iter().collect();
-    inputs.map(|inputs| over(node, inputs)).transpose()
+    inputs.map(|inputs| with_inputs(node, inputs)).transpose()
 }
 
 /// Whether an operator with one input works on each partition by itself, and on groups of them as well.

@@ -17,10 +17,11 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use emporia_engine::nodes::with_inputs;
 use emporia_engine::{is_estimate_or_mark, partitioned_hash_join};
 
+use super::Change;
 use super::sizes::{Size, largest};
-use super::{Change, over};
 
 /// What the hash tables of a stage may need for a partition, all joins together. They do not spill, and an
 /// executor has those of one partition for each of its slots at a time.
@@ -89,17 +90,11 @@ impl Visit {
         {
             return self.hash_join(&join, side);
         }
-        if node.children().is_empty() {
-            return Ok(node);
-        }
         let of_inputs = order_of_inputs(&node, order);
-        let given: Vec<_> = node.children().into_iter().map(Arc::clone).collect();
-        let inputs = given.iter().map(|i| self.node(Arc::clone(i), of_inputs));
-        let inputs: Vec<_> = inputs.collect::<Result<_>>()?;
-        if given.iter().zip(&inputs).all(|(a, b)| Arc::ptr_eq(a, b)) {
-            return Ok(node);
-        }
-        over(node, inputs)
+        let inputs = node.children().into_iter();
+        let inputs = inputs.map(|input| self.node(Arc::clone(input), of_inputs));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        with_inputs(node, inputs)
     }
 
     /// The side to hash, where one is small and a hash table finds the same keys equal as a sort does.

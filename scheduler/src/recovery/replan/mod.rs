@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 
 pub(super) use groups::regrouped;
 
@@ -74,15 +73,6 @@ pub(super) fn replanned(
     let plan = groups::grouped(plan, place, &mut changes)?;
     let plan = joins::hashed(plan, &mut changes)?;
     Ok((plan, changes))
-}
-
-/// `node` over other inputs.
-fn over(
-    node: Arc<dyn ExecutionPlan>,
-    inputs: Vec<Arc<dyn ExecutionPlan>>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let recompute = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    node.replace_children(inputs, recompute)
 }
 
 #[cfg(test)]
