@@ -11,8 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use datafusion_proto::bytes::{
@@ -20,7 +19,7 @@ use datafusion_proto::bytes::{
 };
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 
-use crate::nodes::with_inputs;
+use crate::nodes::{only_input, usual_methods, with_inputs};
 
 /// How often the second term of `WITH RECURSIVE` runs at most.
 pub const MAX_ROUNDS: usize = 100_000;
@@ -92,6 +91,8 @@ impl DisplayAs for SealedExec {
 }
 
 impl ExecutionPlan for SealedExec {
+    usual_methods!();
+
     fn name(&self) -> &'static str {
         "SealedExec"
     }
@@ -104,13 +105,6 @@ impl ExecutionPlan for SealedExec {
         Vec::new()
     }
 
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
     fn replace_children(
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
@@ -120,16 +114,6 @@ impl ExecutionPlan for SealedExec {
             true => Ok(self),
             false => internal_err!("SealedExec has no child"),
         }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
     }
 
     fn execute(
@@ -165,6 +149,8 @@ impl DisplayAs for RoundsExec {
 }
 
 impl ExecutionPlan for RoundsExec {
+    usual_methods!();
+
     fn name(&self) -> &'static str {
         "RoundsExec"
     }
@@ -177,36 +163,16 @@ impl ExecutionPlan for RoundsExec {
         vec![&self.term]
     }
 
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
     // Each round runs a copy; all of them count together.
     fn replace_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(term), true) => Ok(Arc::new(Self {
-                term,
-                n_rounds: Arc::clone(&self.n_rounds),
-            })),
-            _ => internal_err!("RoundsExec has exactly one child"),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
+        Ok(Arc::new(Self {
+            term: only_input(self.name(), children)?,
+            n_rounds: Arc::clone(&self.n_rounds),
+        }))
     }
 
     fn execute(

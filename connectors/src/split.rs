@@ -19,14 +19,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_err, plan_err};
+use datafusion::common::{Result, Statistics, plan_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
 };
@@ -42,6 +41,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 
 use crate::estimated::EstimatedExec;
+use crate::nodes::{only_input, usual_methods};
 
 /// What a connector implements to be read in parallel: how one split becomes rows.
 ///
@@ -200,6 +200,8 @@ impl DisplayAs for SplitScanExec {
 }
 
 impl ExecutionPlan for SplitScanExec {
+    usual_methods!();
+
     fn name(&self) -> &'static str {
         "SplitScanExec"
     }
@@ -217,38 +219,16 @@ impl ExecutionPlan for SplitScanExec {
         vec![false]
     }
 
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
     fn replace_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            // The partition count is that of the new child: this is what makes the restriction
-            // of a task's slice reach the scan.
-            (Some(splits), true) => Ok(Arc::new(Self::over(
-                Arc::clone(&self.source),
-                splits,
-                self.limit,
-            ))),
-            _ => internal_err!("SplitScanExec has exactly one child"),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let options = ReplaceChildrenOptions::new(
-            datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute,
-        );
-        self.replace_children(children, options)
+        // The partition count is that of the new child: this is what makes the restriction
+        // of a task's slice reach the scan.
+        let splits = only_input(self.name(), children)?;
+        let source = Arc::clone(&self.source);
+        Ok(Arc::new(Self::over(source, splits, self.limit)))
     }
 
     fn execute(

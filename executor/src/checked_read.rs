@@ -14,14 +14,14 @@ use ballista_core::serde::protobuf;
 use ballista_core::serde::scheduler::PartitionLocation;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use emporia_engine::EVERY_EXECUTOR;
+use emporia_engine::nodes::{only_input, usual_methods};
 use futures::Stream;
 
 /// The plan of a task, with its reads checked.
@@ -78,6 +78,8 @@ impl DisplayAs for CheckedReadExec {
 }
 
 impl ExecutionPlan for CheckedReadExec {
+    usual_methods!();
+
     fn name(&self) -> &'static str {
         "CheckedReadExec"
     }
@@ -94,36 +96,16 @@ impl ExecutionPlan for CheckedReadExec {
         vec![true]
     }
 
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
     fn replace_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (Some(reader), true) = (children.pop(), children.is_empty()) else {
-            return internal_err!("CheckedReadExec has one input");
-        };
         Ok(Arc::new(Self {
-            reader,
+            reader: only_input(self.name(), children)?,
             stage: self.stage,
             n_rows: self.n_rows.clone(),
         }))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
     }
 
     fn execute(

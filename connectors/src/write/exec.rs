@@ -7,15 +7,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{
-    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr,
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements,
 };
 use datafusion::physical_plan::execution_plan::{
-    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+    Boundedness, EmissionType, ReplaceChildrenOptions,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -26,6 +25,7 @@ use futures::TryStreamExt;
 
 use super::branch::BranchWriter;
 use super::{SinkSpec, StagedWrite, WrittenPart};
+use crate::nodes::{only_input, usual_methods};
 
 /// Writes each partition of its input to files or tables.
 #[derive(Debug)]
@@ -87,6 +87,8 @@ impl DisplayAs for StagedWriteExec {
 }
 
 impl ExecutionPlan for StagedWriteExec {
+    usual_methods!();
+
     fn name(&self) -> &'static str {
         "StagedWriteExec"
     }
@@ -115,38 +117,16 @@ impl ExecutionPlan for StagedWriteExec {
         vec![self.order.clone().map(OrderingRequirements::from)]
     }
 
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
     fn replace_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => {
-                let order = self.order.clone();
-                Ok(Arc::new(Self {
-                    order,
-                    ..Self::new(self.write.clone(), input)
-                }))
-            }
-            _ => internal_err!("StagedWriteExec has exactly one child"),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
+        let input = only_input(self.name(), children)?;
+        Ok(Arc::new(Self {
+            order: self.order.clone(),
+            ..Self::new(self.write.clone(), input)
+        }))
     }
 
     fn execute(
