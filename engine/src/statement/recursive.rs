@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     Cte, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, VisitorMut, visit_relations,
 };
 
-use super::syntax::{name_of, visit_mut};
+use super::syntax::{name_of, query_of, visit_mut};
 
 /// Keeps all of the queries that a `WITH RECURSIVE` names.
 ///
@@ -62,7 +62,7 @@ fn keep(table: &mut Cte) -> ControlFlow<DataFusionError> {
         return ControlFlow::Continue(());
     }
     if !names_itself(table) {
-        *table.query = in_parentheses(&table.query);
+        *table.query = query_of(SetExpr::Query(table.query.clone()));
         return ControlFlow::Continue(());
     }
     let name = &table.alias.name;
@@ -86,21 +86,6 @@ fn names_itself(table: &Cte) -> bool {
         false => ControlFlow::Continue(()),
     })
     .is_break()
-}
-
-fn in_parentheses(query: &Query) -> Query {
-    Query {
-        with: None,
-        body: Box::new(SetExpr::Query(Box::new(query.clone()))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Visit, VisitMut, Visitor, VisitorMut,
+    ObjectName, Query, SetExpr, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// Bytes of a stack on which the deepest statement can be copied.
@@ -69,6 +69,22 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// A query of nothing but `body`.
+pub(super) fn query_of(body: SetExpr) -> Query {
+    Query {
+        with: None,
+        body: Box::new(body),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
 }
 
 /// The name as the planner reads it.

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
 };
 
-use super::syntax::{copied, name_of};
+use super::syntax::{copied, name_of, query_of};
 use crate::session::Session;
 
 /// What the name of a later column of the same name begins with.
@@ -214,15 +214,7 @@ async fn columns(
     };
     let query = Query {
         with,
-        body: Box::new(SetExpr::Select(Box::new(alone))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
+        ..query_of(SetExpr::Select(Box::new(alone)))
     };
     let query = Parsed::Statement(Box::new(Sql::Query(Box::new(query))));
     let plan = session.context().state().statement_to_plan(query).await;
