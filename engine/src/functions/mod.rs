@@ -30,6 +30,7 @@ mod totals;
 mod unkeyed;
 mod whole;
 mod within_precision;
+mod wrapped;
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use unkeyed::unkeyed;
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
+pub(crate) use wrapped::named_as_inner;
 
 /// Registers all functions.
 ///

@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
-use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
 };
+
+use super::wrapped::{self, named_as_inner};
 
 /// The functions whose domain is not all numbers, and `abs`.
 const PARTIAL: [&str; 10] = [
@@ -26,13 +27,7 @@ const ABS: &str = "abs";
 
 /// Puts ours in the place of DataFusion's.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    for name in PARTIAL {
-        let inner = state.udf(name)?;
-        if !inner.inner().is::<Partial>() {
-            state.register_udf(Arc::new(ScalarUDF::from(Partial { inner })))?;
-        }
-    }
-    Ok(())
+    wrapped::register(state, &PARTIAL, |inner| Partial { inner })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -41,20 +36,10 @@ struct Partial {
 }
 
 impl ScalarUDFImpl for Partial {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
+    named_as_inner!();
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         self.inner.schema_name(args)
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
@@ -97,9 +82,5 @@ impl ScalarUDFImpl for Partial {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         self.inner.coerce_types(types)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }

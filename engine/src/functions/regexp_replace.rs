@@ -9,21 +9,17 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl};
 use regex::Regex;
+
+use super::wrapped::{self, named_as_inner};
 
 const NAME: &str = "regexp_replace";
 
 /// Puts ours in the place of DataFusion's.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    let inner = state.udf(NAME)?;
-    if !inner.inner().is::<RegexpReplace>() {
-        state.register_udf(Arc::new(ScalarUDF::from(RegexpReplace { inner })))?;
-    }
-    Ok(())
+    wrapped::register(state, &[NAME], |inner| RegexpReplace { inner })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -32,17 +28,7 @@ struct RegexpReplace {
 }
 
 impl ScalarUDFImpl for RegexpReplace {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
+    named_as_inner!();
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         self.inner.return_type(types)
@@ -58,10 +44,6 @@ impl ScalarUDFImpl for RegexpReplace {
             }
         }
         self.inner.invoke_with_args(args)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

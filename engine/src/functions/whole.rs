@@ -8,24 +8,18 @@ use datafusion::arrow::datatypes::{
     DECIMAL256_MAX_PRECISION, DataType, Field,
 };
 use datafusion::common::Result;
-use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl};
+
+use super::wrapped::{self, named_as_inner};
 
 /// Puts ours in the place of DataFusion's.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    for name in ["ceil", "floor"] {
-        let inner = state.udf(name)?;
-        if !inner.inner().is::<Whole>() {
-            state.register_udf(Arc::new(ScalarUDF::from(Whole { inner })))?;
-        }
-    }
-    Ok(())
+    wrapped::register(state, &["ceil", "floor"], |inner| Whole { inner })
 }
 
 /// The type of the result for a decimal: one digit more where the type has one to give.
@@ -49,17 +43,7 @@ struct Whole {
 }
 
 impl ScalarUDFImpl for Whole {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
+    named_as_inner!();
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         Ok(with_room(&self.inner.return_type(types)?))
@@ -104,9 +88,5 @@ impl ScalarUDFImpl for Whole {
             }
             _ => self.inner.evaluate_bounds(inputs),
         }
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }

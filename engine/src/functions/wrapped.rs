@@ -1,0 +1,45 @@
+//! Scalar functions of ours around those of DataFusion, in their places.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{ScalarUDF, ScalarUDFImpl};
+
+/// Puts what `wrapped` makes in the place of each function of these names, unless it is there already.
+pub(super) fn register<F: ScalarUDFImpl + 'static>(
+    state: &mut SessionState,
+    names: &[&str],
+    wrapped: impl Fn(Arc<ScalarUDF>) -> F,
+) -> Result<()> {
+    for name in names {
+        let inner = state.udf(name)?;
+        if !inner.inner().is::<F>() {
+            state.register_udf(Arc::new(ScalarUDF::from(wrapped(inner))))?;
+        }
+    }
+    Ok(())
+}
+
+/// The methods of a function that has the name, the arguments and the documentation of its field `inner`.
+macro_rules! named_as_inner {
+    () => {
+        fn name(&self) -> &str {
+            self.inner.name()
+        }
+
+        fn aliases(&self) -> &[String] {
+            self.inner.aliases()
+        }
+
+        fn signature(&self) -> &::datafusion::logical_expr::Signature {
+            self.inner.signature()
+        }
+
+        fn documentation(&self) -> Option<&::datafusion::logical_expr::Documentation> {
+            self.inner.documentation()
+        }
+    };
+}
+
+pub(crate) use named_as_inner;
