@@ -7,16 +7,16 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, UInt64Array,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, BooleanArray, UInt64Array,
 };
 use datafusion::arrow::compute::kernels::cast::DecimalCast;
 use datafusion::arrow::datatypes::{
     ArrowNativeType, DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DecimalType, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Field, FieldRef, TimeUnit, UInt64Type,
+    DurationSecondType, Field, FieldRef, TimeUnit,
 };
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::average::Avg;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -28,7 +28,7 @@ use datafusion::logical_expr::{
 
 use super::grouped::{GroupedTotals, column, is_kept};
 use super::moving::{self, moving_accumulator};
-use super::sum::{DistinctTotal, Total, first};
+use super::sum::{Counted, DistinctTotal, State, Total, counts_and_totals, first};
 use super::totals::{Native, Roomy, Summed, Wide, rounded};
 
 /// `avg(value)`.
@@ -95,9 +95,13 @@ impl AggregateUDFImpl for CheckedAverage {
         let mean = Mean::new(&value, args.return_type());
         macro_rules! made {
             ($summed:ty) => {
-                match args.is_distinct {
-                    true => Ok(Box::new(DistinctAverage::<$summed>::new(value, mean))),
-                    false => Ok(Box::new(Average::<$summed>::new(mean))),
+                if args.is_distinct {
+                    let total = DistinctTotal::<$summed>::new(value);
+                    Ok(Box::new(Average { total, mean }))
+                } else {
+                    let result = args.return_type().clone();
+                    let total = Total::<$summed>::new(result, State::CountAndTotal);
+                    Ok(Box::new(Average { total, mean }))
                 }
             };
         }
@@ -238,29 +242,17 @@ impl Mean {
     }
 }
 
+/// The average of all values, or of those that differ.
 #[derive(Debug)]
-struct Average<S: Summed> {
-    total: Total<S>,
-    /// Values in totals that came from elsewhere, beyond the one that each of them counts as.
-    n_more: u64,
+struct Average<T> {
+    total: T,
     mean: Mean,
 }
 
-impl<S: Summed> Average<S> {
-    fn new(mean: Mean) -> Self {
-        Self {
-            total: Total::new(mean.result.clone()),
-            n_more: 0,
-            mean,
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.total.parts().1 as u64 + self.n_more
-    }
-}
-
-impl<S: Averaged> Accumulator for Average<S> {
+impl<T> Accumulator for Average<T>
+where
+    T: Counted<Values: Averaged>,
+{
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.total.update_batch(values)
     }
@@ -270,71 +262,12 @@ impl<S: Averaged> Accumulator for Average<S> {
     }
 
     fn supports_retract_batch(&self) -> bool {
-        true
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.mean.scalar::<S>(self.total.parts().0, self.count())
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let mut state = vec![ScalarValue::from(self.count())];
-        state.extend(self.total.state()?);
-        Ok(state)
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let (counts, totals) = counts_and_totals(states)?;
-        let n_totals = totals.len() - totals.null_count();
-        let n_values: u64 = counts.iter().flatten().sum();
-        self.n_more += n_values - n_totals as u64;
-        self.total.merge_batch(std::slice::from_ref(totals))
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self)
-    }
-}
-
-fn counts_and_totals(states: &[ArrayRef]) -> Result<(&UInt64Array, &ArrayRef)> {
-    match states {
-        [counts, totals] => Ok((counts.as_primitive::<UInt64Type>(), totals)),
-        _ => internal_err!("an average is a count and a total"),
-    }
-}
-
-/// The average of the values that differ.
-#[derive(Debug)]
-struct DistinctAverage<S: Summed> {
-    total: DistinctTotal<S>,
-    mean: Mean,
-}
-
-impl<S: Summed> DistinctAverage<S> {
-    fn new(value: DataType, mean: Mean) -> Self {
-        Self {
-            total: DistinctTotal::new(value),
-            mean,
-        }
-    }
-}
-
-impl<S: Averaged> Accumulator for DistinctAverage<S> {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.total.update_batch(values)
-    }
-
-    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.total.retract_batch(values)
-    }
-
-    fn supports_retract_batch(&self) -> bool {
-        true
+        self.total.supports_retract_batch()
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let (total, n) = self.total.parts()?;
-        self.mean.scalar::<S>(total, n as u64)
+        self.mean.scalar::<T::Values>(total, n as u64)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -346,7 +279,7 @@ impl<S: Averaged> Accumulator for DistinctAverage<S> {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.total.size()
+        size_of_val(&self.mean) + self.total.size()
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, UInt64Array};
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
@@ -14,7 +14,7 @@ use datafusion::arrow::datatypes::{
     IntervalYearMonthType, TimeUnit, UInt64Type,
 };
 use datafusion::common::utils::SingleRowListArrayBuilder;
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::functions_aggregate::sum::Sum;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
@@ -81,7 +81,7 @@ impl AggregateUDFImpl for CheckedSum {
             ($summed:ty) => {
                 match args.is_distinct {
                     true => Ok(Box::new(DistinctTotal::<$summed>::new(result))),
-                    false => Ok(Box::new(Total::<$summed>::new(result))),
+                    false => Ok(Box::new(Total::<$summed>::new(result, State::Total))),
                 }
             };
         }
@@ -140,31 +140,53 @@ impl AggregateUDFImpl for CheckedSum {
     }
 }
 
+/// A sum that knows how many values are in it.
+pub(super) trait Counted: Accumulator {
+    type Values: Summed;
+
+    /// The total and the number of values in it.
+    fn parts(&self) -> Result<(Native<<Self::Values as Summed>::Total>, usize)>;
+}
+
+/// What a sum hands on to the task that puts the parts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The total, of which it then only matters whether there is one.
+    Total,
+    /// The number of values and the total.
+    CountAndTotal,
+}
+
 /// The sum of all values, or of those in a window.
 #[derive(Debug)]
 pub(super) struct Total<S: Summed> {
     total: Native<S::Total>,
     n_values: usize,
     result: DataType,
+    state: State,
 }
 
 impl<S: Summed> Total<S> {
-    pub(super) fn new(result: DataType) -> Self {
+    pub(super) fn new(result: DataType, state: State) -> Self {
         Self {
             total: zero::<S>(),
             n_values: 0,
             result,
+            state,
         }
-    }
-
-    /// The total and the number of values in it.
-    pub(super) fn parts(&self) -> (Native<S::Total>, usize) {
-        (self.total, self.n_values)
     }
 
     fn add(&mut self, total: Native<S::Total>) -> Result<()> {
         self.total = plus::<S>(self.total, total, &self.result)?;
         Ok(())
+    }
+}
+
+impl<S: Summed> Counted for Total<S> {
+    type Values = S;
+
+    fn parts(&self) -> Result<(Native<S::Total>, usize)> {
+        Ok((self.total, self.n_values))
     }
 }
 
@@ -204,12 +226,25 @@ impl<S: Summed> Accumulator for Total<S> {
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let total = (self.n_values > 0).then_some(self.total);
         let total = ScalarValue::new_primitive::<S::Total>(total, &S::total_type(&self.result))?;
-        Ok(vec![total])
+        Ok(match self.state {
+            State::Total => vec![total],
+            State::CountAndTotal => vec![ScalarValue::from(self.n_values as u64), total],
+        })
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let totals = first::<S::Total>(states)?;
-        self.n_values += totals.len() - totals.null_count();
+        let totals = match self.state {
+            State::Total => {
+                let totals = first::<S::Total>(states)?;
+                self.n_values += totals.len() - totals.null_count();
+                totals
+            }
+            State::CountAndTotal => {
+                let (counts, totals) = counts_and_totals(states)?;
+                self.n_values += counts.iter().flatten().sum::<u64>() as usize;
+                first::<S::Total>(std::slice::from_ref(totals))?
+            }
+        };
         totals
             .iter()
             .flatten()
@@ -237,9 +272,12 @@ impl<S: Summed> DistinctTotal<S> {
             result,
         }
     }
+}
 
-    /// The total and the number of values in it.
-    pub(super) fn parts(&self) -> Result<(Native<S::Total>, usize)> {
+impl<S: Summed> Counted for DistinctTotal<S> {
+    type Values = S;
+
+    fn parts(&self) -> Result<(Native<S::Total>, usize)> {
         let mut total = zero::<S>();
         for value in self.values.keys() {
             total = plus::<S>(total, S::total_of(*value), &self.result)?;
@@ -299,6 +337,14 @@ impl<S: Summed> Accumulator for DistinctTotal<S> {
 
     fn size(&self) -> usize {
         size_of_val(self) + self.values.capacity() * size_of::<(Native<S::Value>, usize)>()
+    }
+}
+
+/// The columns of [`State::CountAndTotal`].
+pub(super) fn counts_and_totals(states: &[ArrayRef]) -> Result<(&UInt64Array, &ArrayRef)> {
+    match states {
+        [counts, totals] => Ok((counts.as_primitive::<UInt64Type>(), totals)),
+        _ => internal_err!("an average is a count and a total"),
     }
 }
 
