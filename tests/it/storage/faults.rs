@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use emporia_e2e::cluster::Cluster;
@@ -236,14 +236,7 @@ impl<'a> Blow<'a> {
 
     /// Runs a job and strikes when it has run for a while; `None` where it was over before.
     fn during(&self, args: &[&str], undisturbed: Duration) -> Option<Output> {
-        let mut job = self
-            .scene
-            .workplace
-            .command(args, &[])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut job = self.scene.workplace.start(args);
         std::thread::sleep(undisturbed * self.share / 100);
         let is_early = job.try_wait().unwrap().is_none();
         if is_early {

@@ -1,22 +1,19 @@
 //! HDFS that breaks while jobs read from it and write to it: what passes within `stores.patience`
 //! costs time only, anything else ends with a clear error and leaves the old result.
 
-use std::process::{Child, Output, Stdio};
+use std::cell::Cell;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use emporia_e2e::cluster::Cluster;
 use emporia_e2e::programs::wait_until;
 
+use super::half_way::{finished, half_way};
 use super::workplace::{Workplace, printed, said};
 use crate::faults::cluster::{self, Patience};
 
 /// 400,000 rows, about 100 MB of text: a job over them takes some seconds.
 const SCALE: &str = "0.2";
-
-/// How often a job is started that was over before the fault.
-const TRIES: u32 = 5;
-/// Pause between two looks at a job.
-const POLL: Duration = Duration::from_millis(10);
 
 const CATALOG: &str = r##"
 [tables.result]
@@ -69,7 +66,8 @@ struct Scene {
     totals: String,
     read_time: Duration,
     write_time: Duration,
-    version: u32,
+    /// Of the rows that the last write made.
+    version: Cell<u32>,
 }
 
 impl Scene {
@@ -100,19 +98,19 @@ impl Scene {
             totals: String::new(),
             read_time: Duration::ZERO,
             write_time: Duration::ZERO,
-            version: 1,
+            version: Cell::new(1),
         };
         let start = Instant::now();
-        scene.totals = printed(&scene.finished(scene.read(&[])));
+        scene.totals = printed(&finished(scene.read()));
         scene.read_time = start.elapsed();
         assert!(scene.totals.lines().count() > 2, "{}", scene.totals);
         let start = Instant::now();
-        scene.finished(scene.write(&[]));
+        finished(scene.write());
         scene.write_time = start.elapsed();
         Some(scene)
     }
 
-    fn submit(&self, args: &[&str], extra: &[(&str, &str)]) -> Child {
+    fn submit(&self, args: &[&str]) -> Child {
         let common = [
             "--no-progress",
             "--timeout",
@@ -120,29 +118,17 @@ impl Scene {
             "--cluster",
             &self.cluster.url,
         ];
-        self.workplace
-            .command(&[&["submit"], args, &common].concat(), extra)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        let args = [&["submit"], args, &common].concat();
+        self.workplace.start(&args)
     }
 
-    fn read(&self, extra: &[(&str, &str)]) -> Child {
-        self.submit(&["read.sql", "--format", "csv"], extra)
+    fn read(&self) -> Child {
+        self.submit(&["read.sql", "--format", "csv"])
     }
 
-    fn write(&self, extra: &[(&str, &str)]) -> Child {
-        let version = format!("version={}", self.version);
-        self.submit(&["write.sql", "-p", &version, "--output", "result"], extra)
-    }
-
-    /// The output of a job that must end well.
-    #[track_caller]
-    fn finished(&self, job: Child) -> Output {
-        let output = job.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        output
+    fn write(&self) -> Child {
+        let version = format!("version={}", self.version.get());
+        self.submit(&["write.sql", "-p", &version, "--output", "result"])
     }
 
     /// What the result holds.
@@ -151,59 +137,30 @@ impl Scene {
         self.workplace.value(CHECK)
     }
 
-    /// A job that runs, and has run for nearly half of `time`, or of the time that it took in a try in which
-    /// it was faster.
-    #[track_caller]
-    fn half_way(&mut self, mut time: Duration, start: impl Fn(&mut Self) -> Child) -> Child {
-        for _ in 0..TRIES {
-            let begin = Instant::now();
-            let mut job = start(self);
-            let has_begun = wait_until(Duration::from_secs(20), || {
-                self.cluster.n_active_queries().unwrap() > 0 || has_ended(&mut job)
-            });
-            assert!(has_begun, "the query does not begin");
-            let mut has_ended = has_ended(&mut job);
-            while !has_ended && begin.elapsed() < time * 4 / 10 {
-                std::thread::sleep(POLL);
-                has_ended = self::has_ended(&mut job);
-            }
-            if !has_ended {
-                return job;
-            }
-            self.finished(job);
-            time = time.min(begin.elapsed());
-        }
-        panic!("the job was over too soon, {TRIES} times");
-    }
-
     /// Lets a fault happen in the middle of a read, which must be right in the end.
-    fn disturb_read(&mut self, what: &str, strike: impl FnOnce(&Workplace)) {
-        let job = self.half_way(self.read_time, |scene| scene.read(&[]));
+    fn disturb_read(&self, what: &str, strike: impl FnOnce(&Workplace)) {
+        let job = half_way(&self.cluster, self.read_time, || self.read());
         let start = Instant::now();
         strike(&self.workplace);
-        let output = self.finished(job);
+        let output = finished(job);
         assert_eq!(printed(&output), self.totals, "{what}: {}", said(&output));
         eprintln!("read, {what}: right {:.1?} later", start.elapsed());
     }
 
     /// Lets a fault happen in the middle of a write, which must be published in the end.
-    fn disturb_write(&mut self, what: &str, strike: impl FnOnce(&Workplace)) {
-        let (before, old) = (self.result(), self.version);
-        let job = self.half_way(self.write_time, |scene| {
-            scene.version += 1;
-            scene.write(&[])
+    fn disturb_write(&self, what: &str, strike: impl FnOnce(&Workplace)) {
+        let (before, old) = (self.result(), self.version.get());
+        let job = half_way(&self.cluster, self.write_time, || {
+            self.version.set(self.version.get() + 1);
+            self.write()
         });
         let start = Instant::now();
         strike(&self.workplace);
-        let output = self.finished(job);
-        let expected = before.replacen(&format!("{old},"), &format!("{},", self.version), 1);
+        let output = finished(job);
+        let expected = before.replacen(&format!("{old},"), &format!("{},", self.version.get()), 1);
         assert_eq!(self.result(), expected, "{what}: {}", said(&output));
         eprintln!("write, {what}: right {:.1?} later", start.elapsed());
     }
-}
-
-pub(super) fn has_ended(job: &mut Child) -> bool {
-    job.try_wait().unwrap().is_some()
 }
 
 /// HBase keeps its files in HDFS and does not outlive its faults, so it is started anew for the tests
@@ -249,9 +206,7 @@ impl Workplace {
 
 #[test]
 fn servers_of_hdfs_may_go_while_a_job_runs() {
-    let Some(mut scene) = Scene::open() else {
-        return;
-    };
+    let Some(scene) = Scene::open() else { return };
     eprintln!(
         "undisturbed: read {:.1?}, write {:.1?}",
         scene.read_time, scene.write_time

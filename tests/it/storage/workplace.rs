@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use emporia_e2e::programs::program;
@@ -120,6 +120,15 @@ impl Workplace {
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .envs(extra.iter().copied());
         command
+    }
+
+    /// Starts `emporia`, to wait for its output later.
+    pub(super) fn start(&self, args: &[&str]) -> Child {
+        self.command(args, &[])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Runs `emporia` to its end.
