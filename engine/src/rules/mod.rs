@@ -2,6 +2,7 @@
 //!
 //! docs/upstream.md says which fault of which project each one answers.
 
+mod bounds;
 mod constant_keys;
 mod equal_nulls;
 mod exact_numbers;
@@ -27,7 +28,7 @@ mod walk;
 use std::sync::Arc;
 
 use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::optimizer::Optimizer;
 
 pub(crate) use fallible::{Risk, of_cast, of_function, risk};
 pub(crate) use guards::guarded;
@@ -60,7 +61,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 const COMMON: &str = "common_sub_expression_eliminate";
 
 /// DataFusion's optimizer rules, some of them within bounds of ours.
-pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+pub(crate) fn optimizer_rules() -> Vec<bounds::Rule> {
     let rules = Optimizer::new().rules.into_iter();
     rules
         .map(equal_nulls::bounded)
@@ -69,7 +70,7 @@ pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// The rules for plans that clients have optimised: all but the one that looks for common expressions.
-pub(crate) fn rules_after_clients() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+pub(crate) fn rules_after_clients() -> Vec<bounds::Rule> {
     let mut rules = optimizer_rules();
     rules.retain(|rule| rule.name() != COMMON);
     rules

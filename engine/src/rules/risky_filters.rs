@@ -13,100 +13,74 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
 
+use super::COMMON;
+use super::bounds::{Rule, with_bounds};
 use super::fallible::{Risk, risk};
 
-/// The rule of DataFusion that computes common parts of expressions once.
-const SHARES_PARTS: &str = "common_sub_expression_eliminate";
 /// The rule of DataFusion that moves conditions.
 const MOVES_CONDITIONS: &str = "push_down_filter";
-
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// The rule, kept away from conditions that may fail if it moves or shares them.
 pub(super) fn bounded(rule: Rule) -> Rule {
     match rule.name() {
-        MOVES_CONDITIONS => Arc::new(KeepAboveJoins(rule)),
-        SHARES_PARTS => Arc::new(KeepBehind(rule)),
+        MOVES_CONDITIONS => with_bounds(rule, with_conditions_moved),
+        COMMON => with_bounds(rule, with_parts_shared),
         _ => rule,
     }
 }
 
-#[derive(Debug)]
-struct KeepAboveJoins(Rule);
-
-impl OptimizerRule for KeepAboveJoins {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let LogicalPlan::Filter(filter) = plan else {
-            return self.0.rewrite(plan, config);
-        };
-        let filter = merged(filter)?;
-        let (kept, moved) = match filter.input.as_ref() {
-            LogicalPlan::Join(join) => {
-                let mut kept = Vec::new();
-                let mut moved = Vec::new();
-                for part in split_conjunction_owned(filter.predicate.clone()) {
-                    match stays(&part, join)? {
-                        true => kept.push(part),
-                        false => moved.push(part),
-                    }
+/// Moves conditions, but not below a join where they would fail for rows that it leaves out.
+fn with_conditions_moved(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Filter(filter) = plan else {
+        return rule.rewrite(plan, config);
+    };
+    let filter = merged(filter)?;
+    let (kept, moved) = match filter.input.as_ref() {
+        LogicalPlan::Join(join) => {
+            let mut kept = Vec::new();
+            let mut moved = Vec::new();
+            for part in split_conjunction_owned(filter.predicate.clone()) {
+                match stays(&part, join)? {
+                    true => kept.push(part),
+                    false => moved.push(part),
                 }
-                (kept, moved)
             }
-            _ => return self.0.rewrite(LogicalPlan::Filter(filter), config),
-        };
-        let Some(kept) = conjunction(kept) else {
-            return self.0.rewrite(LogicalPlan::Filter(filter), config);
-        };
-        let Some(moved) = conjunction(moved) else {
-            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
-        };
-        let below = LogicalPlan::Filter(Filter::try_new(moved, filter.input)?);
-        let below = self.0.rewrite(below, config)?;
-        below.map_data(|below| {
-            let above = Filter::try_new(kept, Arc::new(below))?;
-            Ok(LogicalPlan::Filter(above))
-        })
-    }
+            (kept, moved)
+        }
+        _ => return rule.rewrite(LogicalPlan::Filter(filter), config),
+    };
+    let Some(kept) = conjunction(kept) else {
+        return rule.rewrite(LogicalPlan::Filter(filter), config);
+    };
+    let Some(moved) = conjunction(moved) else {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    };
+    let below = LogicalPlan::Filter(Filter::try_new(moved, filter.input)?);
+    let below = rule.rewrite(below, config)?;
+    below.map_data(|below| {
+        let above = Filter::try_new(kept, Arc::new(below))?;
+        Ok(LogicalPlan::Filter(above))
+    })
 }
 
-#[derive(Debug)]
-struct KeepBehind(Rule);
-
-impl OptimizerRule for KeepBehind {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        // The rule goes down the plan itself.
-        let ordered = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::Filter(filter) => with_risk_last(filter),
-            other => Ok(Transformed::no(other)),
-        })?;
-        ordered.transform_data(|plan| self.0.rewrite(plan, config))
-    }
+/// Computes common parts once, with the conditions last that may fail.
+fn with_parts_shared(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    // The rule goes down the plan itself.
+    let ordered = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Filter(filter) => with_risk_last(filter),
+        other => Ok(Transformed::no(other)),
+    })?;
+    ordered.transform_data(|plan| rule.rewrite(plan, config))
 }
 
 /// The filter with the conditions last that may fail.
@@ -166,7 +140,7 @@ mod tests {
     #[test]
     fn the_rules_within_bounds_exist() {
         let rules = Optimizer::new().rules;
-        for name in [MOVES_CONDITIONS, SHARES_PARTS] {
+        for name in [MOVES_CONDITIONS, COMMON] {
             assert!(rules.iter().any(|rule| rule.name() == name), "{name}");
         }
     }
