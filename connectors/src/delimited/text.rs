@@ -1,12 +1,9 @@
 //! The text of a file: unpacked, decoded to UTF-8, from any of its bytes on where that is possible.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::Result;
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -15,10 +12,6 @@ use super::encoding::{Encoding, TextDecoder};
 use crate::compression::{Compression, in_file};
 use crate::files::PinnedFile;
 
-/// Bytes that one read asks for.
-pub(super) const WINDOW: u64 = 4 * 1024 * 1024;
-/// Reads of a file that are under way at a time.
-const N_READS: usize = 2;
 /// Length of the longest byte order mark.
 const MARK: usize = 3;
 
@@ -55,38 +48,13 @@ impl TextOfFile {
 
     /// The bytes of the file as they are stored.
     fn windows(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes>> {
-        let size = self.file.size();
-        if self.first.len() as u64 == size {
+        if self.first.len() as u64 == self.file.size() {
             let start =
                 usize::try_from(start).map_or(self.first.len(), |n| n.min(self.first.len()));
             return stream::iter([Ok(self.first.slice(start..))]).boxed();
         }
-        let stop = end.min(size);
-        let file = self.file.clone();
-        let read = move |window: Range<u64>| {
-            let file = file.clone();
-            // Spawned, so that the next window is read while this one is parsed.
-            let read = SpawnedTask::spawn(async move { file.read_one(window).await });
-            async move {
-                let read = read
-                    .await
-                    .map_err(|e| DataFusionError::External(Box::new(e)))?;
-                Ok(read?)
-            }
-        };
-        let cut = |start: u64, stop: u64| {
-            let starts = (0..).map(move |n| start + n * WINDOW);
-            let starts = starts.take_while(move |at| *at < stop);
-            starts.map(move |at| at..(at + WINDOW).min(stop))
-        };
         // What lies behind the end is read only where the last record is that long.
-        let inside = stream::iter(cut(start, stop))
-            .map(read.clone())
-            .buffered(N_READS);
-        let behind = stream::iter(cut(stop.max(start), size))
-            .map(read)
-            .buffered(1);
-        inside.chain(behind).boxed()
+        self.file.read_ahead(start, end)
     }
 
     /// The number of the line that holds the byte `offset` of the text.

@@ -1,6 +1,7 @@
 //! Tables in files: from a catalog definition to a table provider.
 
 mod adapter;
+mod ahead;
 mod exact_cast;
 mod footers;
 pub mod list;

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use datafusion::common::Result;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -14,8 +13,6 @@ use super::elements::Elements;
 use crate::compression::{Compression, MAGIC_BYTES};
 use crate::files::PinnedFile;
 
-/// Bytes that one read asks for.
-const WINDOW: u64 = 4 * 1024 * 1024;
 /// Bytes behind a range that are read with it, for the end of its last line.
 const SLACK: u64 = 64 * 1024;
 /// Blanks before the first object of a file in which its form is looked for.
@@ -119,28 +116,8 @@ impl Source {
 
     fn windows(&self, range: &Range<u64>) -> Chunks {
         let start = range.start.saturating_sub(1);
-        let stop = range.end.saturating_add(SLACK).min(self.0.size());
-        let file = self.0.clone();
-        let read = move |window: Range<u64>| {
-            let file = file.clone();
-            // Spawned, so that the next window is read while this one is parsed.
-            let read = SpawnedTask::spawn(async move { file.read_one(window).await });
-            async move {
-                let read = read
-                    .await
-                    .map_err(|e| DataFusionError::External(Box::new(e)))?;
-                Ok(read?)
-            }
-        };
-        let cut = |start: u64, stop: u64| {
-            let starts = (0..).map(move |n| start + n * WINDOW);
-            let starts = starts.take_while(move |at| *at < stop);
-            starts.map(move |at| at..(at + WINDOW).min(stop))
-        };
         // What lies behind the range is read only where its last line is that long.
-        let inside = stream::iter(cut(start, stop)).map(read.clone()).buffered(2);
-        let behind = stream::iter(cut(stop, self.0.size())).map(read).buffered(1);
-        inside.chain(behind).boxed()
+        self.0.read_ahead(start, range.end.saturating_add(SLACK))
     }
 }
 
