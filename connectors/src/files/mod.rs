@@ -21,6 +21,7 @@ mod types;
 mod version;
 
 use std::collections::HashSet;
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
@@ -142,15 +143,24 @@ async fn published(
 
 pub(crate) fn unreadable(name: &str, error: DataFusionError) -> Error {
     let text = format!("cannot read the files of table `{name}`");
-    if let Some(fault) = Fault::of(&error) {
-        return fault.explain(text);
+    explained(text, error)
+}
+
+/// What a reader of files is told about an error: the fault below it, or else that the files are bad.
+fn explained(text: String, error: impl StdError + Send + Sync + 'static) -> Error {
+    fault_of(&text, &error).unwrap_or_else(|| {
+        Error::new(ErrorKind::Corrupt, text)
+            .with_hint("check that they are whole and in the format of the table's connector")
+            .with_source(error)
+    })
+}
+
+/// The fault below an error that is not one of what the files hold.
+fn fault_of(text: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
+    match Fault::of(error) {
+        Some(fault) => Some(fault.explain(text)),
+        None => ReadFault::of(error).map(|fault| fault.explain(text.to_owned())),
     }
-    if let Some(fault) = ReadFault::of(&error) {
-        return fault.explain(text);
-    }
-    Error::new(ErrorKind::Corrupt, text)
-        .with_hint("check that they are whole and in the format of the table's connector")
-        .with_source(error)
 }
 
 async fn delimited(
@@ -191,11 +201,8 @@ async fn delimited(
     let table = DelimitedTable::new(location.store.clone(), files, options, schema, folders);
     table.check_headers(store).await.map_err(|e| {
         let text = format!("cannot read the files of table `{name}`");
-        if let Some(fault) = Fault::of(&e) {
-            return fault.explain(text);
-        }
-        if let Some(fault) = ReadFault::of(&e) {
-            return fault.explain(text);
+        if let Some(fault) = fault_of(&text, &e) {
+            return fault;
         }
         let error = Error::invalid(format!("cannot read table `{name}`"));
         // What is wrong with the header itself needs no hint.

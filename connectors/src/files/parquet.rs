@@ -14,15 +14,15 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
+use super::explained;
 use super::footers::{Footers, schema_of};
 use super::partitions::FolderValues;
-use super::pinned::{PinnedFile, ReadFault};
+use super::pinned::PinnedFile;
 use super::repeated;
 use super::statistics;
 use super::table::{FilesTable, ListedFile};
 use super::types::{fit, in_utc, plain, widen};
 use super::version::FileVersion;
-use crate::hdfs::Fault;
 
 /// Footers that are read at a time.
 const READS_AT_ONCE: usize = 16;
@@ -270,13 +270,5 @@ fn empty(name: &str, path: &Path) -> Error {
 
 fn unreadable(name: &str, path: &Path, error: ParquetError) -> Error {
     let text = format!("cannot read the files of table `{name}`: `/{path}`");
-    if let Some(fault) = Fault::of(&error) {
-        return fault.explain(text);
-    }
-    if let Some(fault) = ReadFault::of(&error) {
-        return fault.explain(text);
-    }
-    Error::new(ErrorKind::Corrupt, text)
-        .with_hint("check that they are whole and in the format of the table's connector")
-        .with_source(error)
+    explained(text, error)
 }
