@@ -21,6 +21,7 @@ pub mod hbase;
 pub mod hdfs;
 pub mod json;
 pub mod key_set;
+pub mod local;
 pub mod location;
 pub mod marked;
 pub mod mongodb;

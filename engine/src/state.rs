@@ -27,10 +27,10 @@ use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use emporia_connectors::codec::{EmporiaLogicalCodec, EmporiaPhysicalCodec};
 use emporia_connectors::folded::unfold;
 use emporia_connectors::hdfs;
+use emporia_connectors::local::LocalStore;
 use emporia_connectors::stores::Stores;
 use emporia_connectors::write::StagedWritePlanner;
 use emporia_core::config::StoreSettings;
-use object_store::local::LocalFileSystem;
 use tonic::transport::Endpoint;
 
 use crate::failure::planning_error;
@@ -166,8 +166,7 @@ pub fn runtime(spill_dir: Option<&Path>, stores: &Stores) -> Result<Arc<RuntimeE
         .with_file_statistics_cache_limit(0);
     let builder = builder.with_cache_manager(caches);
     let runtime = builder.with_object_store_registry(registry).build_arc()?;
-    // Removes the folders of an old run together with its last file.
-    let local = LocalFileSystem::new().with_automatic_cleanup(true);
+    let local = LocalStore::new(stores.settings());
     let root = ObjectStoreUrl::local_filesystem();
     runtime.register_object_store(root.as_ref(), Arc::new(local));
     Ok(runtime)

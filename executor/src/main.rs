@@ -52,7 +52,7 @@ fn run(args: &Args) -> Result<()> {
         .build()
         .map_err(|e| Error::internal("cannot start the runtime").with_source(e))?;
     let drain_timeout = settings.drain_timeout;
-    let drain = |token| emporia_executor::serve(settings, loaded.stores, token);
+    let drain = |token| emporia_executor::serve(settings, loaded.stores.of_service(), token);
     let result = runtime.block_on(shutdown::run_until_signal(drain_timeout, drain));
     // A task that outlived the drain must not hold the process.
     runtime.shutdown_background();

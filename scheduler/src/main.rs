@@ -64,7 +64,7 @@ fn run(args: &Args) -> Result<()> {
         })?;
         let drain_timeout = settings.drain_timeout;
         shutdown::run_until_signal(drain_timeout, |token| {
-            emporia_scheduler::serve(settings, loaded.stores, listener, token)
+            emporia_scheduler::serve(settings, loaded.stores.of_service(), listener, token)
         })
         .await
     })

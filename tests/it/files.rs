@@ -4,6 +4,7 @@
 mod fresh;
 mod names;
 mod partitions;
+mod roots;
 mod schemas;
 mod shelf;
 mod statistics;

@@ -33,6 +33,9 @@ pub(crate) struct Plan {
     pub(crate) folder: PathBuf,
     /// Configuration file of the processes.
     pub(crate) config: Option<PathBuf>,
+    /// Whether their configuration says which local files they may use. If it does not, they may use what the user
+    /// of this program may, who is theirs, too.
+    pub(crate) has_local_roots: bool,
 }
 
 /// Starts the processes, waits until all are ready, and saves the state.
@@ -189,6 +192,9 @@ impl Started {
             .stderr(output);
         if std::env::var_os(PURGE_DELAY.0).is_none() {
             command.env(PURGE_DELAY.0, PURGE_DELAY.1);
+        }
+        if !plan.has_local_roots {
+            command.env("EMPORIA_STORES__LOCAL_ROOTS", "/");
         }
         if let Some(config) = &plan.config {
             command.arg("--config").arg(config);

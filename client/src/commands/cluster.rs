@@ -39,6 +39,7 @@ pub(super) async fn run(command: &ClusterCommand, context: &Context) -> Result<(
                 port: *port,
                 folder: state.state_dir.clone(),
                 config: context.config_file.clone(),
+                has_local_roots: context.stores.settings().local_roots.is_some(),
             };
             up(&plan, context).await
         }

@@ -1,8 +1,9 @@
 //! From the settings of the process to a client.
 
+use std::path::Path;
 use std::time::Duration;
 
-use emporia_core::config::StoreSettings;
+use emporia_core::config::{Secret, StoreSettings};
 use emporia_core::error::{Error, Result};
 use mongodb::Client;
 use mongodb::options::{ClientOptions, Credential};
@@ -21,10 +22,7 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// # Errors
 /// `InvalidInput` where no server is configured or the password file cannot be read.
 pub async fn connect(settings: &StoreSettings) -> Result<Client> {
-    let Some(uri) = &settings.mongodb_uri else {
-        return Err(Error::invalid("no MongoDB server is configured")
-            .with_hint("set stores.mongodb_uri, e.g. EMPORIA_STORES__MONGODB_URI=mongodb://host"));
-    };
+    let uri = uri(settings)?;
     // The driver's message may repeat the URI, which may hold a password.
     let refused = |_| {
         Error::invalid("stores.mongodb_uri is not a MongoDB connection string")
@@ -42,15 +40,7 @@ pub async fn connect(settings: &StoreSettings) -> Result<Client> {
     if let (Some(path), Some(credential)) =
         (&settings.mongodb_password_file, &mut options.credential)
     {
-        let password = tokio::fs::read_to_string(path).await.map_err(|e| {
-            Error::invalid(format!(
-                "cannot read the password file `{}`",
-                path.display()
-            ))
-            .with_hint("check stores.mongodb_password_file")
-            .with_source(e)
-        })?;
-        credential.password = Some(password.trim_end_matches(['\r', '\n']).to_owned());
+        credential.password = Some(secret(path, "stores.mongodb_password_file")?);
     }
     options.app_name.get_or_insert_with(|| "emporia".to_owned());
     options.server_selection_timeout.get_or_insert(SELECTION);
@@ -58,10 +48,34 @@ pub async fn connect(settings: &StoreSettings) -> Result<Client> {
     Client::with_options(options).map_err(refused)
 }
 
+/// The connection string.
+fn uri(settings: &StoreSettings) -> Result<Secret> {
+    match (&settings.mongodb_uri, &settings.mongodb_uri_file) {
+        (Some(uri), None) => Ok(uri.clone()),
+        (None, Some(path)) => secret(path, "stores.mongodb_uri_file").map(Secret::new),
+        (Some(_), Some(_)) => Err(Error::invalid(
+            "stores.mongodb_uri and stores.mongodb_uri_file are both set",
+        )
+        .with_hint("keep one of them")),
+        (None, None) => Err(Error::invalid("no MongoDB server is configured")
+            .with_hint("set stores.mongodb_uri, e.g. EMPORIA_STORES__MONGODB_URI=mongodb://host")),
+    }
+}
+
+/// The text of a small file, without the end of its line.
+fn secret(path: &Path, key: &str) -> Result<String> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::invalid(format!("cannot read `{}`", path.display()))
+            .with_hint(format!("check {key}"))
+            .with_source(e)
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// The servers of the connection string, for messages: nothing before the `@`, where the password
 /// is, and nothing after the names.
 pub(super) fn servers(settings: &StoreSettings) -> String {
-    let Some(uri) = &settings.mongodb_uri else {
+    let Ok(uri) = uri(settings) else {
         return "no server".to_owned();
     };
     let rest = uri.expose();
@@ -72,8 +86,6 @@ pub(super) fn servers(settings: &StoreSettings) -> String {
 
 #[cfg(test)]
 mod tests {
-    use emporia_core::config::Secret;
-
     use super::*;
 
     #[test]

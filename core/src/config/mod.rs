@@ -23,7 +23,7 @@ pub use loader::Loader;
 pub use reference::reference_markdown;
 pub use schema::{ClientSettings, ExecutorSettings, SchedulerSettings, StoreSettings};
 pub use settings::{Key, Settings};
-pub use value::{ByteSize, Cluster, Secret, Switch, TaskDistribution};
+pub use value::{ByteSize, Cluster, Folders, Secret, Switch, TaskDistribution};
 
 /// Every key of every section.
 pub fn keys() -> Vec<Key> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::{self, Check, Key, Settings, settings};
-use super::value::{ByteSize, Cluster, Secret, Switch, TaskDistribution, Value};
+use super::value::{ByteSize, Cluster, Folders, Secret, Switch, TaskDistribution, Value};
 use crate::telemetry::{self, LogFormat};
 
 const fn secs(n: u64) -> Duration {
@@ -250,8 +250,30 @@ settings! {
     hbase_request_timeout: Duration = secs(60);
     /// Connection string of MongoDB, `mongodb://host:port/…`; hidden in every output.
     mongodb_uri: Option<Secret> = None;
+    /// File with the connection string of MongoDB, in place of `mongodb_uri`.
+    mongodb_uri_file: Option<PathBuf> = None;
     /// User of MongoDB, where the connection string names none.
     mongodb_user: Option<String> = None;
     /// File with the password of `mongodb_user`.
     mongodb_password_file: Option<PathBuf> = None;
+    /// Folders of the machine in which tables may be read and written. Without it, a client uses all that its
+    /// user may, a scheduler and an executor `/data` only. `/` allows all but `/dev`, `/etc`, `/proc`, `/run` and
+    /// `/sys`, which have to be named. The files of credentials that this section names are always refused.
+    local_roots: Option<Folders> = None;
+}
+
+impl StoreSettings {
+    /// The settings of a process that serves others, whose users are not the user of the process.
+    #[must_use]
+    pub fn of_service(mut self) -> Self {
+        let data = || Folders(vec![PathBuf::from("/data")]);
+        self.local_roots.get_or_insert_with(data);
+        self
+    }
+
+    /// The files and folders with credentials.
+    pub fn secret_files(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = [&self.mongodb_uri_file, &self.mongodb_password_file];
+        files.into_iter().flatten()
+    }
 }

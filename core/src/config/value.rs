@@ -340,6 +340,25 @@ impl Value for PathBuf {
     }
 }
 
+/// Folders of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders(pub Vec<PathBuf>);
+
+impl Value for Folders {
+    const FORM: &'static str = "absolute folders such as `/data` or `/data,/mnt/shop`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let folders = text.split(',').map(|folder| PathBuf::from(folder.trim()));
+        let is_absolute = |folder: PathBuf| folder.is_absolute().then_some(folder);
+        folders.map(is_absolute).collect::<Option<_>>().map(Self)
+    }
+
+    fn render(&self) -> String {
+        let folders: Vec<_> = self.0.iter().map(|f| f.display().to_string()).collect();
+        folders.join(",")
+    }
+}
+
 impl Value for Secret {
     const FORM: &'static str = "a text that is not empty";
     const SECRET: bool = true;

@@ -168,6 +168,7 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(log.map_err(|e| e.to_string())?)
             .env_remove("EMPORIA_CONFIG")
+            .env("EMPORIA_STORES__LOCAL_ROOTS", "/")
             .spawn();
         child.map(Self).map_err(|e| e.to_string())
     }

@@ -45,6 +45,11 @@ fn values_are_checked() {
     );
     check("scheduler.bind_host", &["0.0.0.0"], &["", " "]);
     check(
+        "stores.local_roots",
+        &["", "/", "/data, /mnt/shop"],
+        &["data", "/data,", "/data,shop", " "],
+    );
+    check(
         "executor.memory_fraction",
         &["1", "0.25", "70%"],
         &["0", "1.1", "101%", "nan", "x"],
