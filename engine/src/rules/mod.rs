@@ -27,8 +27,8 @@ mod walk;
 
 use std::sync::Arc;
 
-use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
 
 pub(crate) use fallible::{Risk, of_cast, of_function, risk};
 pub(crate) use guards::guarded;
