@@ -154,11 +154,8 @@ impl Query {
     async fn n_reported(&self) -> Option<u64> {
         let query: &DistributedQueryExec<LogicalPlanNode> = self.attempt.plan.downcast_ref()?;
         let job_id = query.job_id()?.to_string();
-        let mut scheduler = self.session.scheduler().await.ok()??;
-        let status = scheduler
-            .get_job_status(GetJobStatusParams { job_id })
-            .await;
-        let Some(Status::Successful(job)) = status.ok()?.into_inner().status?.status else {
+        let Some(Status::Successful(job)) = job_status(&self.session, job_id).await else {
+            tracing::warn!("the scheduler does not say how many rows the result has");
             return None;
         };
         let n_rows = |place: &PartitionLocation| {
@@ -240,6 +237,14 @@ impl Outcome {
             Self::Unknown => query_error(error),
         }
     }
+}
+
+/// What the scheduler says about a job; `None` if it does not answer or does not know the job.
+async fn job_status(session: &Session, job_id: String) -> Option<Status> {
+    let mut scheduler = session.scheduler().await.ok()??;
+    let request = GetJobStatusParams { job_id };
+    let answer = scheduler.get_job_status(request).await.ok()?;
+    answer.into_inner().status?.status
 }
 
 fn result_lost(error: DataFusionError) -> Error {

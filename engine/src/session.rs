@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -31,8 +32,13 @@ use crate::managed::{Managed, Object};
 use crate::options::EngineOptions;
 use crate::query::{ActiveQueries, Attempt, Query};
 use crate::rules::with_halves;
-use crate::state::{client_state, logical_codec, planning_state, runtime, session_config};
+use crate::state::{
+    client_state, logical_codec, planning_state, runtime, session_config, with_limits,
+};
 use crate::wire;
+
+/// How long the scheduler may take to answer what is asked beside a query.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Most views of which each reads the next one.
 const MAX_VIEWS: usize = 64;
@@ -138,7 +144,8 @@ impl Session {
         &self.target
     }
 
-    /// The scheduler; `None` where queries run in this process.
+    /// The scheduler; `None` where queries run in this process. A request fails that is not answered within
+    /// seconds.
     ///
     /// # Errors
     /// Where it cannot be reached.
@@ -148,9 +155,16 @@ impl Session {
         let Target::Scheduler(url) = &self.target else {
             return Ok(None);
         };
-        let connect = async || Endpoint::from_shared(url.clone())?.connect().await;
+        let connect = async || {
+            let endpoint = with_limits(Endpoint::from_shared(url.clone())?);
+            endpoint.timeout(ANSWER).connect().await
+        };
         let channel = self.connection.get_or_try_init(connect).await?;
-        Ok(Some(SchedulerGrpcClient::new(channel.clone())))
+        let client = SchedulerGrpcClient::new(channel.clone());
+        // The places of a result are many.
+        Ok(Some(
+            client.max_decoding_message_size(self.max_message_bytes),
+        ))
     }
 
     /// The queries under way.

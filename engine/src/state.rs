@@ -84,11 +84,11 @@ const CONNECT_TIMEOUT_SECONDS: u64 = 5;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Has connections between processes end when the other side is gone.
-fn with_limits(endpoint: Endpoint) -> std::result::Result<Endpoint, Box<dyn Error + Send + Sync>> {
-    Ok(endpoint
+pub(crate) fn with_limits(endpoint: Endpoint) -> Endpoint {
+    endpoint
         .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
         .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE))
+        .keep_alive_timeout(KEEP_ALIVE)
 }
 
 /// The configuration of a session in any process.
@@ -114,7 +114,9 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             CONNECT_TIMEOUT_SECONDS,
         )
         // Reads of other executors' output do not know that setting.
-        .with_ballista_override_create_grpc_client_endpoint(Arc::new(with_limits))
+        .with_ballista_override_create_grpc_client_endpoint(Arc::new(|endpoint| {
+            Ok(with_limits(endpoint))
+        }))
         // Exchanged views carry the whole buffers that they point to.
         .set_bool(
             "datafusion.execution.parquet.schema_force_view_types",

@@ -10,7 +10,8 @@ use super::{is_too_deep, too_deep};
 /// What the scheduler says if an executor could not read its task.
 const UNREAD_TASK: &str = "task could not be prepared or was rejected by executor";
 const UNREAD_TASK_HINT: &str = "a key of PARTITION BY that is nested more than about 30 deep cannot be sent; compute it \
-    in a subquery. For any other cause see the executors' logs";
+    in a subquery. An executor of another version than the scheduler cannot read its tasks, either. For any other \
+    cause see the executors' logs";
 
 /// The error of a job, by what the scheduler says about it.
 pub(crate) fn job_failed(job: &str, told: &str) -> Error {
