@@ -44,17 +44,17 @@ pub(super) fn is_repeatable(stage: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 fn is_known(node: &Arc<dyn ExecutionPlan>) -> bool {
+    if node.fetch().is_some() || computes_volatile(node) {
+        return false;
+    }
     if let Some(writer) = node.downcast_ref::<SortShuffleWriterExec>() {
         return is_by_value(writer.shuffle_output_partitioning());
     }
     if let Some(filter) = node.downcast_ref::<FilterExec>() {
-        return filter.fetch().is_none() && !is_volatile(filter.predicate());
+        return !is_volatile(filter.predicate());
     }
     if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
         return projection.expr().iter().all(|e| !is_volatile(&e.expr));
-    }
-    if let Some(sort) = node.downcast_ref::<SortExec>() {
-        return sort.fetch().is_none();
     }
     if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
         let schema = aggregate.input().schema();
@@ -69,11 +69,10 @@ fn is_known(node: &Arc<dyn ExecutionPlan>) -> bool {
                     && !has_float(function.field().data_type())
             });
     }
-    if let Some(coalesce) = node.downcast_ref::<CoalescePartitionsExec>() {
-        return coalesce.fetch().is_none();
-    }
     // It leaves rows in their partitions.
     node.is::<ShuffleWriterExec>()
+        || node.is::<SortExec>()
+        || node.is::<CoalescePartitionsExec>()
         || node.is::<HashJoinExec>()
         || node.is::<SortMergeJoinExec>()
         || node.is::<CrossJoinExec>()
@@ -83,6 +82,16 @@ fn is_known(node: &Arc<dyn ExecutionPlan>) -> bool {
         || node.is::<PlaceholderRowExec>()
         || node.is::<UnresolvedShuffleExec>()
         || is_fixed_scan(node)
+}
+
+/// Whether an expression of the node, a join's filter for instance, has another value each time.
+fn computes_volatile(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let mut is_found = false;
+    let visited = node.apply_expressions(&mut |expr| {
+        is_found |= is_volatile(expr);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    is_found || visited.is_err()
 }
 
 /// Whether a row's partition depends on its values only.
