@@ -107,6 +107,11 @@ impl Fake {
         state.collections.insert(name.to_owned(), documents);
     }
 
+    /// Removes a collection, as another client would.
+    pub(super) fn remove(&self, name: &str) {
+        self.state.lock().unwrap().collections.remove(name);
+    }
+
     /// The names of all collections.
     pub(super) fn names(&self) -> Vec<String> {
         self.state

@@ -30,6 +30,7 @@ mod overwrite_model;
 #[cfg(test)]
 mod overwrite_tests;
 mod predicate;
+mod replace;
 mod retry;
 mod sample;
 mod server;

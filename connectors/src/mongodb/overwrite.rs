@@ -25,6 +25,7 @@ use super::fault::{self, Attempt};
 use super::indexes::create_indexes;
 use super::marker::{MARKERS, Marker, Next, Switching};
 use super::namespace::Namespace;
+use super::replace;
 use super::retry::{Patience, patiently};
 use super::target::CollectionTarget;
 use crate::stores::Stores;
@@ -33,6 +34,8 @@ use crate::stores::Stores;
 const STAGED: &str = "__run_";
 /// What stands between the name of a collection and the run whose rows are complete.
 const SEALED: &str = "__new_";
+/// What stands between the name of a collection and the run that takes its place, for what was there before.
+const REPLACED: &str = "__old_";
 /// Longest time between two signs of life.
 const BEAT: Duration = Duration::from_secs(20);
 /// What a run may be silent for, beside twice the time that a server may.
@@ -439,11 +442,10 @@ impl Place {
             ..self.namespace.clone()
         };
         let admin = self.client.database("admin");
-        let command =
-            doc! { "renameCollection": from.to_string(), "to": self.namespace.to_string() };
-        let mut replacing = command.clone();
-        replacing.insert("dropTarget", true);
-        let error = match admin.run_command(replacing).await {
+        let command = doc! {
+            "renameCollection": from.to_string(), "to": self.namespace.to_string(), "dropTarget": true,
+        };
+        let error = match admin.run_command(command).await {
             Ok(_) => return Ok(true),
             Err(error) => error,
         };
@@ -465,8 +467,12 @@ impl Place {
             collection = %self.namespace,
             "the server cannot replace a collection at once; readers find none for a moment"
         );
-        drop_collection(&self.database(), &self.namespace.collection).await?;
-        admin.run_command(command).await.map(|_| true)
+        let aside = match run_of(&self.namespace.collection, sealed) {
+            Some(run) => format!("{}{REPLACED}{run}", self.namespace.collection),
+            None => format!("{sealed}{REPLACED}"),
+        };
+        replace::in_steps(&self.client, &self.namespace, sealed, &aside).await?;
+        Ok(true)
     }
 
     async fn has(&self, collection: &str) -> mongodb::error::Result<bool> {
@@ -518,7 +524,15 @@ impl Place {
         for name in names {
             let run = run_of(&self.namespace.collection, &name);
             let is_dead = |run: &str| !marker.is_written(run) && !marker.is_switching(run);
-            if run.is_some_and(is_dead) {
+            if !run.is_some_and(is_dead) {
+                continue;
+            }
+            if name.contains(REPLACED) {
+                let back = patiently(self.patience, || {
+                    replace::put_back(&self.client, &self.namespace, &name)
+                });
+                self.attempt.check(back.await)?;
+            } else {
                 self.drop_collection(&name).await?;
             }
         }
@@ -531,7 +545,8 @@ fn run_of<'a>(target: &str, name: &'a str) -> Option<&'a str> {
     let rest = name.strip_prefix(target)?;
     let run = rest
         .strip_prefix(STAGED)
-        .or_else(|| rest.strip_prefix(SEALED))?;
+        .or_else(|| rest.strip_prefix(SEALED))
+        .or_else(|| rest.strip_prefix(REPLACED))?;
     let is_id = run.len() == 32 && run.bytes().all(|b| b.is_ascii_hexdigit());
     is_id.then_some(run)
 }
