@@ -101,9 +101,9 @@ pub(super) fn outcome(commits: &[Commit], attempt: &Commit) -> Outcome {
 }
 
 /// Whether nobody reads or writes any more what run `run` alone uses, after `own` replaced `previous`. A run
-/// that began later may be on its way.
+/// that began later may be on its way. Ids have one length; `run-01` is the folder of somebody else.
 pub(super) fn is_over(run: &str, own: &str, previous: Option<&str>) -> bool {
-    run < own && previous != Some(run)
+    run.len() == own.len() && run < own && previous != Some(run)
 }
 
 /// Whether the manifest `number` is needed by nobody after `own` was committed. Readers may be about to read

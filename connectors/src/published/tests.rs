@@ -206,6 +206,17 @@ fn both(folder: &tempfile::TempDir) -> [Arc<dyn ObjectStore>; 2] {
 }
 
 #[tokio::test]
+async fn folders_that_are_named_like_runs_stay() {
+    let store = InMemory::new();
+    set(&store, "run-01/mine.csv", "a").await;
+    set(&store, "run-/mine.csv", "a").await;
+    for run in ["1", "2", "3"] {
+        publish(&store, run).await.unwrap();
+    }
+    assert_eq!(runs(&store).await, ["run-", "run-01", "run-2", "run-3"]);
+}
+
+#[tokio::test]
 async fn of_two_jobs_at_once_one_wins() {
     let folder = tempfile::tempdir().unwrap();
     for store in both(&folder) {
