@@ -98,7 +98,7 @@ fn ending(file: &str) -> Option<&str> {
 /// Whether a part of a path below the folder of a table is hidden: programs write their own notes
 /// there (`_SUCCESS`, `_temporary/`, `.part-0.crc`), and so does Emporia (`_current`). The folder of
 /// a partition is not hidden, whatever the name of its column.
-fn is_hidden(part: &str) -> bool {
+pub fn is_hidden(part: &str) -> bool {
     part.starts_with('.') || part.starts_with('_') && !part.contains('=')
 }
 

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
 
 use emporia_connectors::files::Location as Stored;
+use emporia_connectors::files::list::is_hidden;
 use emporia_connectors::hdfs::Fault;
 use emporia_connectors::published::{Head, is_run_folder, storage_error};
 use emporia_core::error::{Error, Result};
@@ -286,7 +287,7 @@ async fn foreign_file(store: &dyn ObjectStore, folder: &Path) -> Result<Option<S
             return false;
         };
         let is_run = is_run_folder(first.as_ref()) && names.next().is_some();
-        !is_run && !first.as_ref().starts_with(['.', '_'])
+        !is_run && !is_hidden(first.as_ref())
     };
     let files = store.list(Some(folder)).map_ok(|object| object.location);
     let mut files = std::pin::pin!(files.try_filter(|file| std::future::ready(is_foreign(file))));
