@@ -1,5 +1,6 @@
 //! The values that the text of a field means; `None` where it means none of the type.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
@@ -7,6 +8,8 @@ use datafusion::arrow::compute::kernels::cast_utils::{Parser, parse_decimal, str
 use datafusion::arrow::datatypes::{
     Date32Type, Decimal256Type, Float32Type, Float64Type, Time64NanosecondType, TimeUnit, i256,
 };
+
+use crate::exact_times::{NANOS_DIGITS, has_lost_digits, is_leap_second};
 
 const SECONDS_OF_DAY: i64 = 86_400;
 /// 1970-01-01 in days of the common era.
@@ -68,7 +71,11 @@ pub(super) fn date(bytes: &[u8]) -> Option<i32> {
 
 /// Nanoseconds since midnight.
 pub(super) fn time(bytes: &[u8]) -> Option<i64> {
-    Time64NanosecondType::parse(text(bytes)?)
+    let text = text(bytes)?;
+    if is_leap_second(text) || has_lost_digits(text, NANOS_DIGITS) {
+        return None;
+    }
+    Time64NanosecondType::parse(text)
 }
 
 /// Bytes in hexadecimal.
@@ -115,22 +122,28 @@ pub(super) fn timestamp_in(bytes: &[u8], unit: TimeUnit) -> Option<i64> {
         .filter(|_| nanos % nanos_of_unit == 0)
 }
 
-/// Seconds since the epoch, and nanoseconds of the second.
+/// Seconds since the epoch, and nanoseconds of the second. Digits beyond those, and a second 60, are refused: no time
+/// of ours keeps them.
 fn instant(bytes: &[u8]) -> Option<(i64, i64)> {
     let text = text(bytes)?;
-    if !matches!(bytes.first()?, b'+' | b'-') {
-        let instant = string_to_datetime(&chrono::Utc, text).ok()?;
-        return Some((
-            instant.timestamp(),
-            i64::from(instant.timestamp_subsec_nanos()),
-        ));
+    if has_lost_digits(text, NANOS_DIGITS) {
+        return None;
     }
-    // Years beyond four digits have a sign, which only the parser of dates knows.
-    let (day, time) = text.split_once(['T', ' '])?;
-    let day = Date32Type::parse(day)?;
-    let instant = string_to_datetime(&chrono::Utc, &format!("1970-01-01T{time}")).ok()?;
+    let (day, time) = match bytes.first()? {
+        // Years beyond four digits have a sign, which only the parser of dates knows.
+        b'+' | b'-' => {
+            let (day, time) = text.split_once(['T', ' '])?;
+            (
+                Date32Type::parse(day)?,
+                Cow::Owned(format!("1970-01-01T{time}")),
+            )
+        }
+        _ => (0, Cow::Borrowed(text)),
+    };
+    let instant = string_to_datetime(&chrono::Utc, &time).ok()?;
+    let nanos = i64::from(instant.timestamp_subsec_nanos());
     let seconds = i64::from(day) * SECONDS_OF_DAY + instant.timestamp();
-    Some((seconds, i64::from(instant.timestamp_subsec_nanos())))
+    (nanos < 1_000_000_000).then_some((seconds, nanos))
 }
 
 /// Microseconds since the epoch of `YYYY-MM-DD hh:mm:ss[.ffffff]`, as nearly all times are written.
@@ -339,6 +352,13 @@ mod tests {
     }
 
     #[test]
+    fn times_of_day_are_exact() {
+        assert_eq!(time(b"00:00:01.5"), Some(1_500_000_000));
+        assert_eq!(time(b"12:00:60"), None);
+        assert_eq!(time(b"12:00:00.1234567891"), None);
+    }
+
+    #[test]
     fn timestamps_without_offset_are_utc() {
         assert_eq!(timestamp(b"1970-01-01 00:00:01.000002"), Some(1_000_002));
         assert_eq!(timestamp(b"1970-01-01T01:00:00+01:00"), Some(0));
@@ -357,6 +377,10 @@ mod tests {
             "2023-02-29 00:00:00",
             "2024-01-01 24:00:00",
             "2024-01-01 00:00:6x",
+            "2024-01-01 00:00:60",
+            "2024-01-01T00:00:60Z",
+            "2024-01-01 00:00:00.1234560009",
+            "+2024-01-01T00:00:60Z",
         ] {
             assert_eq!(timestamp(bad.as_bytes()), None, "{bad}");
         }

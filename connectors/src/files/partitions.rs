@@ -1,12 +1,14 @@
 //! Values that stand in the names of folders: `country=NO/year=2025/part-0.parquet`.
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::error::DataFusionError;
 use emporia_core::catalog::parse_type;
 use emporia_core::error::{Error, Result};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+
+use crate::exact_times::{NANOS_DIGITS, has_lost_digits, is_leap_second};
 
 /// What Hive, Spark and others call the folder of rows without a value.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -158,7 +160,26 @@ fn scalar(text: Option<&str>, data_type: &DataType) -> Option<ScalarValue> {
             return None;
         }
     }
+    if let DataType::Timestamp(unit, _) = data_type {
+        let n_digits = match unit {
+            TimeUnit::Second => 0,
+            TimeUnit::Millisecond => 3,
+            TimeUnit::Microsecond => 6,
+            TimeUnit::Nanosecond => NANOS_DIGITS,
+        };
+        if is_leap_second(text) || has_lost_digits(text, n_digits) {
+            return None;
+        }
+    }
     let value = ScalarValue::try_from_string(text.to_owned(), data_type).ok()?;
+    let is_infinite = match value {
+        ScalarValue::Float64(Some(number)) => number.is_infinite(),
+        ScalarValue::Float32(Some(number)) => number.is_infinite(),
+        _ => false,
+    };
+    if is_infinite && text.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     // Arrow would take the day of a time.
     let is_whole = *data_type != DataType::Date32 || value.to_string() == text;
     (is_whole && !value.is_null()).then_some(value)
@@ -250,6 +271,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let cases = [
             ("year=MMXX/p", DataType::Int32),
             ("year=2147483648/p", DataType::Int32),
@@ -257,6 +279,9 @@ mod tests {
             ("year=2025-02-30/p", DataType::Date32),
             ("year=2025-02-03 04%3A00%3A00/p", DataType::Date32),
             ("year=1.005/p", DataType::Decimal128(5, 2)),
+            ("year=1e999/p", DataType::Float64),
+            ("year=2024-01-01 10%3A00%3A60/p", micros.clone()),
+            ("year=2024-01-01 10%3A00%3A00.1234567/p", micros),
             ("year=%FF/p", DataType::Utf8),
             ("month=1/p", DataType::Int32),
             ("2025/p", DataType::Int32),

@@ -4,6 +4,8 @@ use chrono::{NaiveDateTime, NaiveTime, Timelike, Utc};
 use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use datafusion::arrow::datatypes::{Date32Type, TimeUnit};
 
+use crate::exact_times::{NANOS_DIGITS, has_lost_digits};
+
 const NANOS: i128 = 1_000_000_000;
 const SECONDS_OF_DAY: i128 = 86_400;
 
@@ -18,7 +20,7 @@ pub(super) fn date(text: &str) -> Option<i32> {
 
 /// Nanoseconds since the epoch; a text without an offset is UTC.
 fn instant(text: &str) -> Option<i128> {
-    if has_lost_digits(text) {
+    if has_lost_digits(text, NANOS_DIGITS) {
         return None;
     }
     let time = match string_to_datetime(&Utc, text) {
@@ -34,15 +36,6 @@ fn instant(text: &str) -> Option<i128> {
     let time = time.and_utc();
     let nanos = i128::from(time.timestamp()) * NANOS + i128::from(time.timestamp_subsec_nanos());
     (!is_leap_second).then_some(nanos)
-}
-
-/// Whether the text has more decimals than nanoseconds, which parsers cut.
-fn has_lost_digits(text: &str) -> bool {
-    let Some((_, fraction)) = text.split_once('.') else {
-        return false;
-    };
-    let digits = fraction.bytes().take_while(u8::is_ascii_digit);
-    digits.skip(9).any(|digit| digit != b'0')
 }
 
 /// Nanoseconds in a unit, where that keeps them all.
@@ -73,7 +66,7 @@ pub(super) fn date_millis(text: &str) -> Option<i64> {
 
 /// Units since midnight of `hh:mm:ss[.fraction]`.
 pub(super) fn time_of_day(text: &str, unit: TimeUnit) -> Option<i64> {
-    if has_lost_digits(text) {
+    if has_lost_digits(text, NANOS_DIGITS) {
         return None;
     }
     let time: NaiveTime = text.parse().ok()?;
