@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
-use crate::functions::unkeyed;
+use crate::functions::opaque;
 
 /// Hides keys where DataFusion would misuse them.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ fn without_keys(plan: Arc<LogicalPlan>, hidden: &[usize]) -> Result<Arc<LogicalP
     let columns = plan.schema().iter().enumerate().map(|(at, (of, field))| {
         let column = Expr::Column(Column::new(of.cloned(), field.name()));
         if hidden.contains(&at) {
-            unkeyed()
+            opaque()
                 .call(vec![column])
                 .alias_qualified(of.cloned(), field.name())
         } else {

@@ -14,6 +14,7 @@ mod in_lists;
 mod keys;
 mod like_escapes;
 mod limits;
+mod lossy_casts;
 mod misread;
 mod risky_filters;
 mod row_values;
@@ -54,6 +55,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(floats::OneForm));
     rules.push(Arc::new(keys::HideKeys));
     rules.push(Arc::new(in_lists::KeepUnknown));
+    rules.push(Arc::new(lossy_casts::KeepCasts));
     rules
 }
 

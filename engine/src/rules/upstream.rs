@@ -31,6 +31,13 @@ async fn lists_are_merged_as_if_null_were_a_value() {
 }
 
 #[tokio::test]
+async fn a_cast_that_rounds_is_taken_off() {
+    let query = "SELECT 1 FROM (SELECT CAST(k AS DECIMAL(10, 2)) - 0.01 AS p FROM t) \
+                 WHERE CAST(CAST(p AS DECIMAL(10, 2)) AS DECIMAL(10, 0)) = 10";
+    assert_eq!(rows(query).await, Ok(0), "right are 2");
+}
+
+#[tokio::test]
 async fn an_aggregate_in_exists_is_a_semi_join() {
     let query = "SELECT id FROM t WHERE EXISTS (SELECT count(*) FROM u WHERE u.id = t.id)";
     assert_eq!(rows(query).await, Ok(2), "right are 4");

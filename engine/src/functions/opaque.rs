@@ -1,4 +1,4 @@
-//! `unkeyed(value)`: the value, of which the planner does not know that it was a key.
+//! `opaque(value)`: the value, into which the planner does not look.
 
 use std::sync::Arc;
 
@@ -9,22 +9,25 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-/// `unkeyed(value)`: the value. Plans use it where the planner would draw wrong conclusions from a
-/// key.
-pub(crate) fn unkeyed() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(Unkeyed {
+/// The name of [`opaque`].
+pub(crate) const OPAQUE: &str = "opaque";
+
+/// `opaque(value)`: the value. Plans use it where the planner would draw wrong conclusions from what the value is: a
+/// key, or a cast.
+pub(crate) fn opaque() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(Opaque {
         signature: Signature::any(1, Volatility::Immutable),
     }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Unkeyed {
+struct Opaque {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Unkeyed {
+impl ScalarUDFImpl for Opaque {
     fn name(&self) -> &'static str {
-        "unkeyed"
+        OPAQUE
     }
 
     fn signature(&self) -> &Signature {
@@ -34,7 +37,7 @@ impl ScalarUDFImpl for Unkeyed {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types.first() {
             Some(value) => Ok(value.clone()),
-            None => exec_err!("unkeyed takes a value"),
+            None => exec_err!("opaque takes a value"),
         }
     }
 
@@ -45,14 +48,14 @@ impl ScalarUDFImpl for Unkeyed {
                 field.data_type().clone(),
                 field.is_nullable(),
             ))),
-            None => exec_err!("unkeyed takes a value"),
+            None => exec_err!("opaque takes a value"),
         }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.into_iter().next() {
             Some(value) => Ok(value),
-            None => exec_err!("unkeyed takes a value"),
+            None => exec_err!("opaque takes a value"),
         }
     }
 }
