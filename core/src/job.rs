@@ -49,13 +49,23 @@ pub struct ParamSpec {
     pub doc: String,
 }
 
+/// The forms of a timestamp.
+const INSTANT: &str = "a date (YYYY-MM-DD) or a timestamp of the form YYYY-MM-DDTHH:MM:SSZ";
+
+/// Parameters that are the beginning and the end of one time.
+const TIMES: [(&str, &str); 2] = [("from", "to"), ("calibration_start", "calibration_end")];
+
 /// The type of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamKind {
     /// 64-bit signed integer.
     Int,
+    /// 64-bit signed integer of at least this.
+    IntFrom(i64),
     /// Double precision number; never for money.
     Float,
+    /// Double precision number from 0 to 1.
+    Share,
     /// Exact decimal number in text form, e.g. `12.50`.
     Decimal,
     /// Any text.
@@ -79,7 +89,9 @@ impl fmt::Display for ParamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Int => f.write_str("int"),
+            Self::IntFrom(least) => write!(f, "int({least}..)"),
             Self::Float => f.write_str("float"),
+            Self::Share => f.write_str("float(0..1)"),
             Self::Decimal => f.write_str("decimal"),
             Self::Text => f.write_str("text"),
             Self::Bool => f.write_str("bool"),
@@ -126,9 +138,17 @@ impl ParamKind {
         }
         Ok(match self {
             Self::Int => ParamValue::Int(text.parse().map_err(|_| wrong("an integer"))?),
+            Self::IntFrom(least) => match text.parse::<i64>() {
+                Ok(value) if value >= *least => ParamValue::Int(value),
+                _ => return Err(wrong(&format!("an integer of at least {least}"))),
+            },
             Self::Float => match text.parse::<f64>() {
                 Ok(value) if value.is_finite() => ParamValue::Float(value),
                 _ => return Err(wrong("a finite number")),
+            },
+            Self::Share => match text.parse::<f64>() {
+                Ok(value) if (0.0..=1.0).contains(&value) => ParamValue::Float(value),
+                _ => return Err(wrong("a number from 0 to 1")),
             },
             Self::Decimal => {
                 let (value, scale) =
@@ -145,14 +165,11 @@ impl ParamKind {
                 text.parse()
                     .map_err(|_| wrong("a date of the form YYYY-MM-DD"))?,
             ),
-            Self::Timestamp => ParamValue::Timestamp(
-                parse_timestamp(text)
-                    .ok_or_else(|| wrong("a timestamp of the form YYYY-MM-DDTHH:MM:SSZ"))?,
-            ),
+            Self::Timestamp => {
+                ParamValue::Timestamp(parse_timestamp(text).ok_or_else(|| wrong(INSTANT))?)
+            }
             Self::LastInstant => {
-                ParamValue::Timestamp(parse_last_instant(text).ok_or_else(|| {
-                    wrong("a date or a timestamp of the form YYYY-MM-DDTHH:MM:SSZ")
-                })?)
+                ParamValue::Timestamp(parse_last_instant(text).ok_or_else(|| wrong(INSTANT))?)
             }
             Self::List => ParamValue::List(
                 text.split(',')
@@ -249,7 +266,25 @@ impl Params {
             })?;
             values.insert(param.name.clone(), value);
         }
-        Ok(Self(values))
+        let params = Self(values);
+        for (start, end) in TIMES {
+            params.check_time(spec, start, end)?;
+        }
+        Ok(params)
+    }
+
+    /// Refuses a time that ends before it begins: no row is in it.
+    fn check_time(&self, spec: &JobSpec, start: &str, end: &str) -> Result<()> {
+        let is_wrong = match (self.get(start), self.get(end)) {
+            (ParamValue::Date(from), ParamValue::Date(to)) => from > to,
+            (ParamValue::Timestamp(from), ParamValue::Timestamp(to)) => from > to,
+            _ => false,
+        };
+        if !is_wrong {
+            return Ok(());
+        }
+        let text = format!("job `{}`: `{start}` is after `{end}`", spec.name);
+        Err(Error::invalid(text).with_hint("no row lies in between; exchange the two"))
     }
 
     /// What the bounds of time leave out, for the user: a date as the end that is not part of a range

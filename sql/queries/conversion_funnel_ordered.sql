@@ -2,7 +2,7 @@
 -- description: Sessions that reached product view, cart, checkout and confirmation in this order within a window
 -- param: from timestamp = null -- first page view (inclusive)
 -- param: to timestamp = null -- last page view (exclusive)
--- param: window_minutes int = 60 -- time from the product view in which the later steps must happen
+-- param: window_minutes int(0..) = 60 -- time from the product view in which the later steps must happen
 -- input: page_views
 -- output: conversion_funnel_ordered
 -- key: stage

@@ -3,7 +3,7 @@
 -- param: from timestamp = null -- first order (inclusive)
 -- param: to timestamp = null -- last order (exclusive)
 -- param: statuses list? = delivered -- order statuses whose delivery counts (any case); null counts all
--- param: target_days int = 5 -- deliveries of at most this many days are in time
+-- param: target_days int(0..) = 5 -- deliveries of at most this many days are in time
 -- input: orders
 -- output: delivery_time
 -- key: category

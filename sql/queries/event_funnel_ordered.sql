@@ -2,7 +2,7 @@
 -- description: User sessions of the event log that reached view, cart and purchase in this order within a window
 -- param: from timestamp = null -- first event (inclusive)
 -- param: to timestamp = null -- last event (exclusive)
--- param: window_minutes int = 60 -- time from the view in which the later steps must happen
+-- param: window_minutes int(0..) = 60 -- time from the view in which the later steps must happen
 -- input: events
 -- output: event_funnel_ordered
 -- key: stage

@@ -3,9 +3,9 @@
 -- param: from timestamp = null -- first instant (inclusive)
 -- param: to timestamp = null -- last instant (exclusive)
 -- param: statuses list? = completed,processing,shipped,delivered -- order statuses that count as sales; null counts all
--- param: min_support_count int = 2 -- orders that must hold both products
+-- param: min_support_count int(1..) = 2 -- orders that must hold both products
 -- param: rank_by choice(orders|lift) = orders -- what decides the order of the pairs
--- param: top int? = 20 -- pairs to show; null shows all
+-- param: top int(1..)? = 20 -- pairs to show; null shows all
 -- input: transactions
 -- input: transaction_items
 -- input: products

@@ -3,11 +3,11 @@
 -- param: from timestamp = null -- first instant (inclusive)
 -- param: to timestamp = null -- last instant (exclusive)
 -- param: statuses list? = completed,processing,shipped,delivered -- order statuses that count as sales; null counts all
--- param: min_support_count int = 2 -- orders that must hold all products of a rule
--- param: min_confidence float = 0.1 -- smallest confidence of a rule
+-- param: min_support_count int(1..) = 2 -- orders that must hold all products of a rule
+-- param: min_confidence float(0..1) = 0.1 -- smallest confidence of a rule
 -- param: max_items choice(2|3|4) = 3 -- most products of a rule, both sides together
 -- param: rank_by choice(lift|confidence|orders) = lift -- what decides the order of the rules
--- param: top int? = 20 -- rules to show; null shows all
+-- param: top int(1..)? = 20 -- rules to show; null shows all
 -- input: transactions
 -- input: transaction_items
 -- output: product_rules

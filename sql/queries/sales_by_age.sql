@@ -2,7 +2,7 @@
 -- description: Sales per age bucket of the customer
 -- param: from date = null -- first order day (inclusive)
 -- param: to date = null -- last order day (exclusive)
--- param: bucket_years int = 5 -- width of a bucket in years
+-- param: bucket_years int(1..) = 5 -- width of a bucket in years
 -- input: shop_orders
 -- input: shop_customers
 -- output: sales_by_age

@@ -4,7 +4,7 @@
 -- param: to timestamp = null -- last instant (exclusive)
 -- param: statuses list? = completed,processing,shipped,delivered -- order statuses that count as sales; null counts all
 -- param: by choice(quantity|revenue) = quantity -- what the rank is of
--- param: top int? = 10 -- ranks to show per currency; null shows all
+-- param: top int(1..)? = 10 -- ranks to show per currency; null shows all
 -- input: transactions
 -- input: transaction_items
 -- input: products

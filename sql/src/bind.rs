@@ -39,10 +39,14 @@ pub(crate) fn values(header: &Header, params: &Params) -> Result<ParamValues> {
 /// The typed scalar of a value; null is a null of the kind's type.
 fn scalar(kind: &ParamKind, value: &ParamValue) -> Option<ScalarValue> {
     Some(match (kind, value) {
-        (ParamKind::Int, ParamValue::Null) => ScalarValue::Int64(None),
-        (ParamKind::Int, ParamValue::Int(v)) => ScalarValue::Int64(Some(*v)),
-        (ParamKind::Float, ParamValue::Null) => ScalarValue::Float64(None),
-        (ParamKind::Float, ParamValue::Float(v)) => ScalarValue::Float64(Some(*v)),
+        (ParamKind::Int | ParamKind::IntFrom(_), ParamValue::Null) => ScalarValue::Int64(None),
+        (ParamKind::Int | ParamKind::IntFrom(_), ParamValue::Int(v)) => {
+            ScalarValue::Int64(Some(*v))
+        }
+        (ParamKind::Float | ParamKind::Share, ParamValue::Null) => ScalarValue::Float64(None),
+        (ParamKind::Float | ParamKind::Share, ParamValue::Float(v)) => {
+            ScalarValue::Float64(Some(*v))
+        }
         (ParamKind::Decimal, ParamValue::Null) => ScalarValue::Decimal128(None, MIN_PRECISION, 2),
         (ParamKind::Decimal, ParamValue::Decimal(v, scale)) => {
             ScalarValue::Decimal128(Some(*v), precision(*v, *scale)?, *scale)

@@ -13,8 +13,8 @@
 //! -- docs: Markdown text                        any number of lines
 //! ```
 //!
-//! Kinds are `int`, `float`, `decimal`, `text`, `bool`, `date`, `timestamp`, `list` and
-//! `choice(a|b)`. A parameter without default must be given. `?` after the kind, or the default
+//! Kinds are `int`, `float`, `decimal`, `text`, `bool`, `date`, `timestamp`, `list`, `choice(a|b)`,
+//! `int(1..)` for integers of at least that number and `float(0..1)` for shares. A parameter without default must be given. `?` after the kind, or the default
 //! `null`, makes it legal to pass `null`.
 
 use emporia_core::error::{Error, Result, nearest};
@@ -284,8 +284,19 @@ fn parse_kind(text: &str) -> Result<ParamKind, Fault> {
         }
         return Ok(ParamKind::Choice(values));
     }
+    if let Some(least) = text
+        .strip_prefix("int(")
+        .and_then(|t| t.strip_suffix("..)"))
+    {
+        let least = least.parse().map_err(|_| {
+            Fault::new(format!("`{text}` is not a parameter kind"))
+                .with_hint("integers of at least 1 are written `int(1..)`")
+        })?;
+        return Ok(ParamKind::IntFrom(least));
+    }
     Ok(match text {
         "int" => ParamKind::Int,
+        "float(0..1)" => ParamKind::Share,
         "float" => ParamKind::Float,
         "decimal" => ParamKind::Decimal,
         "text" => ParamKind::Text,

@@ -111,7 +111,7 @@ fn wrong_parameters_are_named_with_what_was_expected() {
     mistyped(
         "since",
         "yesterday",
-        "a timestamp of the form YYYY-MM-DDTHH:MM:SSZ",
+        "a date (YYYY-MM-DD) or a timestamp of the form YYYY-MM-DDTHH:MM:SSZ",
     );
     mistyped("mode", "slow", "one of fast, exact");
     check(
@@ -193,7 +193,7 @@ fn a_date_as_the_last_instant_is_its_whole_day() {
     assert_eq!(last("2011-12-09"), "2011-12-09T23:59:59.999999+00:00");
     assert_eq!(last("2011-12-09T12:00:00Z"), "2011-12-09T12:00:00+00:00");
     assert!(
-        last("2011-12").contains("a date or a timestamp"),
+        last("2011-12").contains("a date (YYYY-MM-DD) or a timestamp"),
         "{}",
         last("2011-12")
     );
@@ -223,4 +223,53 @@ fn what_an_exclusive_end_leaves_out_is_said() {
         ["`to` is exclusive: 2011-12-09 12:00:00 UTC and later are left out"]
     );
     assert!(notes(ParamKind::Timestamp, "null").is_empty());
+}
+
+#[test]
+fn numbers_out_of_their_range_are_refused() {
+    let parsed = |kind: &ParamKind, text: &str| kind.parse(text).map_err(|e| e.to_string());
+    let count = ParamKind::IntFrom(1);
+    assert_eq!(count.to_string(), "int(1..)");
+    assert_eq!(parsed(&count, "1"), Ok(ParamValue::Int(1)));
+    assert_eq!(parsed(&count, "null"), Ok(ParamValue::Null));
+    for text in ["0", "-1", "x"] {
+        let expected = format!("`{text}` is not an integer of at least 1");
+        assert_eq!(parsed(&count, text), Err(expected));
+    }
+    let share = ParamKind::Share;
+    assert_eq!(share.to_string(), "float(0..1)");
+    assert_eq!(parsed(&share, "1"), Ok(ParamValue::Float(1.0)));
+    for text in ["1.01", "-0.1", "nan"] {
+        let expected = format!("`{text}` is not a number from 0 to 1");
+        assert_eq!(parsed(&share, text), Err(expected));
+    }
+}
+
+#[test]
+fn a_time_that_ends_before_it_begins_is_refused() {
+    let check = |kind: ParamKind, from: &str, to: &str| {
+        let spec = JobSpec {
+            params: ["from", "to"]
+                .map(|name| param(name, kind.clone(), Some("null")))
+                .into(),
+            ..spec()
+        };
+        let given = [("from", from), ("to", to)].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        complaint(Params::bind(&spec, &given))
+    };
+    for kind in [
+        ParamKind::Date,
+        ParamKind::Timestamp,
+        ParamKind::LastInstant,
+    ] {
+        let until = |to| check(kind.clone(), "2025-02-01", to);
+        assert_eq!(
+            until("2025-01-31"),
+            "invalid_input: job `top_products`: `from` is after `to`; \
+             no row lies in between; exchange the two"
+        );
+        for to in ["2025-02-01", "2025-02-02", "null"] {
+            assert_eq!(until(to), "no error", "{to}");
+        }
+    }
 }

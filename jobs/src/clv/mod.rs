@@ -84,7 +84,12 @@ impl Clv {
                     "last instant that is observed, a date with its whole day; null: the day of the \
                      last order",
                 ),
-                param("horizon", ParamKind::Int, "12", "length of the prediction"),
+                param(
+                    "horizon",
+                    ParamKind::IntFrom(1),
+                    "12",
+                    "length of the prediction",
+                ),
                 choice(
                     "horizon_unit",
                     &["month", "week", "day"],
@@ -107,7 +112,7 @@ impl Clv {
                 ),
                 param(
                     "fit_customers",
-                    ParamKind::Int,
+                    ParamKind::IntFrom(1),
                     "2000000",
                     "most customers to fit the models to; beyond it a sample of them is taken",
                 ),

@@ -168,3 +168,22 @@ fn comments_after_the_header_are_free() -> Result<()> {
     assert_eq!(parse_text(&text)?, parse_text(HEADER)?);
     Ok(())
 }
+
+#[test]
+fn ranges_are_kinds() -> Result<()> {
+    let kind = |text: &str| -> Result<_> {
+        let header = parse_text(&HEADER.replace("top int", text))?;
+        Ok(header.spec.params.last().map(|p| p.kind.clone()))
+    };
+    assert_eq!(kind("top int(1..)?")?, Some(ParamKind::IntFrom(1)));
+    assert_eq!(kind("top float(0..1)")?, Some(ParamKind::Share));
+    let (message, hint) = failure(&HEADER.replace("top int", "top int(x..)"));
+    assert_eq!(message, "a.sql:6: `int(x..)` is not a parameter kind");
+    assert!(hint.is_some_and(|hint| hint.contains("`int(1..)`")));
+    let (message, _) = failure(&HEADER.replace("top int", "top int(1..) = 0"));
+    assert!(
+        message.ends_with("`0` is not an integer of at least 1"),
+        "{message}"
+    );
+    Ok(())
+}
