@@ -1,5 +1,6 @@
 //! Files from a thread that computes to a store that is asynchronous.
 
+use std::error::Error as StdError;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use bytes::Bytes;
 use emporia_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Size of the pieces that go to the store; some stores take no smaller ones.
 const PIECE_BYTES: usize = 5 << 20;
@@ -55,7 +57,7 @@ impl Folder {
             .put_multipart(&location)
             .await
             .map_err(|e| self.failed("write", relative, e))?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES);
+        let mut upload = Upload::new(upload);
 
         let (sender, mut receiver) = mpsc::channel(1);
         let producer =
@@ -70,11 +72,10 @@ impl Folder {
                 }
                 Message::Piece(piece) => {
                     written.bytes += piece.len() as u64;
-                    stored = upload.wait_for_capacity(PIECES_IN_FLIGHT).await;
+                    stored = upload.put(piece).await;
                     if stored.is_err() {
                         break;
                     }
-                    upload.put(piece);
                 }
             }
         }
@@ -84,19 +85,17 @@ impl Folder {
             .await
             .map_err(|e| Error::internal(format!("a writer of `{relative}` died")).with_source(e))
             .flatten();
-        let outcome = stored
+        let mut outcome = stored
             .map_err(|e| self.failed("write", relative, e))
             .and(produced);
-        if let Err(error) = outcome {
-            // The first error is the one to report.
-            let _ = upload.abort().await;
-            return Err(error);
+        if outcome.is_ok() {
+            let finished = upload.finish().await;
+            outcome = finished.map_err(|e| self.failed("write", relative, e));
         }
-        upload
-            .finish()
-            .await
-            .map_err(|e| self.failed("write", relative, e))?;
-        Ok(written)
+        if outcome.is_err() {
+            upload.abort().await;
+        }
+        outcome.map(|()| written)
     }
 
     /// Writes a small text file at once.
@@ -157,14 +156,72 @@ impl Folder {
             object_store::Error::NotFound { .. } => ErrorKind::NotFound,
             object_store::Error::NotSupported { .. }
             | object_store::Error::NotImplemented { .. } => ErrorKind::Unsupported,
+            _ if is_full(&cause) => ErrorKind::ResourceExhausted,
+            // A disk of this machine is not somewhere that may be reached later.
+            _ if !self.label.contains("://") || self.label.starts_with("file:") => {
+                ErrorKind::Failed
+            }
             _ => ErrorKind::Unavailable,
+        };
+        let hint = match kind {
+            ErrorKind::ResourceExhausted => "free space in the folder, or choose another",
+            _ => "check that you can write to the folder",
         };
         Error::new(
             kind,
             format!("cannot {action} `{relative}` in `{}`", self.label),
         )
-        .with_hint("check that the folder can be written and has room")
+        .with_hint(hint)
         .with_source(cause)
+    }
+}
+
+/// Whether a disk is full.
+fn is_full(error: &object_store::Error) -> bool {
+    let error: &(dyn StdError + 'static) = error;
+    std::iter::successors(Some(error), |&cause| cause.source()).any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|io| io.kind() == io::ErrorKind::StorageFull)
+    })
+}
+
+/// A file on its way to the store, in pieces.
+struct Upload {
+    target: Box<dyn MultipartUpload>,
+    pieces: JoinSet<object_store::Result<()>>,
+}
+
+impl Upload {
+    fn new(target: Box<dyn MultipartUpload>) -> Self {
+        Self {
+            target,
+            pieces: JoinSet::new(),
+        }
+    }
+
+    /// Sends a piece as soon as few others are on their way.
+    async fn put(&mut self, piece: Bytes) -> object_store::Result<()> {
+        while self.pieces.len() >= PIECES_IN_FLIGHT
+            && let Some(stored) = self.pieces.join_next().await
+        {
+            stored??;
+        }
+        self.pieces.spawn(self.target.put_part(piece.into()));
+        Ok(())
+    }
+
+    /// Makes the file appear once all pieces are there.
+    async fn finish(&mut self) -> object_store::Result<()> {
+        while let Some(stored) = self.pieces.join_next().await {
+            stored??;
+        }
+        self.target.complete().await.map(drop)
+    }
+
+    /// Removes what was stored. The first error is the one to report, so another is passed over.
+    async fn abort(mut self) {
+        self.pieces.shutdown().await;
+        let _ = self.target.abort().await;
     }
 }
 
@@ -251,4 +308,64 @@ impl RowReporter {
 /// The uploading task is gone; it reports why, this error is never seen.
 fn stopped(cause: io::Error) -> Error {
     Error::new(ErrorKind::Cancelled, "the upload of a file was stopped").with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+
+    fn folder(label: &str) -> Folder {
+        Folder {
+            store: Arc::new(LocalFileSystem::new()),
+            base: Path::default(),
+            label: label.to_owned(),
+        }
+    }
+
+    fn io(kind: io::ErrorKind) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(io::Error::from(kind)),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_cluster_that_cannot_be_reached() {
+        let kind = |label: &str, error| folder(label).failed("write", "x", error).kind();
+        for label in ["out", "file:///out", "hdfs://nn/out"] {
+            let full = kind(label, io(io::ErrorKind::StorageFull));
+            assert_eq!(full, ErrorKind::ResourceExhausted, "{label}");
+        }
+        let other = || io(io::ErrorKind::NotADirectory);
+        assert_eq!(kind("out", other()), ErrorKind::Failed);
+        assert_eq!(kind("hdfs://nn/out", other()), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_fails_leaves_nothing() -> Result<()> {
+        let root = tempfile::tempdir().map_err(|e| Error::internal(e.to_string()))?;
+        let store = LocalFileSystem::new_with_prefix(root.path())
+            .map_err(|e| Error::internal(e.to_string()))?;
+        let folder = Folder {
+            store: Arc::new(store),
+            ..folder("out")
+        };
+        let fill = |mut sink: FileSink| {
+            sink.append(|buffer| buffer.extend_from_slice(b"abc"))?;
+            Ok(sink)
+        };
+        let written = folder.write_file("a", fill, |_| ()).await?;
+        assert_eq!(written.bytes, 3);
+        let fail = move |sink: FileSink| {
+            drop(fill(sink)?);
+            Err(Error::invalid("no more"))
+        };
+        assert!(folder.write_file("b", fail, |_| ()).await.is_err());
+        let names = std::fs::read_dir(root.path()).map_err(|e| Error::internal(e.to_string()))?;
+        let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names, ["a"]);
+        Ok(())
+    }
 }
