@@ -30,7 +30,7 @@ const RECENT: Duration = Duration::from_secs(60);
 /// How long sessions are remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// In front of a gRPC message: whether it is compressed, and its length.
-const GRPC_PREFIX: usize = 5;
+pub(crate) const GRPC_PREFIX: usize = 5;
 
 /// What the drain knows of the scheduler's clients. Clones share one state.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ mod drain;
 #[path = "../../executor/src/healthcheck.rs"]
 mod healthcheck;
 mod job_ids;
+mod lease;
 mod metrics;
 mod recovery;
 mod serve;

@@ -25,6 +25,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::config;
 use crate::drain::{self, Drain};
+use crate::lease;
 use crate::metrics::Metrics;
 use crate::recovery::{self, Counts, FinishedJobs, Keep, Limits, Recovering, Rules, Shared};
 use crate::set_aside;
@@ -95,9 +96,13 @@ pub async fn serve(
     let metrics = Metrics::new(Arc::clone(&scheduler), Arc::clone(&shared))?;
     let watch = recovery::watch(recovering, finished, Arc::clone(&scheduler));
     let _watch = AbortOnDropHandle::new(tokio::spawn(watch));
+    let leases = lease::watch(Arc::clone(&shared), Arc::clone(&scheduler));
+    let _leases = AbortOnDropHandle::new(tokio::spawn(leases));
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
-    let router = router.layer(middleware::from_fn_with_state(shared, set_aside::tell));
+    let noting = middleware::from_fn_with_state(Arc::clone(&shared), lease::note);
+    let telling = middleware::from_fn_with_state(shared, set_aside::tell);
+    let router = router.layer(noting).layer(telling);
     let drained = drain.done(Arc::clone(&scheduler));
     tracing::info!(%address, "scheduler ready");
     axum::serve(

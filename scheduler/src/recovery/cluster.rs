@@ -23,6 +23,7 @@ use super::graph::RecoveringGraph;
 use super::lineage::Limits;
 use super::slots::Slots;
 use super::standing::{SetAside, Standings};
+use crate::lease::Leases;
 
 /// What the jobs and those who give out tasks share.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Slots,
     pub(crate) standings: Standings,
     pub(crate) counts: Counts,
+    pub(crate) leases: Leases,
 }
 
 impl Shared {
@@ -38,6 +40,7 @@ impl Shared {
         Self {
             slots: Slots::default(),
             standings: Standings::default(),
+            leases: Leases::default(),
             counts,
         }
     }

@@ -147,6 +147,9 @@ impl JobState for FinishedJobs {
         graph: &ExecutionGraphBox,
         subscriber: Option<JobStatusSubscriber>,
     ) -> Result<()> {
+        if let Some(stream) = &subscriber {
+            self.shared.leases.pushed(&job_id, stream);
+        }
         self.inner.submit_job(job_id, graph, subscriber).await
     }
 

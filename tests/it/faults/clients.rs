@@ -1,6 +1,7 @@
 //! Several clients at a time, one of which knows Ballista only, while an executor is lost.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use ballista_core::extension::SessionStateExt;
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
-use emporia_e2e::programs::wait_until;
+use emporia_e2e::programs::{program, wait_until};
 
 use super::cluster::{Processes, executors_of, get};
 use super::job::{Data, Replanning, Submission};
@@ -111,4 +112,61 @@ fn a_client_of_ballista_and_two_of_emporia_get_right_rows() {
         wrong[0]
     );
     eprintln!("the client of Ballista asked {n_asked} times");
+}
+
+/// Minutes of work: most pairs of items have the same quantity.
+const LONG: &str = "SELECT sum(a.quantity * b.quantity * c.quantity) FROM transaction_items a \
+    JOIN transaction_items b ON a.quantity = b.quantity \
+    JOIN transaction_items c ON b.quantity = c.quantity";
+/// Time in which the query of a client ends that is gone.
+const ABANDONED: Duration = Duration::from_secs(35);
+
+/// Waits until so many queries run.
+fn wait_for_running(url: &str, n: usize, limit: Duration) -> bool {
+    wait_until(limit, || n_running(url) == Some(n))
+}
+
+fn n_running(url: &str) -> Option<usize> {
+    let (_, states) = get(url, "/api/jobs").ok()?;
+    Some(states.matches("\"Running\"").count())
+}
+
+#[test]
+fn a_query_lives_as_long_as_its_client() {
+    let data = Data::get().unwrap();
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let processes = Processes::start(&folder.path().join("cluster"), 2).unwrap();
+    let url = processes.url.as_str();
+    let shop = data.shop();
+
+    let mut emporia = Command::new(program("emporia").unwrap());
+    emporia
+        .args(["sql", "--quiet", "--no-progress", "-e", LONG])
+        .args(["--cluster", url, "--catalog"])
+        .arg(shop.join("emporia.toml"))
+        .current_dir(folder.path());
+    let mut client = emporia.spawn().unwrap();
+    assert!(wait_for_running(url, 1, DEADLINE), "the query never ran");
+    // A client of Ballista does not ask: the scheduler tells it.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let state = SessionState::new_ballista_state(url.to_owned()).unwrap();
+    let context = SessionContext::new_with_state(state);
+    let other = runtime.spawn(async move {
+        let options = ParquetReadOptions::default;
+        let items = shop.join("transaction_items").display().to_string();
+        let table = "transaction_items";
+        context.register_parquet(table, items, options()).await?;
+        context.sql(LONG).await?.collect().await
+    });
+    assert!(wait_for_running(url, 2, DEADLINE), "{:?}", n_running(url));
+
+    std::thread::sleep(ABANDONED);
+    assert_eq!(n_running(url), Some(2), "a query was given up");
+    assert!(!other.is_finished());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert!(wait_for_running(url, 1, ABANDONED), "{:?}", n_running(url));
+    runtime.shutdown_background();
+    assert!(wait_for_running(url, 0, ABANDONED), "{:?}", n_running(url));
 }
