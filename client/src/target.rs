@@ -6,6 +6,7 @@ use std::time::Duration;
 use emporia_core::catalog::Catalog;
 use emporia_core::config::Cluster;
 use emporia_core::error::Result;
+use emporia_engine::reach;
 use emporia_engine::rest::Rest;
 use emporia_engine::{EngineOptions, Session, Stores, Target};
 
@@ -80,7 +81,9 @@ fn engine_options(context: &Context, total_slots: usize) -> EngineOptions {
 /// Checks that the scheduler answers and counts the task slots of its executors.
 async fn remote_slots(url: &str) -> Result<usize> {
     reach(url).await?;
-    let executors = Rest::new(url)?.executors().await?;
+    let rest = Rest::new(url)?;
+    let executors = rest.executors().await?;
+    reach::check_any(&rest, &executors).await?;
     if executors.is_empty() {
         tracing::warn!(
             url,

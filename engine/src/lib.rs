@@ -16,6 +16,7 @@ mod output_names;
 mod physical;
 pub mod publish;
 pub mod query;
+pub mod reach;
 pub mod rest;
 mod rules;
 pub mod running;

@@ -18,7 +18,9 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 
 use crate::failure::{job_failed, lost_scheduler, query_error};
-use crate::session::Session;
+use crate::reach::{self, out_of_reach};
+use crate::rest::Rest;
+use crate::session::{Session, Target};
 
 /// How often a query is submitted whose result is lost before it is fetched.
 const MAX_ATTEMPTS: usize = 4;
@@ -123,10 +125,16 @@ impl Query {
                 Outcome::Done => {}
                 outcome => return Err(outcome.error(error)),
             }
+            if let Some(unreached) = self.unreached().await {
+                return Err(unreached);
+            }
             if n_attempts == MAX_ATTEMPTS {
                 return Err(result_lost(error));
             }
-            tracing::warn!(%error, "the result was lost; the query runs again");
+            tracing::warn!(
+                "executors that held rows of the result were lost; the query runs again"
+            );
+            tracing::debug!(%error, "the rows could not be fetched");
             self.attempt = self.session.attempt(self.frame.clone()).await?;
         }
         Ok(())
@@ -162,6 +170,24 @@ impl Query {
             u64::try_from(place.partition_stats.as_ref()?.num_rows).ok()
         };
         job.partition_location.iter().map(n_rows).sum()
+    }
+
+    /// The error where rows lie on executors that live and that this process does not reach: to compute them again
+    /// would not help.
+    async fn unreached(&self) -> Option<Error> {
+        let Target::Scheduler(url) = self.session.target() else {
+            return None;
+        };
+        let Some(Status::Successful(job)) = job_status(&self.session, self.job_id()?).await else {
+            return None;
+        };
+        let places = job.partition_location.into_iter();
+        let holders = places.filter_map(|place| Some(place.executor_meta?.id));
+        let mut holders: Vec<_> = holders.collect();
+        holders.sort_unstable();
+        holders.dedup();
+        let unreached = reach::unreached(&Rest::new(url).ok()?, &holders).await;
+        (!unreached.is_empty()).then(|| out_of_reach(UNREACHED, &unreached))
     }
 
     /// All rows; for small results only.
@@ -247,12 +273,16 @@ async fn job_status(session: &Session, job_id: String) -> Option<Status> {
     answer.into_inner().status?.status
 }
 
+const UNREACHED: &str =
+    "the query is done, but executors that hold its rows cannot be reached from here";
+
 fn result_lost(error: DataFusionError) -> Error {
     let text =
         "the query is done, but its rows cannot be fetched from the executors that hold them";
+    let cause = query_error(error);
     Error::new(ErrorKind::Failed, text)
         .with_hint("submit again; `emporia cluster status` shows the executors")
-        .with_source(error)
+        .with_source(cause)
 }
 
 fn job_id(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {

@@ -101,7 +101,23 @@ impl Rest {
     /// # Errors
     /// `Unavailable` where the scheduler does not answer.
     pub async fn executors(&self) -> Result<Vec<ExecutorInfo>> {
-        self.get("/api/executors").await
+        let address = format!("{}/api/executors", self.url);
+        let answer = self.client.get(address).send().await;
+        let answer = answer.map_err(|e| self.silent("its executors", e))?;
+        let status = answer.status();
+        let executors = match status.is_success() {
+            true => answer.json().await.ok(),
+            false => None,
+        };
+        executors.ok_or_else(|| {
+            let text = format!("what answers at `{}` is not an Emporia scheduler", self.url);
+            let error = Error::new(ErrorKind::Unavailable, text)
+                .with_hint("check host and port; a scheduler listens on port 50050 by default");
+            match status.is_success() {
+                true => error,
+                false => error.with_source(format!("HTTP status {status}")),
+            }
+        })
     }
 
     /// The state of a job.
@@ -139,14 +155,13 @@ impl Rest {
         })
     }
 
+    fn silent(&self, what: &str, error: reqwest::Error) -> Error {
+        let text = format!("cannot ask the scheduler at `{}` for {what}", self.url);
+        Error::new(ErrorKind::Unavailable, text).with_source(error)
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let failed = |e: reqwest::Error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("cannot ask the scheduler at `{}` for {path}", self.url),
-            )
-            .with_source(e)
-        };
+        let failed = |e| self.silent(path, e);
         let address = format!("{}{path}", self.url);
         let answer = self.client.get(address).send().await.map_err(failed)?;
         answer
