@@ -5,6 +5,7 @@ use emporia_core::error::{EncodedError, Error, ErrorKind};
 use emporia_core::text::lowercase_first;
 
 use super::describe::SEE_LOGS;
+use super::plain::transport_text;
 use super::{is_too_deep, too_deep};
 
 /// What the scheduler says if an executor could not read its task.
@@ -12,6 +13,11 @@ const UNREAD_TASK: &str = "task could not be prepared or was rejected by executo
 const UNREAD_TASK_HINT: &str = "a key of PARTITION BY that is nested more than about 30 deep cannot be sent; compute it \
     in a subquery. An executor of another version than the scheduler cannot read its tasks, either. For any other \
     cause see the executors' logs";
+
+/// All that the scheduler says about a job that somebody cancelled, or that it cancelled because nobody asked for it.
+const CANCELLED: &str = "Cancelled";
+const CANCELLED_HINT: &str = "somebody cancelled it, or its client was silent for too long: one that is stopped or cut off \
+    from the scheduler for about 25 s loses its jobs";
 
 /// The error of a job, by what the scheduler says about it.
 pub(crate) fn job_failed(job: &str, told: &str) -> Error {
@@ -28,6 +34,10 @@ pub(crate) fn job_failed(job: &str, told: &str) -> Error {
     if is_too_deep(told) {
         return too_deep();
     }
+    if told.trim() == CANCELLED {
+        let text = format!("job {job} was cancelled");
+        return Error::new(ErrorKind::Failed, text).with_hint(CANCELLED_HINT);
+    }
     // The scheduler's own words.
     let reason = lowercase_first(told.lines().next().unwrap_or_default().trim());
     let hint = match told.contains(UNREAD_TASK) {
@@ -39,10 +49,21 @@ pub(crate) fn job_failed(job: &str, told: &str) -> Error {
 
 /// The error where the scheduler does not answer, or does not know the job any more.
 pub(crate) fn lost_scheduler(error: DataFusionError) -> Error {
+    let told = error.to_string();
+    // Its last words.
+    if let Some(encoded) = EncodedError::find(&told) {
+        return encoded.into();
+    }
     let text = "lost the connection to the scheduler";
-    Error::new(ErrorKind::Unavailable, text)
-        .with_hint("check that it runs and that the address is right, then submit again")
-        .with_source(error)
+    let lost = Error::new(ErrorKind::Unavailable, text)
+        .with_hint("check that it runs and that the address is right, then submit again");
+    match transport_text(&told) {
+        Some(cause) => {
+            tracing::debug!(%error, "the connection broke");
+            lost.with_source(cause)
+        }
+        None => lost.with_source(error),
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +101,34 @@ mod tests {
         let error = told(DataFusionError::NotImplemented("WITH TIES".to_owned()));
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert_eq!(error.to_string(), "WITH TIES");
+    }
+
+    #[test]
+    fn a_lost_scheduler_is_told_in_words() {
+        let cause = |text: &str| {
+            let error = lost_scheduler(DataFusionError::Execution(text.to_owned()));
+            (
+                error.to_string(),
+                std::error::Error::source(&error).map(ToString::to_string),
+            )
+        };
+        let (text, told) =
+            cause("Status { code: Unavailable, message: \"gone\", metadata: MetadataMap {} }");
+        assert_eq!(text, "lost the connection to the scheduler");
+        assert_eq!(told.as_deref(), Some("gone"));
+        let last = EncodedError::new(ErrorKind::Unavailable, "the scheduler is shutting down");
+        let (text, told) = cause(&format!("Status {{ message: {:?} }}", format!("{last:?}")));
+        assert_eq!(
+            (text.as_str(), told),
+            ("the scheduler is shutting down", None)
+        );
+    }
+
+    #[test]
+    fn a_cancelled_job_is_no_failure_of_the_cluster() {
+        let error = job_failed("7XQ", "Cancelled");
+        assert_eq!(error.to_string(), "job 7XQ was cancelled");
+        assert_eq!(error.hint(), Some(CANCELLED_HINT));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use emporia_core::error::{EncodedError, Error};
 mod describe;
 mod disk;
 mod job;
+mod plain;
 mod unsendable;
 
 pub(crate) use describe::Work;
