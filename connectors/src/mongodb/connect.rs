@@ -43,7 +43,8 @@ pub async fn connect(settings: &StoreSettings) -> Result<Client> {
         credential.password = Some(secret(path, "stores.mongodb_password_file")?);
     }
     options.app_name.get_or_insert_with(|| "emporia".to_owned());
-    options.server_selection_timeout.get_or_insert(SELECTION);
+    let selection = SELECTION.min(settings.patience);
+    options.server_selection_timeout.get_or_insert(selection);
     options.heartbeat_freq.get_or_insert(HEARTBEAT);
     Client::with_options(options).map_err(refused)
 }

@@ -73,6 +73,27 @@ pub(super) fn is_transient(error: &DriverError) -> bool {
         || error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
 }
 
+/// What the driver says where no server answered, without the debug form of all that it knows of the servers;
+/// `None` for any other fault.
+fn without_topology(fault: &str) -> Option<String> {
+    let (timeout, topology) = fault.split_once(" Topology: ")?;
+    let reason = topology.split_once("I/O error: ").and_then(|(_, rest)| {
+        let end = rest.find([',', '}']).unwrap_or(rest.len());
+        rest.get(..end)
+    });
+    let timeout = timeout.trim_end_matches('.');
+    Some(match reason {
+        Some(reason) => format!("{timeout}: {}", reason.trim()),
+        None => timeout.to_owned(),
+    })
+}
+
+/// A fault in one line, for the log.
+pub(super) fn told(fault: &DriverKind) -> String {
+    let text = fault.to_string();
+    without_topology(&text).unwrap_or(text)
+}
+
 /// What was attempted, for the text of an error.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
@@ -141,7 +162,10 @@ impl Attempt {
             "" => failed,
             hint => failed.with_hint(hint),
         };
-        failed.with_source(*error.kind)
+        match without_topology(&error.kind.to_string()) {
+            Some(told) => failed.with_source(told),
+            None => failed.with_source(*error.kind),
+        }
     }
 
     /// The error for a plan: `IoError` where the task may be tried again.
@@ -214,5 +238,18 @@ mod tests {
             assert_eq!(is_transient(&error), is_retried, "{code}");
             assert_eq!(attempt().failed(error).kind(), kind, "{code}");
         }
+    }
+
+    #[test]
+    fn the_state_of_the_driver_is_not_told() {
+        let fault = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ \
+                     { Address: h:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), \
+                     labels: {} } ] }";
+        let told =
+            "Server selection timeout: No available servers: Connection refused (os error 111)";
+        assert_eq!(without_topology(fault).as_deref(), Some(told));
+        assert_eq!(without_topology("I/O error: broken pipe"), None);
+        let bare = without_topology("No available servers. Topology: { Type: Unknown }");
+        assert_eq!(bare.as_deref(), Some("No available servers"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mongodb::error::{Error as DriverError, Result};
 use tokio::time::Instant;
 
-use super::fault::is_transient;
+use super::fault::{is_transient, told};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ impl Patience {
 
     /// Waits before another try after `error`; gives it back where another try is in vain.
     pub(super) async fn wait(&mut self, error: DriverError) -> Result<()> {
-        if is_transient(&error) && self.wait_after(&error.kind).await {
+        if is_transient(&error) && self.wait_after(told(&error.kind).as_str()).await {
             Ok(())
         } else {
             Err(error)

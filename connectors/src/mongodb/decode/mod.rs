@@ -181,7 +181,7 @@ impl Decoder {
             return Error::new(
                 ErrorKind::Corrupt,
                 format!(
-                    "document `{id}` of `{}` is no valid BSON: {}",
+                    "document `{id}` of `{}` is not valid BSON: {}",
                     self.collection, misfit.found
                 ),
             );
