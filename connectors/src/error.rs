@@ -83,6 +83,12 @@ pub(crate) fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bo
     })
 }
 
+/// What the operating system says, where its error is the innermost cause.
+pub(crate) fn of_system<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.last().filter(|io| io.raw_os_error().is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::error::ArrowError;

@@ -46,7 +46,7 @@ impl FileTarget {
             "parquet" => Format::Parquet,
             _ => {
                 return Err(Error::invalid(format!(
-                    "`{location}`: .{ending} is the ending of no format that can be written"
+                    "cannot write `{location}`: .{ending} files are not supported"
                 ))
                 .with_hint(
                     "a file ends in .parquet, .csv, .tsv, .json, .ndjson or .jsonl, a folder in /",
@@ -121,12 +121,14 @@ impl SingleFile {
 
     /// Writes the rows of a batch.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.writer.write(batch)
+        let written = self.writer.write(batch);
+        written.map_err(|e| in_file(&self.path, e))
     }
 
     /// Gives the file its name; returns its rows and bytes.
     pub(crate) fn finish(mut self) -> Result<(u64, u64)> {
-        let written = self.writer.finish()?;
+        let written = self.writer.finish();
+        let written = written.map_err(|e| in_file(&self.path, e))?;
         let failed = |e: io::Error| failed(&self.path, e);
         let mut file = self.file;
         file.flush().map_err(failed)?;
@@ -135,6 +137,19 @@ impl SingleFile {
         file.persist(&self.path).map_err(|e| failed(e.error))?;
         Ok((written.rows, bytes))
     }
+}
+
+/// Names the file in an error of the system; what is wrong with the rows has no place.
+fn in_file(path: &Path, error: Error) -> Error {
+    let mut causes = std::iter::successors(std::error::Error::source(&error), |e| e.source());
+    let Some(system) = causes.find_map(|cause| cause.downcast_ref::<io::Error>()) else {
+        return error;
+    };
+    let copy = match system.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(system.kind(), system.to_string()),
+    };
+    failed(path, copy)
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {

@@ -1,6 +1,7 @@
 //! One staging file of one task, in any format.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::json::writer::LineDelimited;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
+use emporia_core::error::{Error, ErrorKind};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -21,7 +23,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{FileFormat, FileSink};
 use crate::delimited::{self, Style};
-use crate::error::{to_datafusion, worth_another_try};
+use crate::error::{of_system, to_datafusion, worth_another_try};
 use crate::hdfs::Fault;
 use crate::json;
 use crate::location::within;
@@ -77,26 +79,29 @@ impl FileWriter {
                 BufWriter::new(Arc::clone(&self.store), self.location.clone()),
             )?),
         };
+        let failed = |e: DataFusionError| write_error(&self.location, e);
         match sink {
-            Sink::Parquet(writer) => writer.write(rows).await.map_err(write_error),
+            Sink::Parquet(writer) => writer.write(rows).await.map_err(|e| failed(e.into())),
             Sink::Text { writer, bytes } => {
                 let text = encode_text(self.format, rows, is_first)?;
                 *bytes += text.len() as u64;
-                writer.put(text).await.map_err(write_error)
+                writer.put(text).await.map_err(|e| failed(e.into()))
             }
         }
     }
 
     /// Closes the file; its path relative to the result folder and its size.
     pub(super) async fn finish(self) -> Result<(String, u64)> {
+        let location = self.location;
+        let failed = |e: DataFusionError| write_error(&location, e);
         let bytes = match self.sink {
             None => 0,
             Some(Sink::Parquet(mut writer)) => {
-                writer.finish().await.map_err(write_error)?;
+                writer.finish().await.map_err(|e| failed(e.into()))?;
                 writer.bytes_written() as u64
             }
             Some(Sink::Text { mut writer, bytes }) => {
-                writer.shutdown().await.map_err(write_error)?;
+                writer.shutdown().await.map_err(|e| failed(e.into()))?;
                 bytes
             }
         };
@@ -110,8 +115,7 @@ impl Sink {
         Ok(match format {
             FileFormat::Parquet => {
                 let properties = Some(parquet_properties(rows)?);
-                let writer = AsyncArrowWriter::try_new(writer, rows.schema(), properties)
-                    .map_err(write_error)?;
+                let writer = AsyncArrowWriter::try_new(writer, rows.schema(), properties)?;
                 Self::Parquet(Box::new(writer))
             }
             FileFormat::Csv | FileFormat::Json => Self::Text {
@@ -189,15 +193,64 @@ fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Res
 
 /// A failed write. Where the task may succeed with another file, it is an I/O error: those are the
 /// only ones after which Ballista runs a task again.
-fn write_error(error: impl Into<DataFusionError>) -> DataFusionError {
+fn write_error(path: &Path, error: impl Into<DataFusionError>) -> DataFusionError {
     let error = error.into();
-    let Some(fault) = Fault::of(&error) else {
+    if let Some(fault) = Fault::of(&error) {
+        let may_pass = fault.is_transient();
+        let error = fault.explain(format!("cannot write to HDFS: {fault}"));
+        return match may_pass {
+            true => worth_another_try(error),
+            false => to_datafusion(error),
+        };
+    }
+    let Some(system) = of_system(&error) else {
         return error;
     };
-    let may_pass = fault.is_transient();
-    let error = fault.explain(format!("cannot write to HDFS: {fault}"));
+    let kind = match system.kind() {
+        // It is told apart from all others wherever it happens.
+        io::ErrorKind::StorageFull => return error,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ErrorKind::PermissionDenied
+        }
+        _ => ErrorKind::Failed,
+    };
+    let may_pass = kind == ErrorKind::Failed && matches!(error, DataFusionError::IoError(_));
+    let error = Error::new(kind, format!("cannot write `/{path}`"))
+        .with_hint("check that all executors can write to the folder")
+        .with_source(system.to_string());
     match may_pass {
         true => worth_another_try(error),
         false => to_datafusion(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use emporia_core::error::EncodedError;
+
+    use super::*;
+    use crate::error::known;
+
+    #[test]
+    fn a_write_that_the_system_refuses_names_the_file() {
+        let path = Path::from("out/part.parquet");
+        let told = |errno: i32| {
+            let system = io::Error::from_raw_os_error(errno);
+            let error = object_store::Error::Generic {
+                store: "LocalFileSystem",
+                source: Box::new(system),
+            };
+            known(&write_error(&path, error))
+        };
+        let read_only = told(30);
+        let kind = read_only.as_ref().map(|error| error.kind);
+        assert_eq!(kind, Some(ErrorKind::PermissionDenied));
+        let message = read_only.map(|error: EncodedError| error.message);
+        assert_eq!(message.as_deref(), Some("cannot write `/out/part.parquet`"));
+        // A full disk has a text of its own.
+        let full = told(28).map(|error| error.kind);
+        assert_eq!(full, Some(ErrorKind::ResourceExhausted));
+        let other = write_error(&path, DataFusionError::Execution("x".to_owned()));
+        assert!(matches!(other, DataFusionError::Execution(_)));
     }
 }
