@@ -162,7 +162,8 @@ pub struct SubmitArgs {
     #[arg(long = "param", short, value_name = "NAME=VALUE", value_parser = name_value)]
     pub params: Vec<(String, String)>,
     /// Write the results instead of printing them: a table of the catalog, a folder (for all
-    /// outputs), or a file ending in .parquet, .csv, .tsv, .json or .ndjson (for the main one).
+    /// outputs), a file ending in .parquet, .csv, .tsv, .json or .ndjson (for the main one), or
+    /// hbase:TABLE or mongodb:DATABASE.COLLECTION, whose entry for the catalog is printed.
     #[arg(long, short, value_name = "TABLE|URI")]
     pub output: Option<String>,
     /// Print all outputs of the job, not only the main one.
@@ -272,15 +273,18 @@ pub struct LoadArgs {
     /// Where to: hbase:TABLE, mongodb:DATABASE.COLLECTION or a table of the catalog.
     #[arg(long, value_name = "TARGET")]
     pub to: String,
+    /// Name of the loaded table in the printed entry of the catalog; that of the table without it.
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
     /// Read these JSON files instead of the catalog's table: sessions as web servers log them, with
     /// nested page_views and cart_contents.
     #[arg(long, value_name = "URI")]
     pub from: Option<String>,
-    /// Write lines of these files that are no session to this folder; without it, the load ends at
+    /// Write lines of these files that are not sessions to this folder; without it, the load ends at
     /// the first one.
     #[arg(long, value_name = "URI", requires = "from")]
     pub rejected: Option<String>,
-    /// With --rejected: largest share of lines that may be no session, e.g. 0.05 or 5%; beyond it
+    /// With --rejected: largest share of lines that may be unreadable, e.g. 0.05 or 5%; beyond it
     /// nothing is loaded.
     #[arg(long, value_name = "SHARE", default_value = "5%")]
     pub max_rejects: MaxRejects,

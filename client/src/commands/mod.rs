@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod demo;
 mod describe;
+mod entry;
 mod explain;
 mod jobs;
 mod load;

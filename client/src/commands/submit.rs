@@ -11,6 +11,7 @@ use emporia_engine::Session;
 use emporia_engine::job::JobRun;
 use emporia_engine::publish::{self as engine, Mode, Report};
 
+use super::entry;
 use super::rows::{Printer, in_order, tables, write_file};
 use crate::args::{Format, SubmitArgs};
 use crate::console::{Console, count, size};
@@ -39,6 +40,7 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
     let params = Params::bind(spec, &args.params)?;
     let catalog = context.catalog()?;
     let destination = destination(args, &catalog, spec)?;
+    let known = catalog.clone();
     entry.check_inputs(&catalog)?;
     let connection = Connection::open(context, catalog).await?;
     let session = &connection.session;
@@ -63,6 +65,7 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
                 console: context.console,
                 progress,
                 start,
+                known,
             },
         )
         .await;
@@ -89,6 +92,8 @@ struct Watch {
     console: Console,
     progress: Progress,
     start: Instant,
+    /// The catalog as it was read.
+    known: Catalog,
 }
 
 async fn deliver(
@@ -101,6 +106,7 @@ async fn deliver(
         console,
         progress,
         start,
+        known,
     }: Watch,
 ) -> Result<()> {
     let display = Display::from(&args.display);
@@ -137,9 +143,37 @@ async fn deliver(
             let report = engine::publish(session, run, specs, destination).await?;
             drop(progress);
             say_published(console, &report, start);
-            Ok(())
+            match known
+                .tables
+                .contains_key(args.output.as_deref().unwrap_or_default())
+            {
+                true => Ok(()),
+                false => print_entries(console, &report, specs, &known),
+            }
         }
     }
+}
+
+/// Prints how the catalog has the tables of a store that were written; nothing for files.
+fn print_entries(
+    console: Console,
+    report: &Report,
+    specs: &[OutputSpec],
+    known: &Catalog,
+) -> Result<()> {
+    let entries = entry::of_result(&report.tables, specs)?;
+    if entries.is_empty() {
+        return Ok(());
+    }
+    for name in entries.keys() {
+        entry::note_taken(
+            console,
+            known,
+            name,
+            "give the new entry another name before you append it",
+        );
+    }
+    entry::print(entries)
 }
 
 /// The tables of a run, each in one order wherever it is computed.
@@ -240,10 +274,10 @@ fn destination(args: &SubmitArgs, catalog: &Catalog, spec: &JobSpec) -> Result<D
         let error = Error::not_found(format!("there is no table `{output}` to write to"));
         let names = catalog.tables.keys().map(String::as_str);
         return Err(match nearest(output, names) {
-            Some(near) => {
-                error.with_hint(format!("did you mean `{near}`? a folder is `./{output}`"))
-            }
-            None => error.with_hint(format!("a folder is `./{output}`")),
+            Some(near) => error.with_hint(format!(
+                "did you mean `{near}`? to write a folder, use `./{output}/`"
+            )),
+            None => error.with_hint(format!("to write a folder, use `./{output}/`")),
         });
     }
     let format = folder_format(chosen.unwrap_or(Format::Parquet))?;

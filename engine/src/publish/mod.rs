@@ -120,6 +120,8 @@ pub struct TableReport {
     pub name: String,
     /// Where it is.
     pub place: String,
+    /// Name and Arrow type of each column.
+    pub columns: Vec<(String, String)>,
     /// Its rows.
     pub rows: u64,
     /// Size of its files or cells.
@@ -150,6 +152,7 @@ pub async fn publish(
                 Some(TableReport {
                     name: name.clone(),
                     place: place.name_of(name),
+                    columns: table.columns.clone(),
                     rows: table.rows(),
                     bytes: table.parts.iter().map(|p| p.bytes).sum(),
                     files: table.parts.iter().filter(|p| !p.path.is_empty()).count(),

@@ -12,7 +12,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::DataFrame;
 use emporia_connectors::write::FileFormat;
-use emporia_core::catalog::{Catalog, absolute_uri};
+use emporia_core::catalog::absolute_uri;
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::job::OutputSpec;
 use emporia_core::text::grouped;
@@ -20,6 +20,7 @@ use emporia_engine::job::JobRun;
 use emporia_engine::publish::{Destination, Mode, Report, publish};
 use emporia_engine::{Session, query_error};
 
+use super::entry;
 use super::submit::say_published;
 use crate::args::LoadArgs;
 use crate::interrupt::guarded;
@@ -31,6 +32,19 @@ use crate::target::Connection;
 pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
     let mut catalog = context.catalog()?;
     let declared = catalog.tables.get(&args.to).cloned();
+    let name = match &args.name {
+        Some(_) if declared.is_some() => {
+            let text = format!("`{}` is a table of the catalog and has an entry", args.to);
+            return Err(Error::invalid(text).with_hint("leave out --as"));
+        }
+        Some(name) => {
+            entry::check_new(&catalog, name)?;
+            name
+        }
+        None => &args.table,
+    };
+    // Before the files are declared that are read.
+    let known = catalog.clone();
     let nests = nested::has_page_views(&catalog, &args.table);
     if let Some(from) = &args.from {
         logged::declare(&mut catalog, &args.table, from)?;
@@ -48,6 +62,7 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
         if let Some(rejects) = &rejects {
             check_rejects(session, args, rejects, rows.clone()).await?;
         }
+        let is_declared = declared.is_some();
         let table = match declared {
             Some(table) => table,
             None => target::definition(args, rows.schema().inner())?,
@@ -73,7 +88,16 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
                 format!("`{source}` has no rows to load"),
             ));
         }
-        print_entry(args, table)
+        if is_declared {
+            return Ok(());
+        }
+        entry::note_taken(
+            context.console,
+            &known,
+            name,
+            "name the loaded one with --as, or take the old entry out",
+        );
+        entry::print([(name.clone(), table)].into())
     };
     guarded(Some(session), context.settings.timeout, work).await
 }
@@ -124,7 +148,7 @@ async fn check_rejects(
     Err(Error::new(
         ErrorKind::Failed,
         format!(
-            "{} of {} lines are no session, which is more than {:.1} %",
+            "{} of {} lines are not sessions, which is more than {:.1} %",
             grouped(rejected),
             grouped(rejected + taken),
             args.max_rejects.percent()
@@ -145,14 +169,4 @@ async fn rows(session: &Session, args: &LoadArgs, nests: bool) -> Result<DataFra
         return session.sql(nested::SESSIONS).await;
     }
     session.table(&args.table).await
-}
-
-/// The entry goes to standard output, so that it can be appended to a catalog file.
-fn print_entry(args: &LoadArgs, table: emporia_core::catalog::TableDef) -> Result<()> {
-    let name = args.table.clone();
-    let entry = Catalog {
-        tables: [(name, table)].into(),
-        ..Catalog::default()
-    };
-    crate::output::print_line(entry.to_toml()?.trim_end())
 }

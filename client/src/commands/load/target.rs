@@ -51,11 +51,8 @@ pub(super) fn key(args: &LoadArgs) -> Vec<String> {
 /// `InvalidInput` where the target or a column cannot be.
 pub(super) fn definition(args: &LoadArgs, schema: &Schema) -> Result<TableDef> {
     let Some(scheme) = TABLE_SCHEMES.iter().find(|s| args.to.starts_with(*s)) else {
-        return Err(
-            Error::invalid(format!("`{}` is no place to load into", args.to)).with_hint(
-                "name hbase:TABLE, mongodb:DATABASE.COLLECTION or a table of the catalog",
-            ),
-        );
+        return Err(Error::invalid(format!("cannot load into `{}`", args.to))
+            .with_hint("name hbase:TABLE, mongodb:DATABASE.COLLECTION or a table of the catalog"));
     };
     let connector = scheme.trim_end_matches(':');
     let key = key(args);
