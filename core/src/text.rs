@@ -36,6 +36,14 @@ pub fn lowercase_first(message: &str) -> String {
     }
 }
 
+/// The text without the byte order mark that editors on Windows write in front of it.
+pub fn without_mark(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use emporia_core::error::{Error, ErrorKind, Result};
+use emporia_core::text::without_mark;
 
 use crate::job::SqlJob;
 
@@ -15,7 +16,7 @@ pub fn load_file(path: &Path) -> Result<SqlJob> {
     let origin = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::not_found(format!("cannot read SQL job `{origin}`")).with_source(e))?;
-    SqlJob::parse(origin, text)
+    SqlJob::parse(origin, without_mark(text))
 }
 
 /// Reads a job from every `.sql` file of a folder, ordered by file name; subfolders are not read.

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use emporia_core::error::{Error, Result};
+use emporia_core::text::without_mark;
 use emporia_sql::{Source, SqlStatement, check_syntax, split_statements};
 
 /// Names the standard input where a file is expected.
@@ -41,7 +42,7 @@ impl Script {
         io::stdin().read_to_string(&mut text).map_err(|e| {
             Error::invalid("cannot read SQL from the standard input").with_source(e)
         })?;
-        Ok(Self::typed(text))
+        Ok(Self::typed(without_mark(text)))
     }
 
     fn of_file(path: &Path) -> Result<Self> {
@@ -50,7 +51,7 @@ impl Script {
             Error::not_found(format!("cannot read the SQL file `{origin}`")).with_source(e)
         })?;
         Ok(Self {
-            text,
+            text: without_mark(text),
             origin: Some(origin),
         })
     }
@@ -126,6 +127,20 @@ mod tests {
             "1:11: expected: an SQL statement, found: SELEC\n\
              1 | SELECT 1; SELEC 2\n  |           ^"
         );
+    }
+
+    #[test]
+    fn the_mark_of_windows_editors_is_no_part_of_a_script() -> Result<()> {
+        let folder = tempfile::tempdir().map_err(|e| Error::internal(e.to_string()))?;
+        let path = folder.path().join("bom.sql");
+        std::fs::write(&path, "\u{feff}SELECT 1").map_err(|e| Error::internal(e.to_string()))?;
+        let script = Script::of_file(&path)?;
+        let statements = script.statements()?;
+        assert_eq!(
+            (statements[0].text.as_str(), statements[0].column),
+            ("SELECT 1", 1)
+        );
+        Ok(())
     }
 
     #[test]
