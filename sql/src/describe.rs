@@ -3,10 +3,12 @@
 use datafusion::common::{DataFusionError, Diagnostic, SchemaError};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::Token;
 use emporia_core::error::{Error, ErrorKind, nearest};
 use emporia_core::text::lowercase_first;
 
 use crate::source::{Mark, Source};
+use crate::split::tokens;
 
 /// How DataFusion begins the remark on a function that is called with arguments of other types.
 const NO_FIT: &str = "No function matches the given name and argument types '";
@@ -38,7 +40,8 @@ pub fn describe_error<'a>(
         let is_too_short = message.ends_with("found: EOF");
         is_too_short.then(|| source.end()).flatten()
     };
-    let mark = diagnostic.and_then(mark_of).or(mark).or_else(end);
+    let mark = diagnostic.and_then(mark_of).or(mark);
+    let mark = mark.or_else(|| only_place(&source, root)).or_else(end);
     let message = match mark {
         Some(mark) => source.point_at(mark, &message),
         None => source.prefix(&message),
@@ -208,8 +211,14 @@ fn schema_finding(error: &SchemaError) -> Finding {
             if near.is_some() || names.is_empty() {
                 return finding.did_you_mean(near);
             }
+            let mut distinct: Vec<&str> = Vec::with_capacity(names.len());
+            for name in names {
+                if !distinct.contains(&name) {
+                    distinct.push(name);
+                }
+            }
             Finding {
-                hint: Some(format!("columns are {}", listed(&names))),
+                hint: Some(format!("columns are {}", listed(&distinct))),
                 ..finding
             }
         }
@@ -264,6 +273,28 @@ fn plan_finding(message: &str, diagnostic: Option<&Diagnostic>, tables: &[String
         ErrorKind::InvalidInput,
         lowercase_first(without_forms(text)),
     )
+}
+
+/// The place of an unknown column that the planner does not say, as of ORDER BY: that of the name, where the text
+/// has it once.
+fn only_place(source: &Source<'_>, root: &DataFusionError) -> Option<Mark> {
+    let DataFusionError::SchemaError(error, _) = root else {
+        return None;
+    };
+    let SchemaError::FieldNotFound { field, .. } = error.as_ref() else {
+        return None;
+    };
+    let tokens = tokens(source).ok()?;
+    let mut places = tokens.iter().filter(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_some() => word.value == field.name,
+        Token::Word(word) => word.value.eq_ignore_ascii_case(&field.name),
+        _ => false,
+    });
+    let place = places.next().filter(|_| places.next().is_none())?;
+    let span = place.span;
+    let width = span.end.column.saturating_sub(span.start.column);
+    let width = usize::try_from(width).unwrap_or(1);
+    Mark::new(span.start.line, span.start.column, width)
 }
 
 /// The forms of a function that was called with arguments of other types.

@@ -56,6 +56,16 @@ async fn an_unlike_column_gets_the_list_of_columns() -> TestResult {
 }
 
 #[tokio::test]
+async fn an_unknown_column_of_an_order_is_marked() -> TestResult {
+    let error = describe("SELECT user_id FROM transactions ORDER BY zzzzzz").await?;
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let message = error.message();
+    assert!(message.starts_with("1:43: no column `zzzzzz`"), "{message}");
+    assert_eq!(error.hint(), Some("columns are `user_id`, `total`"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_unknown_table_is_marked_and_the_nearest_is_named() -> TestResult {
     let error = describe("SELECT * FROM transaction").await?;
     assert_eq!(error.kind(), ErrorKind::NotFound);
