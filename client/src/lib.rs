@@ -59,14 +59,21 @@ pub fn run(cli: Cli) -> Result<()> {
     result
 }
 
-/// The cluster inside this process logs what its queries' errors say too; a person sees it once.
+/// Parts that log what the errors of queries say too; a person sees it once. The scheduler of the cluster inside this
+/// process also tells of its executors, which end at Ctrl-C as the client does.
+const QUIET: [&str; 4] = [
+    "ballista_core",
+    "ballista_executor",
+    "ballista_scheduler",
+    "emporia_scheduler",
+];
+
+/// What is logged at a level.
 fn log_directives(level: &str) -> String {
     match level {
-        "warn" | "error" => ["core", "executor", "scheduler"]
+        "warn" | "error" => QUIET
             .iter()
-            .fold(level.to_owned(), |all, part| {
-                format!("{all},ballista_{part}=off")
-            }),
+            .fold(level.to_owned(), |all, part| format!("{all},{part}=off")),
         _ => level.to_owned(),
     }
 }

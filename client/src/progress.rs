@@ -14,6 +14,7 @@ use crate::console::{Console, ProgressMode, count, grouped, write_line};
 
 /// A query that is done by then shows nothing.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
+const FAILED: &str = "Failed";
 const POLL: Duration = Duration::from_millis(300);
 
 /// Shows the queries of a session until it is dropped.
@@ -91,7 +92,9 @@ impl Watcher {
             }
             None => {
                 let state = summary(&job);
-                if self.reported.get(id) != Some(&state) {
+                // Why a query failed, or that it was cancelled, is said at the end.
+                let has_failed = job.status == FAILED;
+                if !has_failed && self.reported.get(id) != Some(&state) {
                     let elapsed = (start.elapsed() + FIRST_LOOK).as_secs_f64();
                     write_line(&format!("job {id}: {state}, {elapsed:.1} s"));
                     self.reported.insert(id.to_owned(), state);
