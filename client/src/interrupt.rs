@@ -43,7 +43,7 @@ pub(crate) async fn guarded<T>(
         limit = passed(timeout) => {
             let message = format!("the timeout of {} s passed", limit.as_secs_f64());
             Error::new(ErrorKind::Timeout, message)
-                .with_hint("raise --timeout, or add executors")
+                .with_hint("raise --timeout; --log-level info shows what a job waits for, such as a store")
         }
     };
     if session.is_none() {

@@ -69,7 +69,9 @@ impl LocalCluster {
         let work_dir = tempfile::Builder::new()
             .prefix("emporia-")
             .tempdir()
-            .map_err(failed)?;
+            .map_err(|e| {
+                failed(e).with_hint("it needs a folder for temporary files; TMPDIR names another")
+            })?;
         let mut executors = Vec::with_capacity(slots.len());
         for (index, task_slots) in slots.iter().enumerate() {
             let [flight_port, grpc_port] = free_ports().map_err(failed)?;

@@ -47,7 +47,7 @@ pub(super) async fn generate(args: &GenerateArgs, context: &Context) -> Result<(
     let work = generate_into(options, &context.stores, context.console);
     let summary = guarded(None, context.settings.timeout, work)
         .await
-        .map_err(overwrite_hint)?;
+        .map_err(|e| next_step(e, &args.out))?;
     say_summary(&summary, &args.out, start, context.console);
     Ok(())
 }
@@ -90,7 +90,7 @@ pub(super) async fn import(command: &ImportCommand, context: &Context) -> Result
     let work = run_import(command, to, &context.stores, context.console);
     let summary = guarded(None, context.settings.timeout, work)
         .await
-        .map_err(overwrite_hint)?;
+        .map_err(|e| next_step(e, &to.out))?;
     say_summary(&summary, &to.out, start, context.console);
     Ok(())
 }
@@ -141,12 +141,15 @@ fn check_folder(out: &str) -> Result<()> {
     }
 }
 
-/// Names the flag that the library cannot know.
-fn overwrite_hint(error: Error) -> Error {
+/// Names the flag that the library cannot know, and what is left.
+fn next_step(error: Error, out: &str) -> Error {
     match error.kind() {
         ErrorKind::AlreadyExists => {
             error.with_hint("choose another folder, or pass --overwrite to replace the tables")
         }
+        ErrorKind::Cancelled | ErrorKind::Timeout => error.with_hint(format!(
+            "tables may be left in `{out}`, without a catalog; run it again with --overwrite to replace them"
+        )),
         _ => error,
     }
 }

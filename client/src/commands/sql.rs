@@ -23,6 +23,9 @@ use crate::progress::Progress;
 use crate::settings::Context;
 use crate::target::Connection;
 
+const NO_CATALOG: &str =
+    "there is no catalog: pass --catalog FILE, or run it where there is an emporia.toml";
+
 /// Runs the command.
 pub(super) async fn run(args: &SqlArgs, context: &Context) -> Result<()> {
     let printer = Printer {
@@ -151,7 +154,14 @@ pub(super) fn described(session: &Session, source: &Source<'_>, error: Statement
         StatementError::Text(error) => {
             let mut tables = table_names(session.context());
             tables.extend(session.catalog().tables.keys().cloned());
-            planning_error(describe_error(*source, &error, &tables), error)
+            let described = describe_error(*source, &error, &tables);
+            let has_no_tables = session.catalog().tables.is_empty() && tables.is_empty();
+            let is_of_table = described.kind() == ErrorKind::NotFound
+                && described.message().contains("no table `");
+            if has_no_tables && is_of_table {
+                return described.with_hint(NO_CATALOG);
+            }
+            planning_error(described, error)
         }
     }
 }

@@ -211,11 +211,18 @@ impl<S: Settings> Loader<S> {
     fn offer(&mut self, key: &Key, text: String, origin: Origin) -> Result<()> {
         if !key.accepts(&text) {
             let shown = if key.secret { "***" } else { &text };
-            return Err(Error::invalid(format!(
+            let error = Error::invalid(format!(
                 "`{}` = `{shown}` ({origin}) is not {}",
                 key.full_name(),
                 key.form
-            )));
+            ));
+            return Err(match has_no_port(key, &text) {
+                true => {
+                    let address = text.trim_end_matches('/');
+                    error.with_hint(format!("the port is missing, as in `{address}:50050`"))
+                }
+                false => error,
+            });
         }
         let outranked = self
             .given
@@ -227,6 +234,13 @@ impl<S: Settings> Loader<S> {
         }
         Ok(())
     }
+}
+
+/// Whether all that is wrong with an address is that it names no port.
+fn has_no_port(key: &Key, text: &str) -> bool {
+    let host = text.strip_prefix("http://").unwrap_or_default();
+    let host = host.trim_end_matches('/');
+    key.form.contains("http://host:port") && !host.is_empty() && !host.contains([':', '/'])
 }
 
 fn find<'a>(known: &'a [Key], full_name: &str, origin: &Origin) -> Result<&'a Key> {
