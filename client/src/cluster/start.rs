@@ -10,7 +10,7 @@ use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_engine::rest::{Probe, Rest};
 
 use super::process::{Signal, send, start_ticks};
-use super::state::{Process, Role, State, already_runs};
+use super::state::{Process, Role, State, already_runs, headless};
 use crate::port::{self, LOOPBACK as HOST};
 
 /// The allocator gives memory back after this many milliseconds. Its own 10 ms make the kernel zero the
@@ -47,7 +47,11 @@ pub(crate) struct Plan {
 pub(crate) async fn start(plan: &Plan) -> Result<State> {
     match State::load(&plan.folder)? {
         Some(state) if state.is_alive() => {
-            return Err(already_runs(&plan.folder, Some(&state.url)));
+            let is_whole = state.scheduler().is_some_and(Process::is_alive);
+            return Err(match is_whole {
+                true => already_runs(&plan.folder, Some(&state.url)),
+                false => headless(&plan.folder),
+            });
         }
         _ => State::remove(&plan.folder)?,
     }

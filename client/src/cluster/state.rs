@@ -135,11 +135,24 @@ pub(crate) fn already_runs(folder: &Path, url: Option<&str>) -> Error {
     let place = url.map(|url| format!(" at {url}")).unwrap_or_default();
     Error::new(
         ErrorKind::AlreadyExists,
-        format!("a cluster of `{}` runs already{place}", folder.display()),
+        format!(
+            "a cluster of `{}` is already running{place}",
+            folder.display()
+        ),
     )
     .with_hint(
         "stop it with `emporia cluster down`, or start another one with --state-dir and --port",
     )
+}
+
+/// The error for the executors of a cluster that has lost its scheduler.
+pub(crate) fn headless(folder: &Path) -> Error {
+    let text = format!(
+        "executors of a cluster are still running in `{}`, but its scheduler is dead",
+        folder.display()
+    );
+    Error::new(ErrorKind::AlreadyExists, text)
+        .with_hint("clean up with `emporia cluster down`, then start it again")
 }
 
 fn failed(verb: &str, path: &Path, error: std::io::Error) -> Error {

@@ -72,9 +72,7 @@ async fn up(plan: &Plan, context: &Context) -> Result<()> {
 
 async fn down(folder: &Path, deadline: Duration, context: &Context) -> Result<()> {
     let Some(state) = State::load(folder)? else {
-        context
-            .console
-            .say(format!("no cluster of `{}` runs", folder.display()));
+        context.console.say(not_running(folder));
         return Ok(());
     };
     let end = Instant::now() + deadline;
@@ -109,14 +107,18 @@ async fn down(folder: &Path, deadline: Duration, context: &Context) -> Result<()
     Ok(())
 }
 
+fn not_running(folder: &Path) -> String {
+    format!("no cluster is running in `{}`", folder.display())
+}
+
 /// What ended: the processes that were stopped, and those that were dead before.
 fn ending(n_stopped: usize, dead: &[&str]) -> String {
     let stopped = count(n_stopped as u64, "process");
     let names = dead.join(", ");
     match (n_stopped, dead.len()) {
         (_, 0) => format!("stopped {stopped}"),
-        (0, _) => format!("there was nothing to stop; dead before: {names}"),
-        (_, _) => format!("stopped {stopped}; dead before: {names}"),
+        (0, _) => format!("there was nothing to stop; already dead: {names}"),
+        (_, _) => format!("stopped {stopped}; already dead: {names}"),
     }
 }
 
@@ -144,14 +146,12 @@ async fn status(folder: &Path, format: ListFormat, context: &Context) -> Result<
         return remote_status(url, format).await;
     }
     let Some(state) = State::load(folder)? else {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("no cluster of `{}` runs", folder.display()),
-        )
-        .with_hint("start one with `emporia cluster up`, or pass --cluster http://host:port"));
+        return Err(Error::new(ErrorKind::Unavailable, not_running(folder))
+            .with_hint("start one with `emporia cluster up`, or pass --cluster http://host:port"));
     };
     let registered = Rest::new(&state.url)?.executors().await.unwrap_or_default();
-    let mut table = TextTable::new(["process", "pid", "address", "state", "slots"]);
+    let mut table = TextTable::new(["process", "pid", "address", "state", "slots"])
+        .with_numbers(&["pid", "slots"]);
     for process in &state.processes {
         let is_scheduler = process.role == Role::Scheduler;
         let known = registered
@@ -181,7 +181,7 @@ async fn status(folder: &Path, format: ListFormat, context: &Context) -> Result<
         return Ok(());
     }
     Err(Error::new(ErrorKind::Unavailable, "the scheduler is dead")
-        .with_hint("clear up with `emporia cluster down`, then start anew"))
+        .with_hint("clean up with `emporia cluster down`, then start it again"))
 }
 
 /// The state of a process that does its work.
@@ -203,7 +203,8 @@ async fn life(process: &Process, is_registered: bool) -> Result<&'static str> {
 async fn remote_status(url: &str, format: ListFormat) -> Result<()> {
     target::reach(url).await?;
     let executors = Rest::new(url)?.executors().await?;
-    let mut table = TextTable::new(["process", "address", "state", "slots", "last_seen"]);
+    let mut table = TextTable::new(["process", "address", "state", "slots", "last_seen"])
+        .with_numbers(&["slots"]);
     table.row([
         "scheduler",
         url.trim_start_matches("http://"),
@@ -251,11 +252,11 @@ mod tests {
         assert_eq!(ending(3, &[]), "stopped 3 processes");
         assert_eq!(
             ending(1, &["executor-1", "executor-2"]),
-            "stopped 1 process; dead before: executor-1, executor-2"
+            "stopped 1 process; already dead: executor-1, executor-2"
         );
         assert_eq!(
             ending(0, &["scheduler"]),
-            "there was nothing to stop; dead before: scheduler"
+            "there was nothing to stop; already dead: scheduler"
         );
     }
 }

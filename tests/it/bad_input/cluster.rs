@@ -52,7 +52,7 @@ fn a_cluster_out_of_reach_is_said_to_be_so() {
         shop.path(),
         &["cluster", "status"],
         4,
-        &["no cluster of `./.emporia/cluster` runs"],
+        &["no cluster is running in `./.emporia/cluster`"],
     );
 }
 
@@ -73,7 +73,7 @@ fn processes_that_died_are_not_said_to_be_stopped() {
     .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert_eq!(said, "there was nothing to stop; dead before: scheduler\n");
+    assert_eq!(said, "there was nothing to stop; already dead: scheduler\n");
     assert!(!file.try_exists().unwrap(), "the state is cleared up");
 }
 
