@@ -230,7 +230,7 @@ impl Catalog {
             .and_then(|p| p.parent().map(Path::to_owned));
         Self::parse(&text, folder.as_deref()).map_err(|e| {
             let hint = e.hint().map(str::to_owned);
-            let error = Error::invalid(format!("catalog `{}` is wrong", path.display()));
+            let error = Error::invalid(format!("catalog `{}` is not valid", path.display()));
             hint.into_iter()
                 .fold(error.with_source(e), Error::with_hint)
         })
@@ -472,7 +472,7 @@ mod tests {
         std::fs::write(&path, format!("{body}contract = \"user\"\n")).map_err(fault)?;
         let complaint = complaint(Catalog::load(&path));
         assert!(
-            complaint.ends_with("emporia.toml` is wrong; did you mean `users`?"),
+            complaint.ends_with("emporia.toml` is not valid; did you mean `users`?"),
             "{complaint}"
         );
 

@@ -126,7 +126,8 @@ async fn wait_for(scheduler: &str, patience: Duration) -> Result<()> {
 /// Ballista takes the failure of a service for an orderly end. So is the scheduler's wish for the
 /// end of an executor that it has given up, which a supervisor should start again.
 fn ended(scheduler: &str) -> Error {
-    let text = format!("the executor for the scheduler at {scheduler} ended untold");
+    let text =
+        format!("the executor for the scheduler at {scheduler} ended without giving a reason");
     Error::new(ErrorKind::Unavailable, text)
         .with_hint("see its log: a port may be taken, or the scheduler may have given it up")
 }

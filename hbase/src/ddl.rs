@@ -199,7 +199,10 @@ fn check(spec: &TableSpec) -> Result<(), String> {
     }
     for family in &spec.families {
         if family.name.is_empty() || family.name.contains(':') {
-            return Err(format!("`{}` is no name of a column family", family.name));
+            return Err(format!(
+                "`{}` is not a name of a column family",
+                family.name
+            ));
         }
         if family.max_versions < 1 {
             return Err(format!("family `{}` keeps no version", family.name));

@@ -72,7 +72,7 @@ pub(super) async fn run(mut runner: Runner<'_>, context: &Context) -> Result<()>
     runner.printer.has_time = false;
     context
         .console
-        .say("statements end with ;  help shows what else there is, quit leaves");
+        .say("end a statement with ;  type help for commands, quit to leave");
     let mut typed = String::new();
     loop {
         match editor.readline(if typed.is_empty() { PROMPT } else { MORE }) {

@@ -150,7 +150,7 @@ pub(crate) fn unreadable(name: &str, error: DataFusionError) -> Error {
 fn explained(text: String, error: impl StdError + Send + Sync + 'static) -> Error {
     fault_of(&text, &error).unwrap_or_else(|| {
         Error::new(ErrorKind::Corrupt, text)
-            .with_hint("check that they are whole and in the format of the table's connector")
+            .with_hint("check that they are complete and in the format of the table's connector")
             .with_source(error)
     })
 }

@@ -164,7 +164,7 @@ async fn begun(mut chunks: Chunks, path: &Path) -> Result<(Chunks, Unit)> {
         }
         Some(0xfe | 0xff) => {
             return Err(DataFusionError::Execution(format!(
-                "`/{path}` is no UTF-8 text, but UTF-16 or something else; convert it to UTF-8"
+                "`/{path}` is not UTF-8 text but UTF-16 or something else; convert it to UTF-8"
             )));
         }
         first => first,

@@ -89,7 +89,7 @@ impl Manifest {
         serde_json::from_slice(text).map_err(|e| {
             let text = format!("`/{place}` is not a {}", MANIFEST.name);
             Error::new(ErrorKind::Corrupt, text)
-                .with_hint("restore it from a backup, or remove the result to start anew")
+                .with_hint("restore it from a backup, or remove the result and start again")
                 .with_source(e)
         })
     }

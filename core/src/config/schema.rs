@@ -248,7 +248,7 @@ settings! {
     hbase_connect_timeout: Duration = secs(5);
     /// How long a gateway may take to answer; longer than it takes itself to give up on HBase.
     hbase_request_timeout: Duration = secs(60);
-    /// Connection string of MongoDB, `mongodb://host:port/…`; hidden in every output.
+    /// Connection string of MongoDB, `mongodb://host:port/…`.
     mongodb_uri: Option<Secret> = None;
     /// File with the connection string of MongoDB, in place of `mongodb_uri`.
     mongodb_uri_file: Option<PathBuf> = None;

@@ -80,7 +80,7 @@ pub fn open_local(out: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
     })?;
     let wrong = |e: Box<dyn std::error::Error + Send + Sync>| {
         Error::invalid(format!("cannot make folder `{}`", path.display()))
-            .with_hint("choose a folder that you may write")
+            .with_hint("choose a folder that you can write to")
             .with_source(e)
     };
     std::fs::create_dir_all(&path).map_err(|e| wrong(e.into()))?;

@@ -10,6 +10,8 @@ use emporia_connectors::error::{causes, known};
 use emporia_core::error::{EncodedError, ErrorKind};
 use emporia_core::text::lowercase_first;
 
+use super::plain::transport_text;
+
 /// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -19,7 +21,8 @@ pub(crate) enum Work {
     Task,
 }
 
-const DAMAGED: &str = "check that the input files are whole; `emporia tables` shows where they are";
+const DAMAGED: &str =
+    "check that the input files are complete; `emporia tables` shows where they are";
 const NO_MEMORY: &str = "give the executors more memory, or raise client.target_partitions";
 const NO_VALUE: &str =
     "TRY_CAST makes null of a value that cannot be converted, NULLIF(x, 0) of a zero";
@@ -176,7 +179,8 @@ fn is_of_a_rule(error: &DataFusionError) -> bool {
 
 /// The first line, as a sentence goes on.
 fn reason(text: &str) -> String {
-    lowercase_first(text.lines().next().unwrap_or_default().trim())
+    let line = text.lines().next().unwrap_or_default().trim();
+    lowercase_first(&transport_text(line).unwrap_or_else(|| line.to_owned()))
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ fn moments(times: &ArrayRef) -> Result<Vec<Option<Moment>>> {
         DataType::Timestamp(TimeUnit::Millisecond, _) => (86_400_000, 1_000_000),
         DataType::Timestamp(TimeUnit::Microsecond, _) => (86_400_000_000, 1_000),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => (NANOS_PER_DAY, 1),
-        other => return exec_err!("{other} is no time"),
+        other => return exec_err!("{other} is not a time"),
     };
     let numbers = cast(times, &DataType::Int64)?;
     let moments = numbers.as_primitive::<Int64Type>().iter().map(|number| {

@@ -70,7 +70,7 @@ impl ScalarUDFImpl for LoggedSession {
         let rows = lines.as_string::<i32>().iter().zip(places);
         let rows = rows.map(|(line, place)| match (read(line), place) {
             (Ok(row), _) => Ok(row),
-            (Err(fault), Some(place)) => exec_err!("{place} is no session: {fault}"),
+            (Err(fault), Some(place)) => exec_err!("{place} is not a session: {fault}"),
             (Err(fault), None) => Ok(Row {
                 fault: Some(fault),
                 ..Row::default()
@@ -234,18 +234,19 @@ struct ViewRow {
 }
 
 fn read(line: Option<&str>) -> Result<Row, String> {
-    let line = line.ok_or("it is no line of UTF-8 text")?;
+    let line = line.ok_or("it is not UTF-8 text")?;
     // A list of the members' values would do too.
     if !line.trim_start().starts_with('{') {
-        return Err("it is no JSON object".to_owned());
+        return Err("it is not a JSON object".to_owned());
     }
     let line: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let geo = line.geo_data.unwrap_or_default();
     let device = line.device_profile.unwrap_or_default();
     let cart = line.cart_contents.map(|Cart(items)| {
         let rows = items.into_iter().map(|(product_id, item)| {
-            let price = amount(&item.price)
-                .ok_or_else(|| format!("price `{}` of `{product_id}` is no amount", item.price))?;
+            let price = amount(&item.price).ok_or_else(|| {
+                format!("price `{}` of `{product_id}` is not an amount", item.price)
+            })?;
             Ok(CartRow {
                 product_id,
                 quantity: item.quantity,
@@ -292,7 +293,7 @@ fn read(line: Option<&str>) -> Result<Row, String> {
 /// Microseconds since 1970.
 fn instant(name: &str, text: &str) -> Result<i64, String> {
     let nanos =
-        string_to_timestamp_nanos(text).map_err(|_| format!("{name} `{text}` is no time"))?;
+        string_to_timestamp_nanos(text).map_err(|_| format!("{name} `{text}` is not a time"))?;
     match nanos % 1000 {
         0 => Ok(nanos / 1000),
         _ => Err(format!("{name} `{text}` is finer than a microsecond")),
@@ -411,7 +412,7 @@ mod tests {
             assert!(rows.as_struct().column(0).is_null(1));
             let error = call(&[line], Some("line 7")).unwrap_err().to_string();
             assert!(
-                error.contains("line 7 is no session") && error.contains(fault),
+                error.contains("line 7 is not a session") && error.contains(fault),
                 "{error}"
             );
         };
@@ -419,7 +420,7 @@ mod tests {
             assert!(WHOLE.contains(from));
             WHOLE.replace(from, to)
         };
-        check(None, "no line of UTF-8 text");
+        check(None, "not UTF-8 text");
         check(Some("[]"), "no JSON object");
         check(Some(&WHOLE[..200]), "EOF");
         check(Some(&format!("{BARE} x")), "trailing characters");
@@ -437,7 +438,7 @@ mod tests {
             "finer than a microsecond",
         );
         check(Some(&with("12.5", "12.505")), "price `12.505` of `p2`");
-        check(Some(&with("12.5", "1e30")), "of `p2` is no amount");
-        check(Some(&with("12.5", "null")), "of `p2` is no amount");
+        check(Some(&with("12.5", "1e30")), "of `p2` is not an amount");
+        check(Some(&with("12.5", "null")), "of `p2` is not an amount");
     }
 }

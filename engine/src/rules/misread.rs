@@ -101,7 +101,7 @@ fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                         .is_some_and(|p| !p.contains('%')) =>
                 {
                     return plan_err!(
-                        "{pattern} is no pattern of to_char, which has the form of strftime, such as '%Y-%m-%d'"
+                        "{pattern} is not a pattern of to_char, which takes those of strftime, such as '%Y-%m-%d'"
                     );
                 }
                 ("date_part", [Expr::Literal(part, _), _])

@@ -12,7 +12,7 @@ pub(super) fn head(input: &mut Input) -> Result<Head> {
         _ => {
             return Err(foreign(
                 head,
-                "which is no reply in the binary protocol".to_owned(),
+                "which is not a reply in the binary protocol".to_owned(),
             ));
         }
     };

@@ -15,7 +15,7 @@ pub(super) fn head(input: &mut Input) -> Result<Head> {
         _ => {
             return Err(foreign(
                 input.peek4(),
-                "which is no reply in the compact protocol".to_owned(),
+                "which is not a reply in the compact protocol".to_owned(),
             ));
         }
     };

@@ -66,7 +66,7 @@ pub(crate) fn handshake(
     let name = match &config.server_name {
         Some(name) => name.clone(),
         None => ServerName::try_from(address.host.clone())
-            .map_err(|error| wrong(format!("`{}` is no TLS name: {error}", address.host)))?,
+            .map_err(|error| wrong(format!("`{}` is not a TLS name: {error}", address.host)))?,
     };
     let session = ClientConnection::new(Arc::clone(&config.client), name)
         .map_err(|error| wrong(format!("cannot begin TLS: {error}")))?;

@@ -84,7 +84,7 @@ fn a_parquet_file_that_is_none_names_the_table() {
     let words = [
         "cannot read the files of table `t`",
         "Corrupt footer",
-        "check that they are whole",
+        "check that they are complete",
     ];
     let truncated = parquet(|mut bytes| {
         bytes.truncate(bytes.len() / 2);
@@ -105,7 +105,11 @@ fn a_parquet_file_with_damaged_pages_fails_the_query() {
         bytes[DAMAGE].copy_from_slice(&noise(DAMAGE.len()));
         bytes
     });
-    let words = ["job ", " failed: ", "check that the input files are whole"];
+    let words = [
+        "job ",
+        " failed: ",
+        "check that the input files are complete",
+    ];
     refused(folder.path(), &ROWS, 1, &words);
 }
 

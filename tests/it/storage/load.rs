@@ -143,7 +143,7 @@ fn logged_sessions_are_loaded_and_bad_lines_set_aside_or_refused() {
         &args,
         &[],
         1,
-        &["logs/c.jsonl", "the line at byte", "is no session"],
+        &["logs/c.jsonl", "the line at byte", "is not a session"],
     );
 
     let aside = [&from[..], &["--rejected", "rejected"]].concat();
@@ -161,7 +161,7 @@ fn logged_sessions_are_loaded_and_bad_lines_set_aside_or_refused() {
     place.catalog("[tables.rejected]\nconnector = \"json\"\nlocation = \"rejected\"\n");
     let mut faults = place.rows("SELECT fault FROM rejected ORDER BY position");
     let last = faults.pop().unwrap();
-    assert_eq!(last, "it is no line of UTF-8 text");
+    assert_eq!(last, "it is not UTF-8 text");
     for (fault, word) in faults
         .iter()
         .zip(["EOF", "no JSON object", "expected a string"])

@@ -65,7 +65,7 @@ const BY_DESIGN: [(&str, &str, &str); 21] = [
     ("SIMILAR TO is not supported", "", SIMILAR),
     ("", "of a difference of two times is not supported", SPANS),
     ("", "of intervals is not supported", UNORDERED),
-    ("", "is no pattern of to_char", PATTERNS),
+    ("", "is not a pattern of to_char", PATTERNS),
     ("table ", "which is not declared", FOLDERS),
     ("table ", "no file has the declared column", ABSENT),
 ];

@@ -146,7 +146,7 @@ pub(super) fn columns(
                     .filter(|n| *n > 0);
                 Some(length.ok_or_else(|| {
                     wrong(format!(
-                        "column `{name}` has the length {text}, which is no number above 0"
+                        "column `{name}` has the length {text}, which is not a number above 0"
                     ))
                 })?)
             }

@@ -365,7 +365,7 @@ fn push_limit(limit: &Limit, domain: &Domain) -> Result<Pushed> {
         (limit.get_skip_type()?, limit.get_fetch_type()?)
     else {
         return not_impl_err!(
-            "a LIMIT or OFFSET that is no number, over columns of an outer query"
+            "a LIMIT or OFFSET that is not a number, over columns of an outer query"
         );
     };
     let within = |input: &Arc<LogicalPlan>| {
