@@ -131,9 +131,7 @@ impl Query {
             if n_attempts == MAX_ATTEMPTS {
                 return Err(result_lost(error));
             }
-            tracing::warn!(
-                "executors that held rows of the result were lost; the query runs again"
-            );
+            tracing::warn!("the result was lost; the query runs again");
             tracing::debug!(%error, "the rows could not be fetched");
             self.attempt = self.session.attempt(self.frame.clone()).await?;
         }
