@@ -67,7 +67,10 @@ impl Location {
     }
 
     /// Where the local store looks for a folder of this path.
-    fn local_path(&self) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// `InvalidInput` where no store can have it.
+    pub(crate) fn local_path(&self) -> Result<PathBuf> {
         let inside = within(&self.path, "f").map_err(|e| Error::invalid(e.to_string()))?;
         let inside = LocalFileSystem::new().path_to_filesystem(&inside);
         let inside = inside.map_err(|e| Error::invalid(e.to_string()))?;

@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::special;
 use super::version::settled;
 use crate::hdfs::Fault;
 use crate::location::Location;
@@ -107,19 +108,20 @@ pub fn is_hidden(part: &str) -> bool {
 /// from.
 ///
 /// # Errors
-/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit, `Failed`
-/// where a local file never stays as it is.
+/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit, and for local
+/// links that lead nowhere, pipes and the like, `Failed` where a local file never stays as it is.
 pub async fn list(
     name: &str,
     store: &dyn ObjectStore,
     location: &Location,
     names: &FileNames,
 ) -> Result<Vec<ObjectMeta>> {
-    let files = files_at(name, store, &location.path, names).await?;
-    match location.is_local() {
-        true => settled(files).await,
-        false => Ok(files),
+    if !location.is_local() {
+        return files_at(name, store, &location.path, names).await;
     }
+    // Before anything is opened: a pipe lets its readers wait.
+    special::check(name, location.local_path()?).await?;
+    settled(files_at(name, store, &location.path, names).await?).await
 }
 
 async fn files_at(

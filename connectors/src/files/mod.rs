@@ -11,6 +11,7 @@ mod pinned;
 pub(crate) mod pruning;
 mod result;
 mod source;
+mod special;
 mod statistics;
 mod table;
 #[cfg(test)]

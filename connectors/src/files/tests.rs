@@ -391,3 +391,18 @@ async fn declared_columns_of_a_result_count() {
         assert!(ReadFault::of(&error).is_some(), "{error}");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_leads_nowhere_fails_the_table() {
+    let folder = Folder::new();
+    folder.put("a", "n\n1\n");
+    let table = folder.table("csv", &["n int64"], &[]);
+    let all = "SELECT n FROM t";
+    std::os::unix::fs::symlink("gone", folder.0.join("b")).unwrap();
+    let error = try_rows(&table, 1, all).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_has(&error, &["/b` leads nowhere", "remove the link"]);
+    fs::rename(folder.0.join("b"), folder.0.join("_b")).unwrap();
+    assert_eq!(rows(&table, all).await, ["1"]);
+}
