@@ -3,6 +3,8 @@
 //! Every file is read, or left out by a rule that the docs state, or named in an error: a file that
 //! is passed over in silence is rows that are missing in silence.
 
+use std::collections::HashSet;
+
 use emporia_core::error::{Error, Result};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -12,7 +14,7 @@ use super::special;
 use super::version::settled;
 use crate::hdfs::Fault;
 use crate::location::Location;
-use crate::published::storage_error;
+use crate::published::{COMMITS, POINTER, is_run_folder, storage_error};
 
 /// Endings of compressed text.
 const COMPRESSED: [&str; 4] = ["gz", "zst", "bz2", "xz"];
@@ -108,8 +110,9 @@ pub fn is_hidden(part: &str) -> bool {
 /// from.
 ///
 /// # Errors
-/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit, and for local
-/// links that lead nowhere, pipes and the like, `Failed` where a local file never stays as it is.
+/// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit or belongs to a
+/// published result, and for local links that lead nowhere, pipes and the like, `Failed` where a local file
+/// never stays as it is.
 pub async fn list(
     name: &str,
     store: &dyn ObjectStore,
@@ -143,14 +146,20 @@ async fn files_at(
         .try_collect()
         .await
         .map_err(|e| storage_error("list", path, e))?;
+    let results = results(&found, path);
     let mut files = Vec::with_capacity(found.len());
     for file in found {
-        let mut below = match file.location.prefix_match(path) {
-            Some(parts) => parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>(),
-            None => continue,
+        let Some(mut below) = names_below(&file, path) else {
+            continue;
         };
         if below.iter().any(|part| is_hidden(part)) {
             continue;
+        }
+        match run_of(&below, &results) {
+            // The folder had a result, and none lists this file.
+            Some(0) => continue,
+            Some(depth) => return Err(of_result(name, path, &below[..depth])),
+            None => {}
         }
         let last = below.pop().unwrap_or_default();
         if !names.fit(&last) {
@@ -172,6 +181,39 @@ async fn files_at(
         return Err(none(name, path, names));
     }
     Ok(files)
+}
+
+/// The names that lead from the folder to a file below it.
+fn names_below(file: &ObjectMeta, folder: &Path) -> Option<Vec<String>> {
+    let names = file.location.prefix_match(folder)?;
+    Some(names.map(|name| name.as_ref().to_owned()).collect())
+}
+
+/// The folders of published results, by the names that lead to them.
+fn results(found: &[ObjectMeta], folder: &Path) -> HashSet<Vec<String>> {
+    let of_result = |name: &String| [COMMITS, POINTER].contains(&name.as_str());
+    let files = found.iter().filter_map(|file| names_below(file, folder));
+    files
+        .filter_map(|mut names| {
+            names.truncate(names.iter().position(of_result)?);
+            Some(names)
+        })
+        .collect()
+}
+
+/// How deep the folder of the result is that a file is of: it lies in the folder of one of its runs.
+fn run_of(below: &[String], results: &HashSet<Vec<String>>) -> Option<usize> {
+    let folders = below.len().saturating_sub(1);
+    (0..folders).find(|depth| is_run_folder(&below[*depth]) && results.contains(&below[..*depth]))
+}
+
+/// The error for a folder that has a published result in it.
+fn of_result(name: &str, path: &Path, below: &[String]) -> Error {
+    let folder = format!("/{path}/{}", below.join("/"));
+    let text = format!("table `{name}`: `{folder}` holds a published result");
+    Error::invalid(text).with_hint(
+        "make the location that folder; in a folder above it, the files of old runs lie as well",
+    )
 }
 
 /// The error for a table without files.
@@ -257,6 +299,36 @@ mod tests {
             listed(&FileNames::PARQUET, &files).await.unwrap(),
             ["a.parquet"]
         );
+    }
+
+    #[tokio::test]
+    async fn a_folder_above_a_result_is_refused() {
+        let run = "run-0195d9a2000170008000000000000002";
+        let of_run = format!("a/b/{run}/rows/part-0.parquet");
+        for mark in ["a/b/_commits/1.json", "a/b/_current"] {
+            let files = [mark, &of_run, "a/c.parquet"];
+            let error = listed(&FileNames::PARQUET, &files).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let text = error.to_string();
+            assert!(text.contains("`/shop/t/a/b` holds a published"), "{text}");
+        }
+        // What a run left behind after its result was dropped does not count.
+        let own = format!("{run}/rows/part-0.parquet");
+        let files = ["_commits/1.json", "a", &own];
+        assert_eq!(listed(&FileNames::PARQUET, &files).await.unwrap(), ["a"]);
+        // Folders of other programs, and hidden ones, are not of results.
+        for files in [
+            vec![of_run.as_str()],
+            vec!["a/_commits/1.json", "a/run-7/c.parquet"],
+            vec!["a/_commits/1.json", &of_run],
+        ] {
+            let found = listed(&FileNames::PARQUET, &files).await.unwrap();
+            assert_eq!(found, files[files.len() - 1..]);
+        }
+        let hidden = format!("_old/{run}/rows/part-0.parquet");
+        let files = ["_old/_commits/1.json", &hidden, "c.parquet"];
+        let found = listed(&FileNames::PARQUET, &files).await.unwrap();
+        assert_eq!(found, ["c.parquet"]);
     }
 
     #[tokio::test]

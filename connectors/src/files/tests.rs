@@ -406,3 +406,14 @@ async fn a_link_that_leads_nowhere_fails_the_table() {
     fs::rename(folder.0.join("b"), folder.0.join("_b")).unwrap();
     assert_eq!(rows(&table, all).await, ["1"]);
 }
+
+#[tokio::test]
+async fn a_folder_above_a_result_is_no_table() {
+    let folder = Folder::new();
+    let run = "run-0195d9a2000170008000000000000002";
+    folder.put(&format!("sums/{run}/rows/part-0.csv"), "n\n1\n");
+    folder.put("sums/_commits/1.json", "{}");
+    let table = folder.table("csv", &["n int64"], &[]);
+    let error = try_rows(&table, 1, "SELECT n FROM t").await.unwrap_err();
+    assert_has(&error, &["/sums` holds a published result", "that folder"]);
+}
