@@ -439,6 +439,14 @@ async fn an_import_of_nothing_or_of_too_little_fails() -> TestResult {
     let (kind, text) = refusal(dir.path(), ImportOptions::default()).await;
     assert_eq!(kind, ErrorKind::InvalidInput);
     assert!(text.contains("Online Retail.pdf"), "{text}");
+    // So is a folder, whose files would be missing.
+    let dir = folder(&[("data.csv", file(1, 0).as_bytes())])?;
+    std::fs::create_dir(dir.path().join("_old"))?;
+    retail(dir.path()).await?;
+    std::fs::create_dir(dir.path().join("2011"))?;
+    let (kind, text) = refusal(dir.path(), ImportOptions::default()).await;
+    assert_eq!(kind, ErrorKind::InvalidInput);
+    assert!(text.contains("2011` is a folder"), "{text}");
     Ok(())
 }
 
