@@ -25,7 +25,7 @@ pub(super) struct TextFile {
 ///
 /// # Errors
 /// `NotFound` or `PermissionDenied` if it cannot be read, `Corrupt` if it cannot be unpacked,
-/// `InvalidInput` for a workbook of Excel or a packed file other than gzip.
+/// `InvalidInput` for a workbook of Excel, a packed file other than gzip, or text in UTF-32.
 pub(super) fn read(path: &Path, what: &str) -> Result<TextFile> {
     let failed =
         |kind, text: &str| Error::new(kind, format!("cannot {text} {what} `{}`", path.display()));
@@ -51,6 +51,10 @@ pub(super) fn read(path: &Path, what: &str) -> Result<TextFile> {
             );
         }
     };
+    if is_utf32(&bytes) {
+        let text = format!("{what} `{}` is in UTF-32", path.display());
+        return Err(Error::invalid(text).with_hint("save it as UTF-8"));
+    }
     let (bytes, was_windows_1252) = to_utf8(bytes);
     Ok(TextFile {
         name: path
@@ -95,6 +99,11 @@ impl Packing {
             _ => Self::Plain,
         }
     }
+}
+
+/// Whether text begins with a byte order mark of UTF-32; that of UTF-16 may be part of it.
+fn is_utf32(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..])
 }
 
 /// The text in UTF-8, and whether it was in Windows-1252.
@@ -161,5 +170,21 @@ mod tests {
             text(b"caf\xc3\xa9 caf\xe9"),
             ("café caf\u{fffd}".into(), false)
         );
+    }
+
+    #[test]
+    fn utf_32_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.csv");
+        for unit in [u32::to_le_bytes, u32::to_be_bytes] {
+            let text = "\u{feff}a,b\n".chars().map(u32::from);
+            let bytes: Vec<u8> = text.flat_map(unit).collect();
+            std::fs::write(&file, bytes).unwrap();
+            let error = read(&file, "file").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("a.csv` is in UTF-32"), "{error}");
+        }
+        std::fs::write(&file, b"\xff\xfea\0").unwrap();
+        assert_eq!(read(&file, "file").unwrap().bytes, b"a");
     }
 }
