@@ -451,6 +451,38 @@ async fn an_import_of_nothing_or_of_too_little_fails() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_quote_that_is_never_closed_is_named() -> TestResult {
+    let header =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    let good = "1,A,\"x \"\"y\"\"\nz\",1,2010-12-01 08:26:00,1.00,7,France\n";
+    let plain = "1,A,x,1,2010-12-01 08:26:00,1.00,7,France\n";
+    let open = "2,\"B\nB\",\"x \"\",1,2010-12-01 08:26:00,1.00,7,France\n";
+    for end in ["\n", "\r\n"] {
+        let file = |lines: &[&str]| lines.concat().replace('\n', end);
+        // The record begins in line 4, and the quote opens in line 5.
+        let text = file(&[header, good, open, plain, plain]);
+        let dir = folder(&[("data.csv", text.as_bytes())])?;
+        let (kind, text) = refusal(dir.path(), lenient()).await;
+        assert_eq!(kind, ErrorKind::Corrupt, "{text}");
+        let expected = "`data.csv`: the quote that opens in line 5 is never closed";
+        assert!(text.contains(expected), "{text}");
+        // A quote that is closed at the end of the file, and one that is only a sign.
+        for last in ["3,C,x,1,2010-12-01 08:26:00,1.00,7,\"EIRE\"", "4,5\",x"] {
+            let text = file(&[header, good, last]);
+            let dir = folder(&[("data.csv", text.as_bytes())])?;
+            let (store, _) = retail(dir.path()).await?;
+            let lines = table(&store, "online_retail").await?.len();
+            let rejects = table(&store, "rejects").await?;
+            assert_eq!(lines + rejects.len(), 2);
+            if rejects.len() > 0 {
+                assert_eq!(rejects.numbers("position")?, [4], "{end:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn copies_of_cdnow_are_read_and_only_the_first_line_is_a_header() -> TestResult {
     let dir = folder(&[(
         "cdnow.csv",

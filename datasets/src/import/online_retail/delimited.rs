@@ -1,5 +1,7 @@
 //! Invoice lines in delimited text.
 
+use std::io::Read;
+
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use emporia_core::{Error, ErrorKind, Result};
 
@@ -65,17 +67,51 @@ impl Delimited {
     }
 
     /// Takes in what the dates say about the order of day and month.
+    ///
+    /// # Errors
+    /// `Corrupt` where a quote is never closed.
     pub(super) fn look_at_dates(&self, evidence: &mut Evidence) -> Result<()> {
         let mut reader = self.reader();
         let mut record = ByteRecord::new();
+        let mut last = 0;
         while reader
             .read_byte_record(&mut record)
             .map_err(|e| self.corrupt(e))?
         {
             let date = record.get(self.columns[DATE]).unwrap_or_default();
             evidence.add(&String::from_utf8_lossy(date));
+            last = start_of(&record);
         }
-        Ok(())
+        self.check_quotes(last)
+    }
+
+    /// Checks that no quote is open at the end of the file: all lines behind it would be one field of the
+    /// last record, which begins at this byte.
+    fn check_quotes(&self, last: usize) -> Result<()> {
+        // A line behind the last record is part of it where a quote is open.
+        const MORE: &[u8] = b"\nmore\n";
+        let text = self.file.bytes.get(last..).unwrap_or_default();
+        let mut reader = ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(text.chain(MORE));
+        let [mut record, mut next] = [ByteRecord::new(), ByteRecord::new()];
+        let mut read =
+            |record: &mut ByteRecord| reader.read_byte_record(record).map_err(|e| self.corrupt(e));
+        if !read(&mut record)? || read(&mut next)? {
+            return Ok(());
+        }
+        let field = record.iter().next_back().unwrap_or_default();
+        let in_field = line_breaks(field) - line_breaks(MORE);
+        let line = 1 + line_breaks(&self.file.bytes) - in_field;
+        let text = format!(
+            "file `{}`: the quote that opens in line {line} is never closed",
+            self.file.name
+        );
+        Err(Error::new(ErrorKind::Corrupt, text).with_hint(
+            "all lines behind it would be one field; close the quote, double it, or remove it",
+        ))
     }
 
     /// Reads all records.
@@ -92,14 +128,21 @@ impl Delimited {
                     table: "online_retail",
                     rule,
                     raw: raw_text(&record),
-                    place: Place::line(
-                        &self.file.name,
-                        record.position().map_or(0, csv::Position::line),
-                    ),
+                    place: Place::line(&self.file.name, self.line_of(&record)),
                 }),
             }
         }
         Ok(())
+    }
+
+    /// The number of the line in which a record begins.
+    fn line_of(&self, record: &ByteRecord) -> u64 {
+        // The position may be that of line breaks before it.
+        let text = self.file.bytes.get(start_of(record)..).unwrap_or_default();
+        let is_break = |byte: &&u8| [b'\r', b'\n'].contains(byte);
+        let before = text.iter().take_while(is_break);
+        let before = before.filter(|byte| **byte == b'\n').count();
+        record.position().map_or(0, csv::Position::line) + before as u64
     }
 
     /// The line of a record, or the rule that it breaks.
@@ -143,4 +186,14 @@ impl Delimited {
         )
         .with_source(error)
     }
+}
+
+/// The byte of the file at which a record begins.
+fn start_of(record: &ByteRecord) -> usize {
+    let start = record.position().map_or(0, csv::Position::byte);
+    usize::try_from(start).unwrap_or(usize::MAX)
+}
+
+fn line_breaks(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
 }
