@@ -78,7 +78,7 @@ impl Default for GenerateOptions {
 /// The files depend on scale, seed and format only.
 ///
 /// # Errors
-/// `InvalidInput` for wrong options, `AlreadyExists` when a table is there already and may not be
+/// `InvalidInput` for wrong options and for a folder with files of others, `AlreadyExists` when a table is there already and may not be
 /// overwritten, and the errors of the store.
 pub async fn generate(
     options: GenerateOptions,
@@ -101,9 +101,7 @@ pub async fn generate(
         base,
         label: out,
     };
-    for name in &names {
-        folder.clear(name, overwrite).await?;
-    }
+    folder.clear(&names, overwrite).await?;
 
     let world = tokio::task::spawn_blocking(move || World::new(seed, scale))
         .await

@@ -129,9 +129,8 @@ async fn write_tables<D: Send + Sync + 'static>(
         base,
         label: out,
     };
-    for table in &tables {
-        folder.clear(table.name, overwrite).await?;
-    }
+    let names: Vec<_> = tables.iter().map(|table| table.name).collect();
+    folder.clear(&names, overwrite).await?;
     let data = Arc::new(data);
     let mut summary = Summary::default();
     let mut catalog = Catalog::default();

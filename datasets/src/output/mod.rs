@@ -2,6 +2,7 @@
 
 mod catalog;
 mod encode;
+mod room;
 mod upload;
 
 use std::fmt;

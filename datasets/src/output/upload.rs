@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use emporia_core::{Error, ErrorKind, Result};
-use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 use tokio::sync::mpsc;
@@ -107,49 +106,13 @@ impl Folder {
             .map_err(|e| self.failed("write", relative, e))
     }
 
-    /// The names of the part files of a table.
-    pub(crate) async fn parts(&self, table: &str) -> Result<Vec<Path>> {
-        let prefix = self.path(table);
-        self.store
-            .list(Some(&prefix))
-            .map_ok(|object| object.location)
-            .try_filter(|path| {
-                let is_part = path
-                    .filename()
-                    .is_some_and(|name| name.starts_with("part-"));
-                futures::future::ready(is_part)
-            })
-            .try_collect()
-            .await
-            .map_err(|e| self.failed("list", table, e))
-    }
-
-    /// Makes room for a table: its old part files go, or are an error.
-    pub(crate) async fn clear(&self, table: &str, overwrite: bool) -> Result<()> {
-        let old = self.parts(table).await?;
-        if !old.is_empty() && !overwrite {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                format!("`{}` holds table `{table}` already", self.label),
-            )
-            .with_hint("choose another folder or ask to overwrite"));
-        }
-        for path in old {
-            self.store
-                .delete(&path)
-                .await
-                .map_err(|e| self.failed("delete", path.as_ref(), e))?;
-        }
-        Ok(())
-    }
-
-    fn path(&self, relative: &str) -> Path {
+    pub(super) fn path(&self, relative: &str) -> Path {
         relative
             .split('/')
             .fold(self.base.clone(), |path, part| path.join(part))
     }
 
-    fn failed(&self, action: &str, relative: &str, cause: object_store::Error) -> Error {
+    pub(super) fn failed(&self, action: &str, relative: &str, cause: object_store::Error) -> Error {
         let kind = match &cause {
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => ErrorKind::PermissionDenied,
