@@ -1,6 +1,7 @@
 //! Which orders count: statuses, time, currency.
 
 use chrono::{DateTime, Utc};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
@@ -9,6 +10,7 @@ use emporia_core::job::{ParamKind, ParamSpec, Params};
 
 use crate::params::param;
 use crate::period::in_utc;
+use crate::rows;
 
 /// The statuses that count when the user names none: everything that was not called off.
 pub(crate) const QUALIFYING: &str = "completed,processing,shipped,delivered";
@@ -70,6 +72,16 @@ pub(crate) fn after(column: &str, time: Option<DateTime<Utc>>) -> Option<Expr> {
 /// The condition that `column` is not before the instant.
 pub(crate) fn from(column: &str, time: Option<DateTime<Utc>>) -> Option<Expr> {
     time.map(|time| in_utc(ident(column)).gt_eq(instant(time)))
+}
+
+/// The smallest and largest names of currencies, of columns `min_currency` and `max_currency`.
+pub(crate) fn currencies(
+    batches: &[RecordBatch],
+) -> Result<impl Iterator<Item = Option<String>> + use<>> {
+    let smallest = rows::texts(batches, "min_currency")?;
+    Ok(smallest
+        .into_iter()
+        .chain(rows::texts(batches, "max_currency")?))
 }
 
 /// The one currency among the smallest and largest names of groups of orders; `None` where there

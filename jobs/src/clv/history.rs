@@ -193,10 +193,25 @@ impl History {
                 .map_err(planning("the history of customers"))?;
             let observed = self.read(&session.collect(frame).await?, settings, halvings)?;
             if observed.customers.len() <= settings.fit_customers || halvings >= MAX_HALVINGS {
+                if halvings > 0 {
+                    self.check_currency(session).await?;
+                }
                 return Ok(observed);
             }
             halvings += 2;
         }
+    }
+
+    /// Checks that all orders are in one currency; a sample has some of them only.
+    async fn check_currency(&self, session: &Session) -> Result<()> {
+        let currencies = vec![
+            min(ident("currency")).alias("min_currency"),
+            max(ident("currency")).alias("max_currency"),
+        ];
+        let frame = self.orders.clone().aggregate(Vec::new(), currencies);
+        let frame = frame.map_err(planning("the currency of orders"))?;
+        let batches = session.collect(frame).await?;
+        orders::one_currency(orders::currencies(&batches)?).map(drop)
     }
 
     fn read(
@@ -228,9 +243,7 @@ impl History {
                 })
             })
             .collect::<Vec<_>>();
-        let currencies = rows::texts(batches, "min_currency")?
-            .into_iter()
-            .chain(rows::texts(batches, "max_currency")?);
+        let currencies = orders::currencies(batches)?;
         let last_order = customers.iter().map(|c| c.last_day).max().unwrap_or(0);
         Ok(Observed {
             last_day: settings

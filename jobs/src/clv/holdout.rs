@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{JoinType, ScalarValue};
 use datafusion::functions::core::expr_fn::{coalesce, least};
-use datafusion::functions_aggregate::expr_fn::{count, max, sum};
+use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::Result;
@@ -17,6 +17,7 @@ use super::history::{History, Observed};
 use super::scores::Scores;
 use crate::literal_table::literal_table;
 use crate::money;
+use crate::orders;
 use crate::period::date_of;
 use crate::tables::planning;
 
@@ -34,6 +35,9 @@ pub(super) struct Holdout {
 
 impl Holdout {
     /// Counts the orders after the calibration; `None` if it has no end, or nothing comes later.
+    ///
+    /// # Errors
+    /// `InvalidInput` where they are in another currency than the orders before.
     pub(super) async fn find(
         session: &Session,
         history: &History,
@@ -49,10 +53,14 @@ impl Holdout {
                 vec![
                     count(lit(1)).alias("orders"),
                     max(ident("day")).alias("last_day"),
+                    min(ident("currency")).alias("min_currency"),
+                    max(ident("currency")).alias("max_currency"),
                 ],
             )
             .map_err(planning("the orders after the calibration"))?;
         let batches = session.collect(counted).await?;
+        let later = orders::currencies(&batches)?;
+        orders::one_currency(later.chain([observed.currency.clone()]))?;
         let value = |column: usize| {
             let values = batches.first()?.column(column);
             let values = values.as_primitive_opt::<Int64Type>()?;

@@ -2,6 +2,7 @@
 
 use datafusion::logical_expr::lit;
 use datafusion::prelude::ident;
+use emporia_core::error::ErrorKind;
 use emporia_engine::Session;
 use emporia_models::bg_nbd::BgNbd;
 use emporia_models::gamma_gamma::GammaGamma;
@@ -206,6 +207,36 @@ async fn a_sample_is_taken_of_too_many_customers() {
         run.notes
     );
     assert_eq!(frame(&run, "clv").count().await.expect("a count"), 200);
+}
+
+#[tokio::test]
+async fn orders_of_several_currencies_are_refused() {
+    let refused = async |orders: &str, given: &[(&str, &str)]| {
+        let session = session();
+        contract_table(&session, "transactions", orders);
+        let params = params(Clv::new().spec(), given);
+        let error = run(&session, &params).await.err().expect("an error");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let text = error.to_string();
+        assert!(text.contains("several currencies"), "{text}");
+    };
+    let order = |user: usize, day: usize, currency: &str| {
+        format!(
+            "t{user}-{day},,u{user},2024-01-{day:02}T08:00:00Z,5.00,0.00,5.00,card,completed,{currency}\n"
+        )
+    };
+    // After the calibration.
+    let end = [("calibration_end", "2024-01-10")];
+    let dollars = order(1, 1, "USD") + &order(2, 2, "USD");
+    refused(&(dollars.clone() + &order(1, 20, "EUR")), &end).await;
+    let both = order(1, 20, "EUR") + &order(2, 21, "USD");
+    refused(&(dollars + &both), &end).await;
+    // Of a customer who may be in the sample or not.
+    for other in 0..6 {
+        let currency = |user| if user == other { "EUR" } else { "USD" };
+        let orders: String = (0..12).map(|u| order(u, 1, currency(u))).collect();
+        refused(&orders, &[("fit_customers", "6")]).await;
+    }
 }
 
 #[tokio::test]

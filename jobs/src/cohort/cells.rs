@@ -226,10 +226,7 @@ impl Cells {
         let revenue = rows::whole_decimals(batches, "revenue")?;
         let last = rows::integers(batches, "last_order")?;
         let timed = rows::integers(batches, "timed")?;
-        let currencies = rows::texts(batches, "min_currency")?
-            .into_iter()
-            .chain(rows::texts(batches, "max_currency")?);
-        orders::one_currency(currencies)?;
+        orders::one_currency(orders::currencies(batches)?)?;
         let measures = users.into_iter().zip(orders).zip(revenue);
         for ((cohort, index), ((users, orders), revenue)) in
             cohorts.into_iter().zip(indexes).zip(measures)

@@ -45,9 +45,6 @@ impl OrderTotals {
                 .max()
                 .unwrap_or(0))
         };
-        let currencies = rows::texts(batches, "min_currency")?
-            .into_iter()
-            .chain(rows::texts(batches, "max_currency")?);
         Ok(Self {
             orders: rows::integers(batches, "orders")?
                 .into_iter()
@@ -58,7 +55,7 @@ impl OrderTotals {
             total: money("total")?,
             largest_subtotal: largest("largest_subtotal")?,
             largest_discount: largest("largest_discount")?,
-            currency: orders::one_currency(currencies)?,
+            currency: orders::one_currency(orders::currencies(batches)?)?,
         })
     }
 }
