@@ -99,8 +99,8 @@ pub(crate) fn next_instant(instant: DateTime<Utc>) -> DateTime<Utc> {
 const LAST_HOUR: u32 = 23;
 
 /// The last instant that data covers whose last order is at `last`: the end of its day if the orders
-/// have no time of day, or if it came in the last hour; else its own time. `sales_by_day` has the
-/// same rule.
+/// have no time of day, or if it came in the last hour; else its own time. `sales_by_day` and
+/// `sales_by_month` have the same rule.
 pub(crate) fn covered_until(last: DateTime<Utc>, has_times: bool) -> DateTime<Utc> {
     if has_times && last.hour() < LAST_HOUR {
         return last;

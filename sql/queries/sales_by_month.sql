@@ -10,7 +10,8 @@
 -- docs: of `total` of the orders with one of the statuses; each currency has its own rows.
 -- docs: Months without a sale between the first and the last order (of any status or currency) have
 -- docs: zeros. `is_partial` marks the first month when its first order came after its first day and
--- docs: the last month when its last order came before its last day.
+-- docs: the last month when its last order came before 23:00 UTC of its last day. If all orders are at
+-- docs: midnight, the data has no time of day, and an order of the last day is enough.
 -- docs: `revenue_change` = (revenue - revenue of the month before) / revenue of the month before; it
 -- docs: is null where one of the two months is partial or the month before has no revenue.
 -- docs: Guest orders count as orders and revenue, but not as buyers.
@@ -22,6 +23,7 @@ WITH orders AS (
         currency,
         CAST(date_trunc('month', ts) AS DATE) AS month,
         CAST(ts AS DATE) AS day,
+        ts,
         user_id,
         total,
         $statuses IS NULL OR array_has($statuses, status) AS is_sale
@@ -37,7 +39,9 @@ by_user AS (
         count(CASE WHEN is_sale THEN 1 END) AS orders,
         sum(CASE WHEN is_sale THEN total END) AS revenue,
         min(day) AS first_day,
-        max(day) AS last_day
+        max(day) AS last_day,
+        max(ts) AS last_ts,
+        max(CASE WHEN ts > day THEN 1 ELSE 0 END) AS timed
     FROM orders
     GROUP BY currency, month, user_id
 ),
@@ -49,7 +53,9 @@ by_month AS (
         count(CASE WHEN orders > 0 THEN user_id END) AS buyers,
         coalesce(sum(revenue), 0) AS revenue,
         min(first_day) AS first_day,
-        max(last_day) AS last_day
+        max(last_day) AS last_day,
+        max(last_ts) AS last_ts,
+        max(timed) AS timed
     FROM by_user
     GROUP BY currency, month
 ),
@@ -62,6 +68,8 @@ bounds AS (
         revenue,
         min(first_day) OVER () AS first_day,
         max(last_day) OVER () AS last_day,
+        max(last_ts) OVER () AS last_ts,
+        max(timed) OVER () AS timed,
         min(month) OVER () AS first_month,
         max(month) OVER () AS last_month,
         lag(month) OVER (PARTITION BY currency ORDER BY month) AS previous_month,
@@ -83,6 +91,8 @@ filled AS (
         revenue,
         first_day,
         last_day,
+        last_ts,
+        timed,
         first_month,
         last_month
     FROM bounds
@@ -95,8 +105,13 @@ months AS (
         CASE WHEN month = sale_month THEN buyers ELSE 0 END AS buyers,
         coalesce(CASE WHEN month = sale_month THEN revenue END, 0) AS revenue,
         (month = first_month AND first_day > first_month)
-            OR (month = last_month AND last_day + INTERVAL '1 day' < last_month + INTERVAL '1 month')
-            AS is_partial
+            OR (
+                month = last_month
+                AND (
+                    last_day + INTERVAL '1 day' < last_month + INTERVAL '1 month'
+                    OR (date_part('hour', last_ts) < 23 AND timed > 0)
+                )
+            ) AS is_partial
     FROM filled
 ),
 compared AS (

@@ -44,11 +44,11 @@ async fn months_have_no_gaps_and_keep_currencies_apart() -> TestResult {
             "EUR|2023-12-01|0|0|0.00|-|-|true",
             "EUR|2024-01-01|0|0|0.00|-|-|false",
             "EUR|2024-02-01|0|0|0.00|-|-|false",
-            "EUR|2024-03-01|1|1|10.00|10.000000|-|false",
+            "EUR|2024-03-01|1|1|10.00|10.000000|-|true",
             "USD|2023-12-01|1|1|100.10|100.100000|-|true",
             "USD|2024-01-01|2|1|50.06|25.030000|-|false",
             "USD|2024-02-01|0|0|0.00|-|-1.0000|false",
-            "USD|2024-03-01|1|1|60.07|60.070000|-|false",
+            "USD|2024-03-01|1|1|60.07|60.070000|-|true",
         ]
     );
     Ok(())
@@ -73,7 +73,31 @@ async fn d9_the_same_month_of_two_years_is_two_rows() -> TestResult {
     assert_eq!(rows[0], "2023-01-01|100.00|-|false");
     assert_eq!(rows[1], "2023-02-01|150.00|0.5000|false");
     assert_eq!(rows[2], "2023-03-01|0.00|-1.0000|false");
-    assert_eq!(rows[12], "2024-01-01|7.00|-|false");
+    assert_eq!(rows[12], "2024-01-01|7.00|-|true");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_month_and_the_last_day_are_judged_alike() -> TestResult {
+    for (first, last, is_partial) in [
+        ("2024-01-01T00:00:00Z", "2024-02-29T22:59:59Z", true),
+        ("2024-01-01T00:00:00Z", "2024-02-29T23:00:00Z", false),
+        ("2024-01-01T00:10:00Z", "2024-02-29T00:00:00Z", true),
+        ("2024-01-01T00:00:00Z", "2024-02-29T00:00:00Z", false),
+    ] {
+        let order = |id: &str, time: &str| {
+            format!(
+                r#"{{"transaction_id":"{id}","ts":"{time}","subtotal":"1","discount":"0","total":"7.00","status":"completed","currency":"USD"}}"#
+            )
+        };
+        let orders = [order("a", first), order("b", last)].join("\n");
+        let context = context(&[("transactions", orders.as_str())])?;
+        for job in ["sales_by_day", "sales_by_month"] {
+            let rows = run(&context, job, &[], &["is_partial"]).await?;
+            assert_eq!(rows[0], "false", "{job} {first}");
+            assert_eq!(rows[rows.len() - 1], is_partial.to_string(), "{job} {last}");
+        }
+    }
     Ok(())
 }
 
