@@ -40,6 +40,14 @@ enum Mutant {
     CountsBoth,
     /// A stage is planned again although it keeps outputs of the plan of before.
     ReplansLate,
+    /// A task gets the number of one that was given up, which may go on writing to files of that name.
+    UsesNumbersAgain,
+    /// A stage goes on without waiting for inputs that are not complete any more.
+    DoesNotWait,
+    /// A task that was given up keeps its slot for ever,
+    KeepsSlot,
+    /// or gives it back when it is told to end, and may run for long.
+    FreesSlotEarly,
 }
 
 /// What a task read: the tasks of each input, as its plan named them.
@@ -62,8 +70,13 @@ struct World {
     outputs: BTreeMap<StageId, BTreeSet<TaskId>>,
     /// All tasks ever given out: executor, partitions, what they read.
     tasks: BTreeMap<(StageId, TaskId), (String, Vec<usize>, Read)>,
+    /// The number in the names of a task's files, and the task that wrote to them last.
+    numbers: BTreeMap<(StageId, TaskId), usize>,
+    writers: BTreeMap<(StageId, usize), TaskId>,
     /// Tasks that run: they have not ended.
     silent: BTreeSet<(StageId, TaskId)>,
+    /// Those of them that may hold no slot: they have reported, or their executor has registered since.
+    without_slot: BTreeSet<(StageId, TaskId)>,
     /// Tasks that were copied, and their copies.
     doubled: BTreeSet<(StageId, TaskId)>,
     alive: BTreeSet<String>,
@@ -128,7 +141,10 @@ impl World {
             plans: BTreeMap::new(),
             outputs: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            writers: BTreeMap::new(),
             silent: BTreeSet::new(),
+            without_slot: BTreeSet::new(),
             doubled: BTreeSet::new(),
             alive: BTreeSet::new(),
             n_executors: 0,
@@ -168,7 +184,13 @@ impl World {
                 // The task goes on until it reports, or is found.
                 Action::Kill { stage, task } => {
                     let executor = &self.tasks[&(stage, task)].0;
-                    self.slots.give_up(executor, &key(stage, task));
+                    match self.mutant {
+                        Mutant::FreesSlotEarly => self.slots.release(executor, &key(stage, task)),
+                        _ => self.slots.give_up(executor, &key(stage, task)),
+                    }
+                }
+                Action::Wait { stage } if self.mutant == Mutant::DoesNotWait => {
+                    self.make_plan(stage);
                 }
                 Action::Wait { stage } => {
                     self.offers.remove(&stage);
@@ -178,11 +200,7 @@ impl World {
                     keeps_outputs,
                 } => {
                     self.plan(stage, keeps_outputs);
-                    let inputs = self.shapes[&stage].inputs.iter();
-                    let read = inputs.map(|input| {
-                        (*input, self.outputs.get(input).cloned().unwrap_or_default())
-                    });
-                    self.plans.insert(stage, read.collect());
+                    self.make_plan(stage);
                     self.offers.insert(stage, VecDeque::new());
                     let started = self.lineage.step(Event::Started {
                         stage,
@@ -217,6 +235,14 @@ impl World {
         } else if self.mutant == Mutant::ReplansLate {
             *self.n_plans.entry(stage).or_default() += 1;
         }
+    }
+
+    /// Tasks of the stage read the outputs that count now.
+    fn make_plan(&mut self, stage: StageId) {
+        let inputs = self.shapes[&stage].inputs.iter();
+        let read =
+            inputs.map(|input| (*input, self.outputs.get(input).cloned().unwrap_or_default()));
+        self.plans.insert(stage, read.collect());
     }
 
     /// Each partition of a running stage is on offer, worked on, or computed: one of them, once.
@@ -268,6 +294,11 @@ impl World {
     fn bind_to(&mut self, stage: StageId, executor: String, partitions: Vec<usize>) {
         let task = self.lineage.n_tasks(stage);
         let read = self.plans[&stage].clone();
+        let number = match self.mutant {
+            Mutant::UsesNumbersAgain => self.free_number(stage),
+            _ => task,
+        };
+        self.numbers.insert((stage, task), number);
         self.tasks
             .insert((stage, task), (executor.clone(), partitions.clone(), read));
         let plan = (self.n_plans[&stage], self.n_partitions[&stage]);
@@ -279,6 +310,17 @@ impl World {
             executor,
             partitions,
         });
+    }
+
+    /// The first number that no task has that runs or whose output counts.
+    fn free_number(&self, stage: StageId) -> usize {
+        let counts = |task: &TaskId| {
+            let executor = &self.tasks[&(stage, *task)].0;
+            self.lineage.is_live(stage, *task) || self.lineage.is_running(stage, *task, executor)
+        };
+        let tasks = (0..self.lineage.n_tasks(stage)).filter(counts);
+        let used: BTreeSet<usize> = tasks.map(|task| self.numbers[&(stage, task)]).collect();
+        (0..=used.len()).find(|n| !used.contains(n)).unwrap()
     }
 
     /// A running task is given to a second executor, now and then to the same.
@@ -307,11 +349,17 @@ impl World {
         let Some((stage, task)) = self.random.choice(silent) else {
             return false;
         };
+        if failure.is_none() {
+            let number = self.numbers[&(stage, task)];
+            self.writers.insert((stage, number), task);
+        }
         // Reports come twice, or under another name.
         let mut executor = self.tasks[&(stage, task)].0.clone();
         match self.random.u8(..) {
             0..5 => executor = "somebody else".to_owned(),
-            5..15 => {}
+            5..15 => {
+                self.without_slot.insert((stage, task));
+            }
             _ => {
                 self.silent.remove(&(stage, task));
             }
@@ -328,7 +376,7 @@ impl World {
         if failure.is_none() && counts {
             self.outputs.entry(stage).or_default().insert(task);
         }
-        self.slots.release(&executor, &key(stage, task));
+        self.release(&executor, &key(stage, task));
         self.step(match failure {
             None => Event::Succeeded {
                 stage,
@@ -343,6 +391,16 @@ impl World {
             },
         });
         true
+    }
+
+    /// A task has ended, and its slot is free.
+    fn release(&self, executor: &str, task: &TaskKey) {
+        let is_waited_for = self
+            .lineage
+            .is_running(task.stage_id, task.task_id, executor);
+        if is_waited_for || self.mutant != Mutant::KeepsSlot {
+            self.slots.release(executor, task);
+        }
     }
 
     fn random_failure(&mut self) -> Failure {
@@ -411,16 +469,26 @@ impl World {
             ended: Vec::new(),
         };
         let held = self.slots.held(executor);
+        let mut silent = self.silent.difference(&self.without_slot);
+        let without = silent.find(|(stage, task)| {
+            self.tasks[&(*stage, *task)].0 == executor && !held.contains_key(&key(*stage, *task))
+        });
+        if let Some(task) = without {
+            self.fault = Some(format!("{task:?} runs on {executor} and holds no slot"));
+        }
         for finding in self.reconciler.compare(executor, answer, &held, self.now) {
             match finding {
                 Finding::Restarted => {
                     self.slots.add(executor, 100);
+                    let tasks = &self.tasks;
+                    let here = self.silent.iter().filter(|t| tasks[*t].0 == executor);
+                    self.without_slot.extend(here);
                     self.step(Event::Lost {
                         executor: executor.to_owned(),
                     });
                 }
                 Finding::Unreported { task, .. } => {
-                    self.slots.release(executor, &task);
+                    self.release(executor, &task);
                     self.step(Event::Failed {
                         stage: task.stage_id,
                         task: task.task_id,
@@ -496,6 +564,24 @@ impl World {
         self.fault = Some(format!("the job hangs: {:?}", self.lineage));
     }
 
+    /// After the end all tasks end, too, and hold no slots.
+    fn settle(&mut self) {
+        for (stage, task) in std::mem::take(&mut self.silent) {
+            let executor = &self.tasks[&(stage, task)].0;
+            self.release(executor, &key(stage, task));
+        }
+        for _ in 0..3 {
+            self.now += Duration::from_secs(130);
+            self.ask_all();
+        }
+        for executor in &self.alive {
+            let held = self.slots.held(executor);
+            if !held.is_empty() {
+                self.fault = Some(format!("{executor} has ended {held:?}, which hold slots"));
+            }
+        }
+    }
+
     /// Follows the result back to the leaves: each task read all partitions of each input once, and the
     /// tasks of a stage whose outputs are read together read the same versions of what may come out
     /// differently.
@@ -512,8 +598,11 @@ impl World {
     }
 
     fn check_output(&self, stage: StageId, tasks: &BTreeSet<TaskId>) -> Result<(), String> {
+        // The files have what was written to them last.
+        let writer = |task: &TaskId| self.writers[&(stage, self.numbers[&(stage, *task)])];
+        let tasks: Vec<TaskId> = tasks.iter().map(writer).collect();
         let mut partitions: Vec<usize> = Vec::new();
-        for task in tasks {
+        for task in &tasks {
             partitions.extend(&self.tasks[&(stage, *task)].1);
         }
         partitions.sort_unstable();
@@ -563,6 +652,7 @@ fn outcome(seed: u64, mutant: Mutant) -> Result<(), String> {
     let mut world = World::new(seed, mutant);
     let n_faults = world.random.usize(0..150);
     world.run(n_faults);
+    world.settle();
     world.check_result()
 }
 
@@ -585,6 +675,10 @@ fn each_broken_rule_is_found() {
         Mutant::NeverAsks,
         Mutant::CountsBoth,
         Mutant::ReplansLate,
+        Mutant::UsesNumbersAgain,
+        Mutant::DoesNotWait,
+        Mutant::KeepsSlot,
+        Mutant::FreesSlotEarly,
     ] {
         let is_found = (0..5_000).any(|seed| {
             let run = std::panic::catch_unwind(|| outcome(seed, mutant));
