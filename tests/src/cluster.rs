@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -12,6 +13,9 @@ use crate::programs::program;
 
 /// Where the cluster keeps its state and logs, below the folder of the test.
 pub const STATE_DIR: &str = "cluster";
+
+/// Patience with an answer.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A cluster that `emporia cluster up` started; it is stopped on drop.
 #[derive(Debug)]
@@ -58,14 +62,39 @@ impl Cluster {
     /// # Errors
     /// Where there is none, or it cannot be killed.
     pub fn kill(&self, name: &str) -> Result<(), String> {
-        let processes = self.state["processes"]
-            .as_array()
-            .ok_or("no processes in the state")?;
-        let process = processes.iter().find(|process| process["name"] == name);
+        let mut processes = self.processes();
+        let process = processes.find(|process| process["name"] == name);
         let pid = process
             .and_then(|p| p["pid"].as_u64())
             .ok_or_else(|| format!("no {name}"))?;
         signal("KILL", pid)
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Value> {
+        self.state["processes"].as_array().into_iter().flatten()
+    }
+
+    fn executors(&self) -> impl Iterator<Item = &Value> {
+        self.processes().filter(|p| p["role"] == "executor")
+    }
+
+    /// Processor time that the executors have used, in ticks of the kernel: how far a job is, whatever else
+    /// the machine does. Executors that are gone count as 0.
+    pub fn executor_ticks(&self) -> u64 {
+        let pids = self.executors().filter_map(|p| p["pid"].as_u64());
+        pids.filter_map(ticks).sum()
+    }
+
+    /// Number of tasks that run. Executors that do not answer count as idle.
+    pub fn n_running_tasks(&self) -> u64 {
+        let urls = self.executors().filter_map(|p| p["probe_url"].as_str());
+        let running = urls.filter_map(|url| {
+            let metrics = get(url, "/metrics").ok()?;
+            let mut lines = metrics.lines();
+            let n = lines.find_map(|line| line.strip_prefix("emporia_executor_tasks_running "));
+            n?.trim().parse::<u64>().ok()
+        });
+        running.sum()
     }
 
     /// Number of queries that the scheduler has taken and that have not ended.
@@ -73,18 +102,7 @@ impl Cluster {
     /// # Errors
     /// Where it does not answer.
     pub fn n_active_queries(&self) -> Result<usize, String> {
-        let host = self.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(host).map_err(|e| e.to_string())?;
-        // Version 1.0 makes the server close the connection after its answer.
-        write!(stream, "GET /api/jobs HTTP/1.0\r\nHost: {host}\r\n\r\n")
-            .map_err(|e| e.to_string())?;
-        let mut answer = String::new();
-        stream
-            .read_to_string(&mut answer)
-            .map_err(|e| e.to_string())?;
-        if !answer.contains(" 200 OK\r\n") {
-            return Err(answer);
-        }
+        let answer = get(&self.url, "/api/jobs")?;
         let n_queries = |status: &str| answer.matches(&format!("\"status\":\"{status}\"")).count();
         Ok(n_queries("Queued") + n_queries("Running"))
     }
@@ -97,7 +115,7 @@ impl Drop for Cluster {
             let _ = down.args(["--deadline", "2s"]).output();
         }
         // Where the folder went first, nobody knows of the processes but us.
-        for process in self.state["processes"].as_array().into_iter().flatten() {
+        for process in self.processes() {
             if let Some(pid) = process["pid"].as_u64()
                 && is_of_emporia(pid)
             {
@@ -105,6 +123,34 @@ impl Drop for Cluster {
             }
         }
     }
+}
+
+/// The answer to a GET.
+fn get(url: &str, path: &str) -> Result<String, String> {
+    let host = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).map_err(|e| e.to_string())?;
+    stream
+        .set_read_timeout(Some(ANSWER))
+        .map_err(|e| e.to_string())?;
+    // Version 1.0 makes the server close the connection after its answer.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").map_err(|e| e.to_string())?;
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .map_err(|e| e.to_string())?;
+    match answer.contains(" 200 OK\r\n") {
+        true => Ok(answer),
+        false => Err(answer),
+    }
+}
+
+/// Processor time of a process, in ticks of the kernel.
+fn ticks(pid: u64) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may have spaces; user and system time are the 12th and 13th field after it.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let times = fields.take(2).map(|field| field.parse::<u64>().ok());
+    times.sum()
 }
 
 /// Whether the number has not been given to another program meanwhile.

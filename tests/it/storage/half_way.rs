@@ -1,7 +1,7 @@
 //! Jobs that a fault is to meet in the middle.
 
 use std::process::{Child, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use emporia_e2e::cluster::Cluster;
 use emporia_e2e::programs::wait_until;
@@ -10,30 +10,60 @@ use super::workplace::said;
 
 /// How often a job is started that was over before the fault.
 const TRIES: u32 = 5;
-/// Pause between two looks at a job.
-const POLL: Duration = Duration::from_millis(10);
+/// Time in which a job comes to its half.
+const HALF: Duration = Duration::from_secs(120);
 
-/// A job of the cluster that runs, and has run for nearly half of `time`, or of the time that it took in a try
-/// in which it was faster.
-#[track_caller]
-pub(super) fn half_way(cluster: &Cluster, mut time: Duration, start: impl Fn() -> Child) -> Child {
-    for _ in 0..TRIES {
-        let begin = Instant::now();
+/// The work of a job: processor time of the executors, which tells how far it is whatever else the machine does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Work(u64);
+
+impl Work {
+    /// The work of a job that is not disturbed, and its output.
+    #[track_caller]
+    pub(super) fn of(cluster: &Cluster, start: impl FnOnce() -> Child) -> (Self, Output) {
+        let before = cluster.executor_ticks();
+        let output = finished(start());
+        (Self::since(cluster, before), output)
+    }
+
+    fn since(cluster: &Cluster, before: u64) -> Self {
+        Self(cluster.executor_ticks().saturating_sub(before))
+    }
+
+    /// Starts a job and returns it when that many percent of its work are done; its output where it had ended
+    /// before that.
+    #[track_caller]
+    pub(super) fn done(
+        self,
+        percent: u64,
+        cluster: &Cluster,
+        start: impl FnOnce() -> Child,
+    ) -> Result<Child, Output> {
+        let before = cluster.executor_ticks();
         let mut job = start();
-        let has_begun = wait_until(Duration::from_secs(20), || {
-            cluster.n_active_queries().unwrap() > 0 || has_ended(&mut job)
+        let mut has_ended = false;
+        let is_done = wait_until(HALF, || {
+            has_ended = job.try_wait().unwrap().is_some();
+            has_ended
+                || (Self::since(cluster, before).0 * 100 >= self.0 * percent
+                    && cluster.n_active_queries().unwrap() > 0)
         });
-        assert!(has_begun, "the query does not begin");
-        let mut is_over = has_ended(&mut job);
-        while !is_over && begin.elapsed() < time * 4 / 10 {
-            std::thread::sleep(POLL);
-            is_over = has_ended(&mut job);
+        assert!(is_done, "the job does not go on");
+        match has_ended {
+            true => Err(job.wait_with_output().unwrap()),
+            false => Ok(job),
         }
-        if !is_over {
-            return job;
+    }
+}
+
+/// A job of the cluster that runs, and has done nearly half of `work`.
+#[track_caller]
+pub(super) fn half_way(cluster: &Cluster, work: Work, start: impl Fn() -> Child) -> Child {
+    for _ in 0..TRIES {
+        match work.done(40, cluster, &start) {
+            Ok(job) => return job,
+            Err(output) => assert!(output.status.success(), "{}", said(&output)),
         }
-        finished(job);
-        time = time.min(begin.elapsed());
     }
     panic!("the job was over too soon, {TRIES} times");
 }
@@ -44,8 +74,4 @@ pub(super) fn finished(job: Child) -> Output {
     let output = job.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     output
-}
-
-fn has_ended(job: &mut Child) -> bool {
-    job.try_wait().unwrap().is_some()
 }

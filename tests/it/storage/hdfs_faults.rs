@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use emporia_e2e::cluster::Cluster;
 use emporia_e2e::programs::wait_until;
 
-use super::half_way::{finished, half_way};
+use super::half_way::{Work, finished, half_way};
 use super::workplace::{Workplace, printed, said};
 use crate::faults::cluster::{self, Patience};
 
@@ -62,10 +62,11 @@ const CHECK: &str = "SELECT version, count(*) AS n, sum(duration_seconds) AS sec
 struct Scene {
     workplace: Workplace,
     cluster: Cluster,
-    /// What the read prints, and how long it takes.
+    /// What the read prints.
     totals: String,
-    read_time: Duration,
-    write_time: Duration,
+    /// What the jobs cost the executors.
+    read_work: Work,
+    write_work: Work,
     /// Of the rows that the last write made.
     version: Cell<u32>,
 }
@@ -96,17 +97,15 @@ impl Scene {
             workplace,
             cluster,
             totals: String::new(),
-            read_time: Duration::ZERO,
-            write_time: Duration::ZERO,
+            read_work: Work::default(),
+            write_work: Work::default(),
             version: Cell::new(1),
         };
-        let start = Instant::now();
-        scene.totals = printed(&finished(scene.read()));
-        scene.read_time = start.elapsed();
+        let (work, output) = Work::of(&scene.cluster, || scene.read());
+        scene.read_work = work;
+        scene.totals = printed(&output);
         assert!(scene.totals.lines().count() > 2, "{}", scene.totals);
-        let start = Instant::now();
-        finished(scene.write());
-        scene.write_time = start.elapsed();
+        scene.write_work = Work::of(&scene.cluster, || scene.write()).0;
         Some(scene)
     }
 
@@ -139,7 +138,7 @@ impl Scene {
 
     /// Lets a fault happen in the middle of a read, which must be right in the end.
     fn disturb_read(&self, what: &str, strike: impl FnOnce(&Workplace)) {
-        let job = half_way(&self.cluster, self.read_time, || self.read());
+        let job = half_way(&self.cluster, self.read_work, || self.read());
         let start = Instant::now();
         strike(&self.workplace);
         let output = finished(job);
@@ -150,7 +149,7 @@ impl Scene {
     /// Lets a fault happen in the middle of a write, which must be published in the end.
     fn disturb_write(&self, what: &str, strike: impl FnOnce(&Workplace)) {
         let (before, old) = (self.result(), self.version.get());
-        let job = half_way(&self.cluster, self.write_time, || {
+        let job = half_way(&self.cluster, self.write_work, || {
             self.version.set(self.version.get() + 1);
             self.write()
         });
@@ -178,6 +177,7 @@ impl Drop for Scene {
 impl Workplace {
     fn restart_name_node(&self) {
         self.control(&["kill", "namenode"]);
+        // How long the fault lasts.
         std::thread::sleep(Duration::from_secs(3));
         self.control(&["start", "namenode"]);
     }
@@ -208,8 +208,8 @@ impl Workplace {
 fn servers_of_hdfs_may_go_while_a_job_runs() {
     let Some(scene) = Scene::open() else { return };
     eprintln!(
-        "undisturbed: read {:.1?}, write {:.1?}",
-        scene.read_time, scene.write_time
+        "undisturbed: read {:?}, write {:?}",
+        scene.read_work, scene.write_work
     );
     for name in ["datanode-1", "datanode-2"] {
         scene.disturb_read(&format!("{name} killed"), |w| {
@@ -225,6 +225,7 @@ fn servers_of_hdfs_may_go_while_a_job_runs() {
     scene.disturb_write("NameNode restarted", Workplace::restart_name_node);
     scene.disturb_write("safe mode for a while", |workplace| {
         workplace.safe_mode("enter");
+        // How long the fault lasts.
         std::thread::sleep(Duration::from_secs(5));
         workplace.safe_mode("leave");
     });

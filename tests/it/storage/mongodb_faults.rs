@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::half_way::{finished, half_way};
+use super::half_way::{Work, finished, half_way};
 use super::workplace::{Workplace, printed};
 use crate::faults::cluster::{self, Patience};
 
@@ -41,13 +41,13 @@ fn a_server_may_die_while_a_query_reads() {
     let url = cluster.url.clone();
     workplace.settings = vec![("EMPORIA_CLIENT__CLUSTER", url)];
     let query = QUERY.replace("TABLE", "stored");
-    let start = Instant::now();
-    assert_eq!(workplace.csv(&query), expected);
-    let undisturbed = start.elapsed();
-
     #[rustfmt::skip]
     let args = ["sql", "--quiet", "--no-progress", "--format", "csv", "-e", &query];
-    let job = half_way(&cluster, undisturbed, || workplace.start(&args));
+    let start = Instant::now();
+    let (work, output) = Work::of(&cluster, || workplace.start(&args));
+    let undisturbed = start.elapsed();
+    assert_eq!(printed(&output), expected);
+    let job = half_way(&cluster, work, || workplace.start(&args));
     let start = Instant::now();
     workplace.control(&["kill", "ferretdb"]);
     workplace.control(&["start", "ferretdb"]);
