@@ -1,8 +1,8 @@
 //! What happens to jobs when the processes of a cluster are killed or told to end.
 //!
 //! The clusters are the built programs. A fault comes when a job has done half of its stages, which
-//! a run without a fault has counted, so that slow machines do not shift it. The tests take turns,
-//! else they would disturb each other's clocks.
+//! a run without a fault has counted, so that slow machines do not shift it. The tests take turns, also with
+//! those that break the servers of `storage`: else they would disturb each other's clocks.
 
 mod clients;
 pub(crate) mod cluster;
@@ -16,8 +16,9 @@ mod sick;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Waits until no other test of this module computes.
-fn turn() -> MutexGuard<'static, ()> {
+/// Waits until no other test of this kind computes. A test that also wants the servers of `storage` takes its
+/// turn first, so that no two tests wait for each other.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

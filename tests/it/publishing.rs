@@ -88,6 +88,7 @@ fn a_job_that_fails_leaves_the_old_result_and_nothing_else() {
 
 #[test]
 fn a_killed_client_leaves_the_old_result_and_the_next_run_clears_up() {
+    let _turn = crate::faults::turn();
     let desk = Desk::new();
     let cluster = Cluster::up(desk.folder(), &[], &[]).unwrap();
     let remote = ["--cluster", &cluster.url];

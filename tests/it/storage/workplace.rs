@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use emporia_e2e::programs::program;
@@ -17,6 +18,8 @@ enum Turn {
     },
     Alone {
         _turn: RwLockWriteGuard<'static, ()>,
+        /// Nor do the tests of faults run, whose times it would shift and that would shift its own.
+        _faults: MutexGuard<'static, ()>,
     },
 }
 
@@ -76,8 +79,12 @@ impl Workplace {
 
     /// As [`Workplace::open`], for a test that breaks the servers.
     pub(super) fn alone() -> Option<Self> {
-        Some(Self::with(Services::find()?, |servers| Turn::Alone {
-            _turn: servers.blocking_write(),
+        Some(Self::with(Services::find()?, |servers| {
+            let faults = crate::faults::turn();
+            Turn::Alone {
+                _turn: servers.blocking_write(),
+                _faults: faults,
+            }
         }))
     }
 
