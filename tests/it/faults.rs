@@ -8,9 +8,11 @@ mod clients;
 pub(crate) mod cluster;
 mod executor;
 mod job;
+mod matrix;
 mod proxy;
 mod result;
 mod same_rows;
+mod scene;
 mod scheduler;
 mod sick;
 

@@ -12,6 +12,8 @@ use emporia_e2e::cluster::{Cluster, signal};
 use emporia_e2e::programs::{program, wait_until};
 use serde_json::Value;
 
+use super::proxy::Proxy;
+
 const START: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -52,11 +54,27 @@ pub(crate) fn start(
     Cluster::up(folder, &flags, &environment)
 }
 
+/// Where proxies listen. Programs listen on 127.0.0.1, on the same ports.
+pub(super) const PROXY_HOST: &str = "127.0.0.2";
+
+/// How processes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Network {
+    Direct,
+    /// The scheduler reaches the executors directly. Their reports go through a proxy, not their heartbeats.
+    Reports,
+    /// Whoever reaches an executor or the scheduler does so through a proxy.
+    All,
+}
+
 /// A scheduler and executors that are children of the test, so that their exit codes can be seen.
 pub(super) struct Processes {
     folder: PathBuf,
+    network: Network,
     pub(super) url: String,
     pub(super) scheduler: Process,
+    /// Between executors and the scheduler.
+    pub(super) scheduler_link: Option<Proxy>,
     pub(super) executors: Vec<Executor>,
 }
 
@@ -65,6 +83,8 @@ pub(super) struct Executor {
     pub(super) name: String,
     pub(super) process: Process,
     pub(super) work_dir: PathBuf,
+    /// Before its port of data, at which the scheduler asks it, too, and before the port of tasks.
+    pub(super) links: Option<[Proxy; 2]>,
     folder: PathBuf,
     flags: Vec<String>,
     health_url: String,
@@ -73,22 +93,28 @@ pub(super) struct Executor {
 impl Processes {
     /// Starts executors with one slot each and waits until they are registered.
     pub(super) fn start(folder: &Path, n_executors: usize) -> Result<Self, String> {
-        let [port] = free_ports()?;
-        Self::start_at(folder, n_executors, &port, &[])
+        Self::start_on(Network::Direct, folder, n_executors)
     }
 
-    /// The same, with the port and further flags of the scheduler.
-    pub(super) fn start_at(
+    /// The same, on a network that can be cut.
+    pub(super) fn start_on(
+        network: Network,
         folder: &Path,
         n_executors: usize,
-        port: &str,
-        flags: &[&str],
     ) -> Result<Self, String> {
-        let flags = [&["--bind-port", port][..], flags].concat();
+        let [port] = free_ports()?;
+        let mut flags = vec!["--bind-port", &port];
+        let mut scheduler_link = None;
+        if network != Network::Direct {
+            flags.extend(["--external-host", PROXY_HOST]);
+            scheduler_link = Some(Proxy::start(&port)?);
+        }
         let mut processes = Self {
             folder: folder.to_owned(),
+            network,
             url: format!("http://127.0.0.1:{port}"),
             scheduler: Process::start(folder, "scheduler", &flags)?,
+            scheduler_link,
             executors: Vec::new(),
         };
         for _ in 0..n_executors {
@@ -109,17 +135,28 @@ impl Processes {
         let [flight, grpc, health] = free_ports()?;
         let work_dir = self.folder.join(&name);
         let work_path = work_dir.display().to_string();
+        let is_linked = self.network == Network::All;
+        let url = match is_linked {
+            true => self.url.replace("127.0.0.1", PROXY_HOST),
+            false => self.url.clone(),
+        };
         #[rustfmt::skip]
-        let flags = [
-            "--id", &name, "--scheduler-url", &self.url, "--task-slots", "1",
+        let mut flags = vec![
+            "--id", &name, "--scheduler-url", &url, "--task-slots", "1",
             "--work-dir", &work_path, "--flight-port", &flight, "--grpc-port", &grpc,
             "--health-port", &health,
         ];
+        let mut links = None;
+        if is_linked {
+            flags.extend(["--external-host", PROXY_HOST]);
+            links = Some([Proxy::start(&flight)?, Proxy::start(&grpc)?]);
+        }
         self.executors.push(Executor {
             process: Process::start(&self.folder, "executor", &flags)?,
             work_dir,
+            links,
             folder: self.folder.clone(),
-            flags: flags.map(str::to_owned).to_vec(),
+            flags: flags.into_iter().map(str::to_owned).collect(),
             health_url: format!("http://127.0.0.1:{health}"),
             name,
         });
@@ -144,13 +181,13 @@ impl Executor {
 
     /// How many tasks it has done; 0 where it does not answer.
     pub(super) fn n_done(&self) -> u64 {
-        let metrics = get(&self.health_url, "/metrics").map(|(_, text)| text);
-        let metrics = metrics.unwrap_or_default();
-        let done = metrics.lines().find_map(|line| {
-            let n = line.strip_prefix("emporia_executor_tasks_total{outcome=\"succeeded\"} ")?;
-            n.parse().ok()
-        });
-        done.unwrap_or(0)
+        let name = "emporia_executor_tasks_total{outcome=\"succeeded\"}";
+        metric(&self.health_url, name).unwrap_or(0)
+    }
+
+    /// How many tasks it runs; `None` where it does not answer.
+    pub(super) fn n_running(&self) -> Option<u64> {
+        metric(&self.health_url, "emporia_executor_tasks_running")
     }
 }
 
@@ -176,6 +213,11 @@ impl Process {
     /// Sends the process a signal, such as `TERM`.
     pub(super) fn signal(&self, name: &str) -> Result<(), String> {
         signal(name, self.0.id().into())
+    }
+
+    /// Its number.
+    pub(super) fn pid(&self) -> u32 {
+        self.0.id()
     }
 
     /// How it ended; `None` where it has not within `limit`.
@@ -217,6 +259,13 @@ pub(crate) fn get(url: &str, path: &str) -> std::io::Result<(u16, String)> {
         .split_once("\r\n\r\n")
         .map(|(_, body)| body.to_owned());
     Ok((status, body.unwrap_or_default()))
+}
+
+/// A metric of a process; `None` where it does not say it.
+pub(super) fn metric(url: &str, name: &str) -> Option<u64> {
+    let (_, text) = get(url, "/metrics").ok()?;
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// The list that the scheduler answers; empty where it does not answer.
