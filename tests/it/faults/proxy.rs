@@ -74,7 +74,6 @@ impl State {
         let open = std::mem::take(&mut self.open);
         let (closed, open) = open.into_iter().partition(|link| self.is_cut(link.client));
         self.open = open;
-        let closed: Vec<Link> = closed;
         self.n_cut += closed.len();
         for link in closed {
             let _ = link.from.shutdown(Shutdown::Both);

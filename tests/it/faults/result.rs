@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use arrow::ipc::reader::StreamReader;
@@ -115,18 +116,20 @@ fn a_result_whose_executor_dies_before_it_is_fetched_is_computed_again() {
                 FROM generate_series(1, 100000) GROUP BY value % 3 ORDER BY k";
     let [data, _] = processes.executors[0].links.as_ref().unwrap();
     data.cut_from(std::process::id());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let query = runtime.spawn(async move {
-        let frame = session.sql(text).await?;
-        session.start(frame).await?.collect().await
+    let query = thread::spawn(move || {
+        let rows = async {
+            let frame = session.sql(text).await?;
+            session.start(frame).await?.collect().await
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async { tokio::time::timeout(DEADLINE, rows).await })
     });
     let is_asked_for = wait_until(DEADLINE, || data.n_cut() > 0);
     assert!(is_asked_for, "nobody fetched the result");
     assert!(n_queries(&processes, "Completed") > 0, "it has no result");
     processes.executors[0].process.signal("KILL").unwrap();
     processes.add_executor().unwrap();
-    let rows = runtime.block_on(async { tokio::time::timeout(DEADLINE, query).await });
-    let rows = rows.unwrap().unwrap().unwrap();
+    let rows = query.join().unwrap().unwrap().unwrap();
     let expected = [
         ["0", "33333", "1666683333"],
         ["1", "33334", "1666716667"],
