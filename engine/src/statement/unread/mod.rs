@@ -596,6 +596,11 @@ fn joins(table: &TableWithJoins, has_all: bool) -> Found {
 }
 
 fn written_out(join: &Join, has_all: bool) -> Found {
+    refuse(
+        has_no_condition(&join.join_operator).then(|| join.relation.span()),
+        "JOIN without ON",
+        "write ON with the condition, or CROSS JOIN for every pair of rows",
+    )?;
     let (on, is_left) = match &join.join_operator {
         JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => (on, true),
         JoinOperator::Right(on) | JoinOperator::RightOuter(on) | JoinOperator::FullOuter(on) => {
@@ -617,6 +622,20 @@ fn written_out(join: &Join, has_all: bool) -> Found {
         has_all.then_some(place),
         "* over a LEFT JOIN with USING or NATURAL",
         "name the columns, or write ON a.id = b.id",
+    )
+}
+
+/// Whether a condition is missing; the planner would pair all rows.
+fn has_no_condition(join: &JoinOperator) -> bool {
+    matches!(
+        join,
+        JoinOperator::Join(JoinConstraint::None)
+            | JoinOperator::Inner(JoinConstraint::None)
+            | JoinOperator::Left(JoinConstraint::None)
+            | JoinOperator::LeftOuter(JoinConstraint::None)
+            | JoinOperator::Right(JoinConstraint::None)
+            | JoinOperator::RightOuter(JoinConstraint::None)
+            | JoinOperator::FullOuter(JoinConstraint::None)
     )
 }
 

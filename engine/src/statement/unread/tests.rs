@@ -109,6 +109,7 @@ fn clauses_without_effect_are_refused() {
             "an order in AGGREGATE",
         ),
         ("FROM a |> FULL JOIN b USING (id)", "USING or NATURAL"),
+        ("SELECT p FROM a JOIN b", "JOIN without ON"),
         (
             "SELECT id, p, s FROM a FULL JOIN b USING (id)",
             "USING or NATURAL",
