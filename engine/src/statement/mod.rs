@@ -306,6 +306,7 @@ impl Session {
         syntax::freed(parsed);
         let plan = plan?;
         shared::check(&plan)?;
+        recursive::check(&plan)?;
         lateral::unnested(output_names::restored(ties::broken(plan)?)?)
     }
 
