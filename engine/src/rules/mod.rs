@@ -8,6 +8,7 @@ mod equal_nulls;
 mod exact_numbers;
 mod fallible;
 mod floats;
+mod frames;
 mod guards;
 mod halves;
 mod in_lists;
@@ -42,6 +43,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(row_values::RowsAsExists),
         Arc::new(exact_numbers::ExactNumbers),
         Arc::new(times::CompareTimes),
+        Arc::new(frames::PlainFrames),
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(times::CastByInstant));
