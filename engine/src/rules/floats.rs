@@ -33,7 +33,7 @@ impl AnalyzerRule for OneForm {
 }
 
 /// Functions that compare their arguments, or what is in them.
-const COMPARING: [&str; 26] = [
+pub(super) const COMPARING: [&str; 26] = [
     "array_distinct",
     "array_except",
     "array_has",

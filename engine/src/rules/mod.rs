@@ -12,6 +12,7 @@ mod frames;
 mod guards;
 mod halves;
 mod in_lists;
+mod interval_keys;
 mod keys;
 mod like_escapes;
 mod limits;
@@ -49,6 +50,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(times::CastByInstant));
     rules.push(Arc::new(volatile::ComputeOnce));
     rules.push(Arc::new(misread::SaysWhatItMeans));
+    rules.push(Arc::new(interval_keys::OneLength));
     rules.push(Arc::new(like_escapes::EscapeByBackslash));
     rules.push(Arc::new(constant_keys::DropConstantKeys));
     rules.push(Arc::new(limits::LimitByNumber));
