@@ -20,6 +20,7 @@ mod quantified;
 mod quotient;
 mod regexp_replace;
 mod repeated;
+mod rounded;
 mod row_count;
 mod scaled_interval;
 mod series;
@@ -98,6 +99,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(within_precision())?;
     orders::register(state)?;
     regexp_replace::register(state)?;
+    rounded::register(state)?;
     whole::register(state)?;
     series::register(state)
 }

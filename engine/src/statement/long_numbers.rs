@@ -1,5 +1,5 @@
 //! Numbers of more digits than a floating number or a whole one of 64 bits keeps: they are decimals, not the nearest
-//! number that is left.
+//! number that is left. One that is too large for a floating number would be infinite, and is refused.
 
 use std::ops::ControlFlow;
 
@@ -18,11 +18,11 @@ const MAX_DIGITS: usize = 38;
 /// columns.
 ///
 /// # Errors
-/// Where a number has more than 38 digits.
+/// Where a number has more than 38 digits, or is too large for a floating number.
 pub(super) fn as_decimals(parsed: &mut Parsed) -> Result<()> {
     let mut numbers = LongNumbers;
     let flow = match parsed {
-        Parsed::Statement(sql) if is_list_of_rows(sql) => ControlFlow::Continue(()),
+        Parsed::Statement(sql) if is_list_of_rows(sql) => sql.visit(&mut TooLarge),
         Parsed::Statement(sql) => sql.visit(&mut numbers),
         Parsed::Explain(explain) => return as_decimals(&mut explain.statement),
         Parsed::CopyTo(copy) => match &mut copy.source {
@@ -45,6 +45,32 @@ fn is_list_of_rows(sql: &Sql) -> bool {
             .is_some_and(|query| matches!(query.body.as_ref(), SetExpr::Values(_))),
         _ => false,
     }
+}
+
+/// Refuses numbers that would be infinite.
+struct TooLarge;
+
+impl VisitorMut for TooLarge {
+    type Break = DataFusionError;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
+        match number(expr).and_then(infinite) {
+            Some(error) => ControlFlow::Break(error),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The error for a number with an exponent that is too large for a floating number.
+fn infinite(text: &str) -> Option<DataFusionError> {
+    let digits = text.replace('_', "");
+    let has_exponent = digits.contains(['e', 'E']);
+    let is_infinite = has_exponent && digits.parse::<f64>().is_ok_and(f64::is_infinite);
+    is_infinite.then(|| {
+        plan_datafusion_err!(
+            "the number {text} does not fit in a DOUBLE, whose greatest number is about 1.8e308"
+        )
+    })
 }
 
 struct LongNumbers;
@@ -86,6 +112,9 @@ fn number(expr: &Expr) -> Option<&str> {
 fn decimal(text: &str, sign: &str) -> Option<Result<Expr>> {
     let digits = text.replace('_', "");
     let signed = format!("{sign}{digits}");
+    if let Some(error) = infinite(text) {
+        return Some(Err(error));
+    }
     if !digits.chars().all(|c| c.is_ascii_digit() || c == '.')
         || signed.parse::<i64>().is_ok()
         || sign.is_empty() && signed.parse::<u64>().is_ok()
@@ -149,7 +178,7 @@ mod tests {
             ("007.5", None),
             (".5", None),
             ("5.", None),
-            ("1e400", None),
+            ("1e300", None),
             ("123456789012345.6", None),
             ("9223372036854775807", None),
             ("18446744073709551615", None),
@@ -182,6 +211,10 @@ mod tests {
         }
         let long = "SELECT 123456789012345678901234567890123456789";
         assert!(read(long).unwrap_err().to_string().contains("39 digits"));
+        for infinite in ["SELECT -1e400", "INSERT INTO t VALUES (1E309)"] {
+            let error = read(infinite).unwrap_err().to_string();
+            assert!(error.contains("does not fit"), "{error}");
+        }
         let row = "INSERT INTO t VALUES (0.12345678901234567890)";
         assert_eq!(read(row).unwrap(), row);
     }
