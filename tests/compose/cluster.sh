@@ -1,20 +1,32 @@
 # Using the stack: jobs, their rows, its containers.
 
 # Work for the processors only, in more tasks than there are slots: all pairs of orders of the same
-# minute of four hours, with a sum that does not depend on the order of its rows.
-heavy_side="(SELECT cast(extract(epoch FROM ts) AS BIGINT) AS n FROM transactions)"
-heavy_query="SELECT count(*) AS pairs, sum(ascii(md5(concat(a.n, '-', b.n)))) AS checksum
-FROM $heavy_side AS a JOIN $heavy_side AS b ON a.n / 60 % 240 = b.n / 60 % 240"
+# minute of some hours, with a sum that does not depend on the order of its rows. The fewer minutes, the
+# more pairs.
+heavy_minutes=240
+heavy_query() {
+    local side="(SELECT cast(extract(epoch FROM ts) AS BIGINT) AS n FROM transactions)"
+    echo "SELECT count(*) AS pairs, sum(ascii(md5(concat(a.n, '-', b.n)))) AS checksum
+FROM $side AS a JOIN $side AS b ON a.n / 60 % $heavy_minutes = b.n / 60 % $heavy_minutes"
+}
 
-start_core() {
+client=
+
+# With a container for the commands, so that each does not start one.
+start_core() { # ARG-OF-UP...
     "$root/docker/up" "$@" >>"$work/commands.log" 2>&1 || fail "core does not start; $(tail -n 3 "$work/commands.log")"
     client=$(client_container)
     if [ -z "$client" ]; then
-        # One that stays, so that each command does not start a container.
         compose run --detach --label emporia.test.client=1 --entrypoint sleep client infinity >>"$work/commands.log" 2>&1
         client=$(client_container)
     fi
     wait_executors "$(containers executor | wc -l)"
+}
+
+# The container for the commands uses the data, so it has to go before they are saved or restored.
+end_client() {
+    docker ps --all --quiet --filter "label=emporia.test.client=1" | xargs --no-run-if-empty docker rm --force >/dev/null
+    client=
 }
 
 # Not one of an older image, which KEEP=1 may have left.
@@ -34,9 +46,10 @@ all_of() { # FOLDER
 wait_executors() { # NUMBER
     local end=$((SECONDS + 60)) n
     while true; do
-        n=$(curl -sf "http://127.0.0.1:$SCHEDULER_PORT/metrics" | sed -n 's/^emporia_scheduler_executors //p')
+        # It may not listen yet.
+        n=$({ curl -sf "http://127.0.0.1:$SCHEDULER_PORT/metrics" || true; } | sed -n 's/^emporia_scheduler_executors //p')
         [ "$n" != "$1" ] || return 0
-        [ $SECONDS -lt $end ] || fail "the scheduler knows $n executors, not $1"
+        [ $SECONDS -lt $end ] || fail "the scheduler knows ${n:-no} executors, not $1"
         sleep 0.2
     done
 }
@@ -83,13 +96,31 @@ check_all_jobs() { # WHERE [FLAG...]
 heavy() { # FILE [FLAG...]
     local file=$1
     shift
-    client sql --format csv --broadcast-threshold 0B --target-partitions 8 "$@" --execute "$heavy_query" \
+    client sql --format csv --broadcast-threshold 0B --target-partitions 8 "$@" --execute "$(heavy_query)" \
         >"$file" 2>"$file.err"
+}
+
+# Makes the query take some seconds on the stack, whatever the machine: long enough to be broken into.
+size_heavy() {
+    local start took tries
+    for tries in 1 2 3 4 5; do
+        start=$(seconds_now)
+        heavy "$work/heavy.found.csv" || fail "the query fails: $(cat "$work/heavy.found.csv.err")"
+        took=$(since "$start")
+        if less 6 "$took" && less "$took" 25; then
+            say "the query has the minutes of $heavy_minutes and takes $took s"
+            return 0
+        fi
+        # Fewer than 16 would be too few for all tasks.
+        heavy_minutes=$(awk -v n=$heavy_minutes -v took="$took" 'BEGIN { n = int(n * took / 10); print n < 16 ? 16 : n }')
+    done
+    less 4 "$took" || fail "the query takes only $took s at most; raise SHOP_SCALE"
 }
 
 # Runs the heavy query and compares its rows with those of one process.
 check_heavy() {
     if [ ! -e "$work/heavy.csv" ]; then
+        size_heavy
         heavy "$work/heavy.csv" --cluster 'local[2]' || fail "the query fails inside the client: $(cat "$work/heavy.csv.err")"
     fi
     heavy "$work/heavy.found.csv" || fail "the query fails: $(cat "$work/heavy.found.csv.err")"
@@ -98,11 +129,12 @@ check_heavy() {
 
 # Every container is healthy or ended well, has a limit and no more rights than it needs.
 check_containers() {
-    local id
+    local id mongodb=${MONGODB_IMAGE:-mongo:8}
+    [ -z "${COMPOSE_FILE:-}" ] || mongodb=emporia-ferretdb:$EMPORIA_TAG
     for id in $(containers '' --all); do
         docker inspect --format '{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.HostConfig.Memory}} {{.HostConfig.ReadonlyRootfs}} {{.Config.Image}} {{range $port, $hosts := .NetworkSettings.Ports}}{{range $hosts}}{{.HostIp}} {{end}}{{end}}' "$id"
     done >"$work/containers.txt"
-    awk -v mongodb="${MONGODB_IMAGE:-mongo:8}" '
+    awk -v mongodb="$mongodb" '
         !($2 == "running" && $4 == "healthy") && !($2 == "exited" && $3 == 0) { print "not healthy: " $0; bad = 1 }
         $5 == 0 { print "no memory limit: " $0; bad = 1 }
         $6 != "true" && $7 != mongodb { print "writable root: " $0; bad = 1 }

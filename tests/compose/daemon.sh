@@ -11,7 +11,8 @@ ensure_daemon() {
     local state=${XDG_CACHE_HOME:-$HOME/.cache}/emporia/docker
     mkdir -p "$state"
     export DOCKER_HOST=unix://$work/docker.sock
-    dockerd --host "$DOCKER_HOST" --data-root "$state" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
+    # In detail, so that what registries are asked for is in its log.
+    dockerd --debug --host "$DOCKER_HOST" --data-root "$state" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
         ${DOCKER_STORAGE_DRIVER:+--storage-driver "$DOCKER_STORAGE_DRIVER"} >"$work/dockerd.log" 2>&1 &
     daemon_pid=$!
     local end=$((SECONDS + 60))
@@ -39,6 +40,7 @@ save_logs() {
 
 remove_stack() {
     docker info >/dev/null 2>&1 || return 0
+    docker rm --force "$keeper" >/dev/null 2>&1 || true
     # Containers of `compose run`, and those whose drain nobody waits for.
     docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
         | xargs --no-run-if-empty docker rm --force --volumes >/dev/null

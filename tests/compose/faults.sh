@@ -80,6 +80,7 @@ part_drain() {
 }
 
 part_scale() {
+    start_core
     step "more executors for work that waits for slots"
     # Half a processor each, so that two do not fill this machine.
     export EXECUTOR_CPUS=0.5
@@ -90,12 +91,25 @@ part_scale() {
     start_core -- --scale executor=4
     four=$(heavy_time)
     unset EXECUTOR_CPUS
+    scale_down
     say "two executors: $two s; four: $four s"
     if [ "$(nproc)" -ge 2 ]; then
         less "$four" "$(awk -v t="$two" 'BEGIN { print t * 0.75 }')" || fail "four executors are not faster than two"
     fi
-    start_core
 }
+
+# Fewer executors leave no work folders behind.
+scale_down() {
+    start_core
+    local n
+    n=$(work_folders)
+    [ "$n" = 2 ] || fail "there are $n work folders of two executors"
+}
+
+# Volumes without a name, of which each executor has one; not those that others left.
+work_folders() { unnamed_volumes | grep -cvxF "${other_volumes:-none}" || true; }
+
+unnamed_volumes() { docker volume ls --quiet | grep -E '^[0-9a-f]{64}$' || true; }
 
 # Jobs one after the other in the background; `stop_busy` fails where one of them failed.
 keep_busy() {

@@ -1,9 +1,10 @@
-# The images under test, and stand-ins for the base images that cannot be pulled.
+# What the images under test are built from: built programs, and stand-ins for the base images that
+# cannot be pulled. The images themselves are built by the commands under test.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/emporia
 
-make_images() {
-    step "making the images"
+prepare_images() {
+    step "what the images are built from"
     export DEBIAN_IMAGE RUST_IMAGE EMPORIA_BINARIES
     DEBIAN_IMAGE=$(pulled debian:bookworm-slim) || DEBIAN_IMAGE=$(debian_stand_in)
     programs=${PROGRAMS-$(release_folder)}
@@ -16,15 +17,30 @@ make_images() {
         RUST_IMAGE=$(pulled rust:1.95-bookworm) || RUST_IMAGE=$(rust_stand_in)
         EMPORIA_BINARIES=build
     fi
-    timed "images of Emporia" compose build scheduler executor client
-    say_size scheduler executor client
-    check_programs
-    if wants storage; then
-        timed "images of HDFS and HBase" compose build namenode zookeeper
-        export MONGODB_IMAGE
-        MONGODB_IMAGE=$(pulled mongo:8) || MONGODB_IMAGE=$(mongodb_stand_in)
-        say_size hdfs hbase
+    if wants storage && ! pulled mongo:8 >/dev/null; then
+        mongodb_stand_in
     fi
+    remove_images
+}
+
+# No image of ours is left; what they were built of stays, so that building them again is fast.
+remove_images() {
+    local image
+    docker image ls --format '{{.Repository}}:{{.Tag}}' \
+        | { grep -E '^emporia-(scheduler|executor|client|hdfs|hbase|ferretdb|prometheus):(test|next)$' || true; } \
+        | while read -r image; do docker image rm --force --no-prune "$image" >/dev/null; done
+}
+
+# Nobody asked a registry for an image of ours. Only a daemon of our own says what it was asked.
+check_lookups() {
+    local asked
+    if [ -z "$daemon_pid" ]; then
+        say "not checked: whether a registry was asked for our images (the daemon is not ours)"
+        return 0
+    fi
+    asked=$(grep -oE '(fromImage=|Trying to pull )[^ "]*emporia-[^ "]*' "$work/dockerd.log" || true)
+    [ -z "$asked" ] || fail "a registry was asked for an image of ours: $asked"
+    say "no registry was asked for an image of ours"
 }
 
 # The image, where it is here or can be pulled.
@@ -85,18 +101,15 @@ rust_stand_in() {
 
 # FerretDB; a program that tests/services has built of the same patch is taken.
 mongodb_stand_in() {
-    local program binary=build patch=$root/tests/services/ferretdb.patch
+    local program patch=$root/tests/services/ferretdb.patch
     say "mongo:8 cannot be pulled: FerretDB stands in for it"
     program=$cache/services/ferretdb-v1.24.2-$(sha256sum "$patch" | cut -c1-16)
     if [ -x "$program" ]; then
         tar -C "$cache/services" --transform 's/.*/ferretdb/' -c "$(basename "$program")" \
             | docker import - emporia-test-ferretdb-program >/dev/null
-        binary=emporia-test-ferretdb-program
+        export FERRETDB_BINARY=emporia-test-ferretdb-program
     fi
-    docker build --file "$root/docker/ferretdb/Dockerfile" --build-arg "DEBIAN=$DEBIAN_IMAGE" \
-        --build-arg "BINARY=$binary" --tag emporia-ferretdb "$root" >"$work/ferretdb.log" 2>&1 \
-        || fail "see $work/ferretdb.log"
-    printf emporia-ferretdb
+    export COMPOSE_FILE=compose.yaml:ferretdb.yaml
 }
 
 say_size() { # NAME...
@@ -117,8 +130,23 @@ check_programs() {
         [ "$(docker image inspect --format '{{.Config.User}}' "emporia-$name:test")" = 10001:10001 ] \
             || fail "emporia-$name does not run as 10001:10001"
     done
+    check_symbols
     [ "$EMPORIA_BINARIES" = build ] || return 0
     for name in scheduler executor; do
         [ "$(megabytes $name)" -lt 120 ] || fail "the image of the $name is larger than 120 MB"
     done
+}
+
+# However they were built, the programs in the images have no symbols.
+check_symbols() {
+    local name id
+    for name in scheduler executor client; do
+        id=$(docker create --pull never "emporia-$name:test")
+        docker cp "$id:/usr/local/bin/." "$work/programs" >/dev/null
+        docker rm "$id" >/dev/null
+    done
+    for name in "$work"/programs/emporia*; do
+        ! readelf --section-headers --wide "$name" | grep -qE ' \.(symtab|debug_info) ' || fail "$(basename "$name") has symbols"
+    done
+    rm -rf "$work/programs"
 }
