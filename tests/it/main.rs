@@ -11,6 +11,8 @@ mod deep;
 #[cfg(test)]
 mod delimited;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod files;
