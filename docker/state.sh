@@ -12,7 +12,7 @@ need_client_image() {
 }
 
 client_version() {
-    docker run --rm --pull never --network none "$client_image" --version | awk '{ print $NF }'
+    docker run --rm --pull never --network none "$client_image" --version | awk 'NR == 1 { print $NF }'
 }
 
 # The names of the volumes, without that of the project.
@@ -24,7 +24,7 @@ volume_names() {
 # Containers that are no part of the stack would read and write while it is stopped.
 refuse_other_users() { # NAME...
     local name id stack
-    stack=$(containers '')
+    stack=$(containers ''; docker ps --quiet --no-trunc --filter "name=^$keeper\$")
     for name in "$@"; do
         for id in $(docker ps --quiet --no-trunc --filter "volume=${project}_$name"); do
             grep -qxF "$id" <<<"$stack" \
