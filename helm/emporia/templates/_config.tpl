@@ -97,6 +97,10 @@
   "external_host" (include "emporia.registrationHost" .)
   "drain_timeout" (printf "%ds" (int64 .Values.scheduler.drain.deadlineSeconds))
   "executor_termination_grace_period" (printf "%ds" (int64 .Values.executor.drain.schedulerGraceSeconds)) }}
+{{- if hasKey .Values.config.scheduler "speculation" }}
+{{- /* YAML reads `on` and `off` without quotes as truth values. */}}
+{{- $_ := set $set "speculation" (ternary "on" "off" (has (toString .Values.config.scheduler.speculation) (list "on" "true"))) }}
+{{- end }}
 {{- if .Values.scheduler.eventLog.enabled }}
 {{- $_ := set $set "event_log_dir" "/events" }}
 {{- end }}
