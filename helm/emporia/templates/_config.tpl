@@ -147,12 +147,7 @@ metadata:
 data:
   emporia.toml: |
     {{- include (printf "emporia.config.%s" .component) .root | nindent 4 }}
-  {{- if ne .component "scheduler" }}
-  # A table for `helm test`.
-  sales.csv: |
-    kind,amount
-    fruit,1.50
-    fruit,2.50
-    bread,3.00
+  {{- with .root.Values.extraConfigFiles }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}

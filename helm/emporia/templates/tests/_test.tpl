@@ -6,8 +6,7 @@
 {{- include "emporia.metadata" (merge (dict "annotations" $annotations) .) }}
 {{- end }}
 
-{{/* Takes root, name, component (`client`, or another for a pod that is none), args, and perhaps command
-and files, the name of a ConfigMap. */}}
+{{/* Takes root, name, component (`client`, or another for a pod that is none), args, and perhaps command. */}}
 {{- define "emporia.test.pod" -}}
 {{- $of := dict "root" .root "component" "client" -}}
 {{- $labels := ternary (include "emporia.clientLabel" .root | fromYaml) (dict) (eq .component "client") -}}
@@ -32,16 +31,6 @@ spec:
         {{- toYaml .root.Values.client.resources | nindent 8 }}
       volumeMounts:
         {{- include "emporia.pod.mounts" $of | nindent 8 }}
-        {{- with .files }}
-        - name: files
-          mountPath: /test
-          readOnly: true
-        {{- end }}
   volumes:
     {{- include "emporia.pod.volumes" $of | nindent 4 }}
-    {{- with .files }}
-    - name: files
-      configMap:
-        name: {{ . }}
-    {{- end }}
 {{- end }}
