@@ -21,11 +21,12 @@
 {{- end }}
 {{- end }}
 
-{{/* What selects the pods of a component. Takes root and component. */}}
+{{/* What selects the pods of a component. Takes root, component, and perhaps role, for pods of a component that
+are not all the same. */}}
 {{- define "emporia.selector" -}}
 app.kubernetes.io/name: {{ include "emporia.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/component: {{ .role | default .component }}
 {{- end }}
 
 {{/* Labels of pods: a new version of the chart alone does not replace them. Takes root and component. */}}

@@ -1,7 +1,8 @@
 {{/* What the pods of scheduler, executors and client have in common. Each takes root and component; */}}
 {{/* the values of the component are below the key of its name. */}}
 
-{{/* Metadata of a pod template. Pods are replaced when a file of theirs changes. */}}
+{{/* Metadata of a pod template. Pods are replaced when a file of theirs changes, but for the shell: it reads the new
+file at the next command. */}}
 {{- define "emporia.pod.metadata" -}}
 {{- $values := get .root.Values .component -}}
 labels:
@@ -12,14 +13,20 @@ labels:
   {{- with $values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- $checksums := dict }}
+{{- if not .role }}
+{{- $_ := set $checksums "checksum/config" (include (printf "emporia.config.%s" .component) .root | sha256sum) }}
+{{- if include "emporia.hasHadoop" .root }}
+{{- $_ := set $checksums "checksum/hadoop" (include "emporia.hadoop" .root | sha256sum) }}
+{{- end }}
+{{- with .root.Values.extraConfigFiles }}
+{{- $_ := set $checksums "checksum/files" (toJson . | sha256sum) }}
+{{- end }}
+{{- end }}
+{{- with merge $checksums $values.podAnnotations .root.Values.commonAnnotations }}
 annotations:
-  checksum/config: {{ include (printf "emporia.config.%s" .component) .root | sha256sum }}
-  {{- if include "emporia.hasHadoop" .root }}
-  checksum/hadoop: {{ include "emporia.hadoop" .root | sha256sum }}
-  {{- end }}
-  {{- with merge (dict) $values.podAnnotations .root.Values.commonAnnotations }}
   {{- toYaml . | nindent 2 }}
-  {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "emporia.pod.spec" -}}
