@@ -124,6 +124,10 @@
 {{- end }}
 
 {{- define "emporia.config.client" }}
+{{- with .Values.warehouse }}
+warehouse = {{ include "emporia.toml.value" . }}
+
+{{ end }}
 {{- $set := dict "cluster" (include "emporia.schedulerUrl" .) }}
 {{- include "emporia.toml.section" (dict "name" "client" "values" (merge $set .Values.config.client)) }}
 

@@ -107,7 +107,7 @@ http://{{ include "emporia.registrationHost" . }}:{{ include "emporia.ports.sche
 {{- if eq $unit "ms" }}
 {{- div $number 1000 }}
 {{- else }}
-{{- mul $number (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) $unit) }}
+{{- mul $number (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400 "w" 604800 "y" 31536000) $unit) }}
 {{- end }}
 {{- end }}
 

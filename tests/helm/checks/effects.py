@@ -12,19 +12,22 @@ PEER = {"podSelector": {"matchLabels": {"changed": "yes"}}}
 # Tried in this order, as far as the schema takes them.
 CANDIDATES = [
     "changed", "text", "7Gi", "45s", "4s", "7m", "changed:9090", "mongodb://changed:27017/", "sha256:" + "7" * 64,
-    "ephemeral", "Always", "ReadWriteMany", "Exact", "/changed", True, False, 37, 640, 0.37, 1, "37%",
+    "ephemeral", "Always", "ReadWriteMany", "Exact", "/changed", "/shared/changed", "ClusterIP", "Cluster",
+    "ClusterFirstWithHostNet", True, False, 37, 640, 0.37, 1, "37%",
     {"changed": "yes"}, {"changed": "7"}, {"requests": {"cpu": "7"}, "limits": {"memory": "7Gi"}},
-    {"changed.sql": "-- changed"}, {"changed": {"connector": "csv", "location": "/changed/"}},
+    {"changed.sql": "-- changed"}, {"changed": {"connector": "csv", "location": "/shared/changed/"}},
     {"runAsUser": 7}, {"task_max_failures": 7}, {"job_data_ttl": "7h"}, {"batch_size": 7}, {"patience": "7m"},
     {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}},
-    {"scaleUp": {"stabilizationWindowSeconds": 7}},
+    {"scaleUp": {"stabilizationWindowSeconds": 7}}, {"preStop": {"sleep": {"seconds": 7}}}, {"searches": ["changed"]},
     ["changed"], ["changed:9090"], [{"name": "CHANGED", "value": "yes"}],
     [{"configMapRef": {"name": "changed"}}], [{"name": "changed", "emptyDir": {}}],
     [{"name": "changed", "mountPath": "/changed"}], [CONTAINER], [{"key": "changed"}],
     [{"maxSkew": 7, "topologyKey": "changed", "whenUnsatisfiable": "ScheduleAnyway"}],
     [{"name": "changed"}], [{"hosts": ["changed"], "secretName": "changed"}],
     [{"name": "changed", "mountPath": "/changed"}], [{"name": "changed", "schedule": "@daily", "args": ["jobs"]}],
-    [PEER], [{"to": [PEER]}], [{"alert": "Changed", "expr": "1"}],
+    [PEER], [{"to": [PEER]}], [{"alert": "Changed", "expr": "1"}], ["10.7.0.0/16"], [7],
+    [{"ip": "10.7.7.7", "hostnames": ["changed"]}], [{"sourceLabels": ["changed"], "action": "drop"}],
+    [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changed"}}],
 ]  # fmt: skip
 
 

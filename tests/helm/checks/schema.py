@@ -1,6 +1,8 @@
-"""The schema is closed, and says the same as the values files."""
+"""The schema is closed, says the same as the values files, and takes the values sets and no typo. Without Helm."""
 
-from chart import CHART, SUBCHART, Report, load, schema
+import re
+
+from chart import CHART, SETS, SUBCHART, Report, load, schema
 from jsonschema import Draft7Validator
 
 
@@ -53,6 +55,27 @@ def typos(report, declared, values, path, validator):
             typos(report, child, values[key], f"{path}{key}.", validator)
 
 
+def over(values, others):
+    """The values with others on top, as Helm lays them; null removes a key."""
+    if not isinstance(values, dict) or not isinstance(others, dict):
+        return others
+    merged = {**values, **{key: over(values.get(key), other) for key, other in others.items()}}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def sets(report, values, checker):
+    """Values sets are taken, those of ci/fail too, because only the templates see what is wrong with them."""
+    for path in [*SETS, *sorted((CHART / "ci/fail").glob("*.yaml"))]:
+        for error in checker.iter_errors(over(values, load(path))):
+            report.check(False, f"{path.name}: {error.json_path}: {error.message}")
+        report.check(True, "")
+    for path in sorted((CHART / "ci/typo").glob("*.yaml")):
+        errors = [f"{error.json_path}: {error.message}" for error in checker.iter_errors(over(values, load(path)))]
+        report.check(errors, f"typo/{path.name} is accepted")
+        for message in re.findall(r"^# expect: (.*)$", path.read_text(), re.MULTILINE):
+            report.check(any(message in error for error in errors), f"typo/{path.name}: no `{message}` in {errors}")
+
+
 def main():
     report = Report("schema")
     for chart in (CHART, SUBCHART):
@@ -67,6 +90,8 @@ def main():
         for error in checker.iter_errors(values):
             report.check(False, f"{chart.name}/values.yaml: {error.json_path}: {error.message}")
         same_keys(report, document, values, "")
+        if chart == CHART:
+            sets(report, values, checker)
         typos(report, document, values, f"{chart.name}: ", lambda: checker.iter_errors(values))
     report.end()
 
