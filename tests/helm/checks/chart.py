@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "helm/emporia"
 SUBCHART = CHART / "charts/dev-storage"
 SETS = sorted((CHART / "ci").glob("*.yaml"))
+MINIMAL = CHART / "ci/minimal.yaml"
 NAMESPACE = "shop"
 RELEASE = "release"
 

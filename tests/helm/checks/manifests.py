@@ -6,7 +6,7 @@ import re
 import tomllib
 import xml.etree.ElementTree as xml
 
-from chart import CHART, NAMESPACE, RELEASE, SETS, Report, load, render, rendered
+from chart import MINIMAL, NAMESPACE, RELEASE, SETS, Report, load, render, rendered
 
 API, FLIGHT, TASKS, HEALTH = 50050, 50051, 50052, 50053
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -105,8 +105,13 @@ def services(release, check):
     variables = {v["name"]: v for v in container["env"]}
     advertised = variables["EMPORIA_EXECUTOR__EXTERNAL_HOST"]["valueFrom"]
     check(advertised == {"fieldRef": {"fieldPath": "status.podIP"}}, f"executors advertise {advertised}")
-    slots = variables["EMPORIA_EXECUTOR__TASK_SLOTS"]["valueFrom"]["resourceFieldRef"]
-    check((slots["resource"], slots["divisor"]) == ("limits.cpu", "1"), f"task slots are {slots}")
+    slots = variables["EMPORIA_EXECUTOR__TASK_SLOTS"]
+    if fixed := release.values.get("executor", {}).get("taskSlots"):
+        check(slots["value"] == str(fixed), f"task slots are {slots}")
+    else:
+        field = slots["valueFrom"]["resourceFieldRef"]
+        check((field["resource"], field["divisor"]) == ("limits.cpu", "1"), f"task slots are {slots}")
+        check(container["resources"]["limits"].get("cpu"), "task slots are the cores of the node")
     ports = {p["name"]: p["containerPort"] for p in container["ports"]}
     check(ports == {"flight": FLIGHT, "tasks": TASKS, "health": HEALTH}, f"ports of executors: {ports}")
     settings = release.config("executor")["executor"]
@@ -209,6 +214,7 @@ def network(release, check):
     full_name = release.one("Deployment", "executor")["metadata"]["name"].removesuffix("-executor")
     tests = {o["metadata"]["name"].split("-test-")[1]: o["metadata"]["labels"] for o in release.of("Pod")}
     values = release.values
+    keda_namespace = values.get("executor", {}).get("autoscaling", {}).get("keda", {}).get("namespace", "keda")
     ways = {
         "scheduler": (NAMESPACE, labels["scheduler"]),
         "executor": (NAMESPACE, labels["executor"]),
@@ -218,15 +224,18 @@ def network(release, check):
         "client of another release": (NAMESPACE, {"emporia/client-of": "another"}),
         "any pod": (NAMESPACE, {"app": "any"}),
         "client in another namespace": ("elsewhere", {"emporia/client-of": full_name}),
-        "prometheus": ("prometheus" if release.name == "full" else "monitoring", {"app": "prometheus"}),
-        "keda": (values.get("executor", {}).get("autoscaling", {}).get("keda", {}).get("namespace", "keda"), {}),
+        "prometheus": ("prometheus" if release.name == "full" else "monitoring", {"app.kubernetes.io/name": "prometheus"}),
+        "grafana": ("monitoring", {"app.kubernetes.io/name": "grafana"}),
+        "keda": (keda_namespace, {"app": "keda-operator"}),
+        "neighbour of keda": (keda_namespace, {"app": "keda-admission-webhooks"}),
         "gateway": ("ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"}),
         "notebook": ("notebooks", {"app": "notebook"}),
     }
     for name, metadata, _ in release.pods():
-        if name.startswith("CronJob/"):
+        if name.startswith("CronJob/") or name.endswith("-shell"):
             ways[name] = (NAMESPACE, metadata["labels"])
-    clients = {"test of SQL", "client of the user"} | {name for name in ways if name.startswith("CronJob/")}
+    own_clients = {"test of SQL"} | {name for name in ways if "/" in name}
+    clients = {"client of the user"} | own_clients
     if release.name == "full":
         clients |= {"notebook"}
     monitored = {"prometheus"} if values.get("metrics", {}).get("serviceMonitor", {}).get("enabled") else set()
@@ -251,9 +260,10 @@ def network(release, check):
                 continue
             check(expected == reached, f"{source} {'does not reach' if expected else 'reaches'} {target}:{port}")
     nameserver, internet = ("kube-system", {"k8s-app": "kube-dns"}), ("elsewhere", {})
-    for source in ("scheduler", "executor", "test of SQL"):
+    for source in {"scheduler", "executor"} | own_clients:
         check(simulated.reaches(ways[source], nameserver, 53), f"{source} finds no names")
         check(not simulated.reaches(ways[source], internet, 443), f"{source} reaches anything")
+        check(not simulated.reaches(ways[source], internet, 53), f"{source} reaches any name server")
     stores = {s["metadata"]["name"]: s for s in release.of("Service", "dev-storage")}
     for name, store in stores.items():
         for port in (p["port"] for p in store["spec"]["ports"]):
@@ -299,6 +309,11 @@ def files(release, check):
         check(component in config and "stores" in config, f"sections of the {component}: {list(config)}")
     client = release.config("client")
     check(client.get("tables", {}) == release.values.get("tables", {}), "the tables of the client")
+    check(client.get("warehouse") == release.values.get("warehouse"), "the warehouse of the client")
+    for component in ("scheduler", "executor", "client"):
+        found = [m["data"] for m in release.of("ConfigMap", component=component) if "emporia.toml" in m["data"]]
+        further = {name: text for name, text in found[0].items() if name != "emporia.toml"}
+        check(further == release.values.get("extraConfigFiles", {}), f"files of the {component}: {sorted(further)}")
     check("tables" not in release.config("executor"), "executors know the tables of the client")
     for path, text in ((k, v) for m in release.of("ConfigMap") for k, v in m["data"].items() if k.endswith(".xml")):
         found = {p.find("name").text: p.find("value").text for p in xml.fromstring(text)}
@@ -324,10 +339,32 @@ def scaling(release, check):
     check((scheduler["replicas"], scheduler["strategy"]) == (1, {"type": "Recreate"}), "more than one scheduler")
 
 
+def shell(release, check):
+    """The pod for prompts sees what a scheduled job sees, ends at once, and stays when a table changes."""
+    found = list(release.of("Deployment", component="shell"))
+    wanted = release.values.get("client", {}).get("shell", {}).get("enabled", False)
+    check(len(found) == wanted, f"{len(found)} shells")
+    for deployment in found:
+        spec = deployment["spec"]["template"]["spec"]
+        volumes = {v["name"]: v for v in spec["volumes"]}
+        check(volumes["config"]["configMap"]["name"].endswith("-client"), "the shell has no tables")
+        for job in (item for item in release.of("CronJob")):
+            other = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+            check(other["volumes"] == spec["volumes"], "the volumes of the shell are not those of a job")
+            mounts = [container["volumeMounts"] for container in (other["containers"][0], spec["containers"][0])]
+            check(mounts[0] == mounts[1], "the mounts of the shell are not those of a job")
+        check("TERM" in spec["containers"][0]["args"][0], "the shell does not end when it is told to")
+        annotations = deployment["spec"]["template"]["metadata"].get("annotations", {})
+        check(not any(key.startswith("checksum/") for key in annotations), "a new table ends the prompts")
+
+
 def ways_in(release, check):
+    service = release.values.get("scheduler", {}).get("service", {})
     for item in release.objects:
         if item["kind"] == "Service":
-            check(item["spec"].get("type", "ClusterIP") == "ClusterIP", f"{item['metadata']['name']} is open to the outside")
+            asked = item["metadata"]["name"].endswith("-scheduler")
+            wanted = service.get("type", "ClusterIP") if asked else "ClusterIP"
+            check(item["spec"].get("type", "ClusterIP") == wanted, f"{item['metadata']['name']} is open to the outside")
         elif item["kind"] == "Ingress":
             paths = {p["path"] for r in item["spec"]["rules"] for p in r["http"]["paths"]}
             check(paths == {"/api"}, f"the ingress leads to {paths}")
@@ -337,19 +374,25 @@ def ways_in(release, check):
 
 
 def images(release, check):
-    registry = release.values.get("global", {}).get("imageRegistry")
-    if registry:
-        for name, _, spec in release.pods():
-            check(spec.get("imagePullSecrets"), f"{name} has no credentials of the registry")
-            for container in spec["containers"]:
-                check(container["image"].startswith(f"{registry}/"), f"{name} pulls {container['image']}")
+    """From the registry with its credentials, or from none: the names are nobody's on Docker Hub."""
+    values = release.values.get("global", {})
+    registry, secrets = values.get("imageRegistry"), values.get("imagePullSecrets", [])
+    for name, _, spec in release.pods():
+        check([s["name"] for s in spec.get("imagePullSecrets", [])] == secrets, f"{name}: credentials of the registry")
+        for container in spec["containers"]:
+            image = container["image"]
+            if registry and (secrets or "emporia-" in image):
+                check(image.startswith(f"{registry}/"), f"{name} pulls {image}")
+            elif "emporia-" in image:
+                check(container["imagePullPolicy"] == "Never", f"{name} pulls {image}")
 
 
 def restarts(report):
-    """Pods are replaced when a file of theirs changes, and only then: a new scheduler loses its jobs."""
+    """Pods are replaced when a file of theirs changes, and only then: a new scheduler loses its jobs, and a new
+    shell ends the prompts."""
 
     def checksums(override):
-        objects, error = render(CHART / "ci/minimal.yaml", override=override)
+        objects, error = render(MINIMAL, override={"client": {"shell": {"enabled": True}}, **override})
         assert error is None, error
         templates = {o["metadata"]["labels"]["app.kubernetes.io/component"]: o["spec"]["template"] for o in objects if o["kind"] == "Deployment"}
         return {component: json.dumps(template, sort_keys=True) for component, template in templates.items()}
@@ -359,12 +402,16 @@ def restarts(report):
         "a setting of the executor": ({"config": {"executor": {"job_data_ttl": "1h"}}}, {"executor"}),
         "a setting of the scheduler": ({"config": {"scheduler": {"task_max_failures": 7}}}, {"scheduler"}),
         "the drain of executors": ({"executor": {"drain": {"deadlineSeconds": 100}}}, {"executor"}),
-        "a table": ({"tables": {"new": {"connector": "csv", "location": "/new/"}}}, set()),
+        "a table": (
+            {"tables": {"new": {"connector": "csv", "location": "hdfs://new/"}}, "networkPolicy": {"storesTo": [{}]}},
+            set(),
+        ),
+        "a further file": ({"extraConfigFiles": {"new": "new"}}, {"scheduler", "executor"}),
         "a scheduled job": ({"scheduledJobs": [{"name": "new", "schedule": "@daily", "args": ["jobs"]}]}, set()),
         "the number of executors": ({"executor": {"replicas": 5}}, set()),
         "hadoop": (
             {"stores": {"hadoop": {"coreSite": {"fs.defaultFS": "hdfs://new"}}}, "networkPolicy": {"storesTo": [{}]}},
-            {"scheduler", "executor"},
+            {"scheduler", "executor", "shell"},
         ),
     }
     for what, (override, expected) in changes.items():
@@ -376,7 +423,8 @@ def restarts(report):
 def main():
     report = Report("manifests")
     parts = (
-        drain_contract, probes, services, security, network, labels_and_selectors, files, scaling, ways_in, images,
+        drain_contract, probes, services, security, network, labels_and_selectors, files, scaling, shell,
+        ways_in, images,
     )  # fmt: skip
     for path in SETS:
         release = Release(path)
