@@ -1,8 +1,9 @@
-{{/* Pods of `helm test`. All run the client's image, which has a shell beside the program. */}}
+{{/* Pods of `helm test`. All run the client's image, which has a shell beside the program. They stay until the next test:
+`helm test --logs` reads their logs when all have ended. */}}
 
 {{/* Takes root, component and suffix. */}}
 {{- define "emporia.test.metadata" -}}
-{{- $annotations := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" }}
+{{- $annotations := dict "helm.sh/hook" "test" "helm.sh/hook-delete-policy" "before-hook-creation" }}
 {{- include "emporia.metadata" (merge (dict "annotations" $annotations) .) }}
 {{- end }}
 
