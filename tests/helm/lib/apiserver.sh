@@ -1,5 +1,5 @@
 # An API server of Kubernetes with etcd below it, on this machine and for this run. It validates and stores
-# objects as in any cluster; but there are no controllers and no nodes, so no pod ever runs.
+# objects as in any cluster; without the controllers and nodes of lib/nodes.sh, no pod is ever made.
 
 pids=()
 
@@ -7,9 +7,9 @@ stop_api_server() {
     [ ${#pids[@]} -eq 0 ] || { kill "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null || true
 }
 
-start_api_server() {
+start_api_server() { # [PLUGIN,...]: admission plugins that it goes without
     local api_port etcd_port peer_port
-    read -r api_port etcd_port peer_port < <(free_ports)
+    read -r api_port etcd_port peer_port < <(free_ports 3)
     mkdir -p "$work/etcd" "$work/certificates"
     openssl genrsa -out "$work/service-accounts.key" 2048 2>/dev/null
     od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$work/token"
@@ -20,7 +20,6 @@ start_api_server() {
         --listen-peer-urls "http://127.0.0.1:$peer_port" --initial-advertise-peer-urls "http://127.0.0.1:$peer_port" \
         --initial-cluster "default=http://127.0.0.1:$peer_port" >"$work/etcd.log" 2>&1 &
     pids+=($!)
-    # Both plugins need a controller: it would make the account `default`, and let go of claims.
     "$servers/kube-apiserver" --etcd-servers "http://127.0.0.1:$etcd_port" \
         --bind-address 127.0.0.1 --secure-port "$api_port" --advertise-address 127.0.0.1 \
         --cert-dir "$work/certificates" --token-auth-file "$work/tokens.csv" --authorization-mode RBAC \
@@ -28,7 +27,8 @@ start_api_server() {
         --service-account-key-file "$work/service-accounts.key" \
         --service-account-signing-key-file "$work/service-accounts.key" \
         --service-cluster-ip-range 10.96.0.0/16 --endpoint-reconciler-type none \
-        --disable-admission-plugins ServiceAccount,StorageObjectInUseProtection >"$work/kube-apiserver.log" 2>&1 &
+        --kubelet-preferred-address-types InternalIP \
+        --disable-admission-plugins "${1:-}" >"$work/kube-apiserver.log" 2>&1 &
     pids+=($!)
 
     export KUBECONFIG=$work/kubeconfig KUBECACHEDIR=$work/kubectl
@@ -50,11 +50,11 @@ CONFIG
     done
 }
 
-# Three of them, held at the same time so that they differ.
-free_ports() {
-    "$python" - <<'PYTHON'
-import socket
-sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+# Held at the same time, so that they differ.
+free_ports() { # NUMBER
+    "$python" - "$1" <<'PYTHON'
+import socket, sys
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
 print(*(s.getsockname()[1] for s in sockets))
 PYTHON
 }

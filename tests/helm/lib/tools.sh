@@ -9,6 +9,7 @@ kubernetes_version=$(sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' "$here/
 # Whose definitions of resources the API server gets.
 keda=github.com/kedacore/keda/v2@v2.16.1
 gateway_api=sigs.k8s.io/gateway-api@v1.3.0
+kwok_version=v0.7.0
 prometheus_operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 # A compiler of Go is all that must be there.
@@ -57,6 +58,24 @@ fetch_servers() {
     fi
     kubectl=$(command -v kubectl) || kubectl=$servers/kubectl
     [ -x "$kubectl" ] || build_tool kubectl k8s.io/kubernetes/cmd/kubectl
+}
+
+# Sets $kwok, and adds to $servers what makes pods of objects and gives them to nodes.
+fetch_nodes() {
+    local name
+    for name in kube-controller-manager kube-scheduler; do
+        if [ ! -x "$servers/$name" ]; then
+            need_go
+            say "building the $name of Kubernetes $kubernetes_version from the Go module proxy (some minutes)"
+            build_tool "$name" "k8s.io/kubernetes/cmd/$name"
+        fi
+    done
+    kwok=$cache/kwok-$kwok_version
+    [ ! -x "$kwok" ] || return 0
+    need_go
+    say "building kwok $kwok_version from the Go module proxy (some minutes)"
+    GOBIN=$cache/build nice go install -trimpath -ldflags="-s -w" "sigs.k8s.io/kwok/cmd/kwok@$kwok_version" >&2
+    mv "$cache/build/kwok" "$kwok"
 }
 
 build_tool() { # NAME PACKAGE
