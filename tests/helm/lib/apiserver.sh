@@ -10,6 +10,7 @@ stop_api_server() {
 start_api_server() { # [PLUGIN,...]: admission plugins that it goes without
     local api_port etcd_port peer_port
     read -r api_port etcd_port peer_port < <(free_ports 3)
+    rm -rf "$work/etcd" "$work/kubectl"
     mkdir -p "$work/etcd" "$work/certificates"
     openssl genrsa -out "$work/service-accounts.key" 2048 2>/dev/null
     od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$work/token"
