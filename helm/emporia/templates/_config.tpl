@@ -30,25 +30,27 @@
 {{- .Values.stores.hadoop.existingConfigMap | default (printf "%s-hadoop" (include "emporia.fullname" .)) }}
 {{- end }}
 
-{{/* How MongoDB is reached: uri, user and passwordSecret, as below `stores` or as devStorage makes it. */}}
+{{/* How MongoDB is reached: uri, uriSecret, user and passwordSecret, as below `stores` or as devStorage makes it. */}}
 {{- define "emporia.mongodb" }}
-{{- $mongodb := pick .Values.stores.mongodb "uri" "user" "passwordSecret" }}
+{{- $mongodb := .Values.stores.mongodb }}
 {{- if include "emporia.devStore" (dict "root" . "store" "mongodb") }}
 {{- $host := include "dev-storage.host" (dict "root" . "store" "mongodb") }}
 {{- $secret := .Values.devStorage.mongodb.passwordSecret }}
 {{- if $secret.name }}
-{{- $mongodb = dict "uri" (printf "mongodb://%s:27017/?authSource=admin" $host) "user" "emporia" "passwordSecret" $secret }}
+{{- $mongodb = dict "uri" (printf "mongodb://%s:27017/?authSource=admin" $host) "user" "emporia" "passwordSecret" $secret "uriSecret" dict }}
 {{- else }}
-{{- $mongodb = dict "uri" (printf "mongodb://%s:27017/" $host) "user" "" "passwordSecret" $secret }}
+{{- $mongodb = dict "uri" (printf "mongodb://%s:27017/" $host) "user" "" "passwordSecret" $secret "uriSecret" dict }}
 {{- end }}
 {{- end }}
 {{- toYaml $mongodb }}
 {{- end }}
 
-{{/* Section [stores], the same for every process. Holds no secret. */}}
+{{/* Section [stores], the same for every process, but that scheduler and executors, who work for others, use no other
+local files than tables. Holds no secret. Takes root and set, the settings of the process. */}}
 {{- define "emporia.config.stores" }}
+{{- $set := .set }}
+{{- with .root }}
 {{- $stores := .Values.stores }}
-{{- $set := dict }}
 {{- if include "emporia.hasHadoop" . }}
 {{- $_ := set $set "hadoop_conf_dir" "/etc/hadoop/conf" }}
 {{- end }}
@@ -81,6 +83,9 @@
 {{- with $mongodb.uri }}
 {{- $_ := set $set "mongodb_uri" . }}
 {{- end }}
+{{- if $mongodb.uriSecret.name }}
+{{- $_ := set $set "mongodb_uri_file" "/etc/emporia/mongodb-uri/uri" }}
+{{- end }}
 {{- with $mongodb.user }}
 {{- $_ := set $set "mongodb_user" . }}
 {{- end }}
@@ -88,6 +93,11 @@
 {{- $_ := set $set "mongodb_password_file" "/etc/emporia/mongodb/password" }}
 {{- end }}
 {{- include "emporia.toml.section" (dict "name" "stores" "values" (merge $set .Values.config.stores)) }}
+{{- end }}
+{{- end }}
+
+{{- define "emporia.config.stores.service" }}
+{{- include "emporia.config.stores" (dict "root" . "set" (dict "local_roots" (join "," .Values.localRoots))) }}
 {{- end }}
 
 {{- define "emporia.config.scheduler" }}
@@ -106,7 +116,7 @@
 {{- end }}
 {{- include "emporia.toml.section" (dict "name" "scheduler" "values" (merge $set .Values.config.scheduler)) }}
 
-{{ include "emporia.config.stores" . }}
+{{ include "emporia.config.stores.service" . }}
 {{- end }}
 
 {{- define "emporia.config.executor" }}
@@ -120,7 +130,7 @@
   "drain_timeout" (printf "%ds" (int64 .Values.executor.drain.deadlineSeconds)) }}
 {{- include "emporia.toml.section" (dict "name" "executor" "values" (merge $set .Values.config.executor)) }}
 
-{{ include "emporia.config.stores" . }}
+{{ include "emporia.config.stores.service" . }}
 {{- end }}
 
 {{- define "emporia.config.client" }}
@@ -131,7 +141,7 @@ warehouse = {{ include "emporia.toml.value" . }}
 {{- $set := dict "cluster" (include "emporia.schedulerUrl" .) }}
 {{- include "emporia.toml.section" (dict "name" "client" "values" (merge $set .Values.config.client)) }}
 
-{{ include "emporia.config.stores" . }}
+{{ include "emporia.config.stores" (dict "root" . "set" dict) }}
 {{- range $name, $table := .Values.tables }}
 
 {{ include "emporia.toml.section" (dict "name" (printf "tables.%s" (toJson $name)) "values" (omit $table "options")) }}

@@ -198,6 +198,30 @@
 {{- end }}
 {{- end }}
 
+{{- /* What users of SQL may read. */}}
+{{- $secret := dict }}
+{{- range concat .Values.extraVolumes $scheduler.extraVolumes $executor.extraVolumes }}
+{{- if or .secret .projected }}
+{{- $_ := set $secret .name true }}
+{{- end }}
+{{- end }}
+{{- $paths := list }}
+{{- range .Values.existingSecrets }}
+{{- $paths = append $paths (.mountPath | default "") }}
+{{- end }}
+{{- range concat .Values.extraVolumeMounts $scheduler.extraVolumeMounts $executor.extraVolumeMounts }}
+{{- if hasKey $secret .name }}
+{{- $paths = append $paths .mountPath }}
+{{- end }}
+{{- end }}
+{{- range $root := .Values.localRoots }}
+{{- range $path := $paths }}
+{{- if and $path (hasPrefix (printf "%s/" (clean $root | trimSuffix "/")) (printf "%s/" (clean $path))) }}
+{{- $wrong = append $wrong (printf "localRoots: %s holds the secret at %s, which any user of SQL could read" $root $path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* Names. */}}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.dnsTo) }}
 {{- $wrong = append $wrong "networkPolicy.dnsTo must name the name servers of the cluster: else no pod finds another" }}
@@ -279,8 +303,16 @@ variable (of the environment, which may say it too). */}}
 {{- $without = append $without $component }}
 {{- end }}
 {{- end }}
-{{- with $without -}}
-no volume holds {{ $location }} in the pods of {{ join ", " . }}: add one to extraVolumes and extraVolumeMounts
+{{- $allowed := false }}
+{{- range .root.Values.localRoots }}
+{{- if hasPrefix (printf "%s/" (clean . | trimSuffix "/")) (printf "%s/" $path) }}
+{{- $allowed = true }}
+{{- end }}
+{{- end }}
+{{- if $without -}}
+no volume holds {{ $location }} in the pods of {{ join ", " $without }}: add one to extraVolumes and extraVolumeMounts
+{{- else if not $allowed -}}
+{{ $location }} is in none of localRoots ({{ join ", " .root.Values.localRoots }})
 {{- end }}
 {{- end }}
 {{- end }}

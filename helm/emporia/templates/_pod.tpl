@@ -94,15 +94,6 @@ env:
   {{- with .env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-  {{- with $root.Values.stores.mongodb.uriSecret }}
-  {{- if .name }}
-  - name: EMPORIA_STORES__MONGODB_URI
-    valueFrom:
-      secretKeyRef:
-        name: {{ .name }}
-        key: {{ .key }}
-  {{- end }}
-  {{- end }}
   {{- range $secret := $root.Values.existingSecrets }}
   {{- range $variable, $key := $secret.env }}
   - name: {{ $variable }}
@@ -137,6 +128,11 @@ envFrom:
 {{- if (include "emporia.mongodb" $root | fromYaml).passwordSecret.name }}
 - name: mongodb-password
   mountPath: /etc/emporia/mongodb
+  readOnly: true
+{{- end }}
+{{- if (include "emporia.mongodb" $root | fromYaml).uriSecret.name }}
+- name: mongodb-uri
+  mountPath: /etc/emporia/mongodb-uri
   readOnly: true
 {{- end }}
 {{- if $root.Values.stores.hbase.tls.caSecret.name }}
@@ -179,6 +175,17 @@ envFrom:
     items:
       - key: {{ .key }}
         path: password
+{{- end }}
+{{- end }}
+{{- with (include "emporia.mongodb" $root | fromYaml).uriSecret }}
+{{- if .name }}
+- name: mongodb-uri
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: uri
 {{- end }}
 {{- end }}
 {{- with $root.Values.stores.hbase.tls.caSecret }}

@@ -324,6 +324,17 @@ def files(release, check):
             check(found == texts, f"{path}: {found}")
     for board in (m for m in release.of("ConfigMap") if m["metadata"]["name"].endswith("-dashboards")):
         check(json.loads(board["data"]["emporia.json"])["panels"], "the dashboard is empty")
+    roots = ",".join(release.values.get("localRoots", ["/data"]))
+    for component, wanted in (("scheduler", roots), ("executor", roots), ("client", None)):
+        stores = release.config(component)["stores"]
+        check(stores.get("local_roots") == wanted, f"local files of the {component}: {stores.get('local_roots')}")
+        named = [value for key, value in stores.items() if key.endswith("_file")]
+        for name, metadata, spec in release.pods():
+            if metadata["labels"].get("app.kubernetes.io/component") == component:
+                mounts = [m["mountPath"] for m in spec["containers"][0]["volumeMounts"]]
+                check(all(any(path.startswith(f"{m}/") for m in mounts) for path in named), f"{name} has no {named}")
+                variables = [v["name"] for v in spec["containers"][0]["env"]]
+                check(not any("MONGODB" in v for v in variables), f"{name}: secrets of MongoDB in {variables}")
     password = re.compile(r"mongodb(\+srv)?://[^/\s\"]*@")
     check(not password.search(json.dumps(release.objects)), "a password stands in the objects")
 
