@@ -25,7 +25,7 @@ CANDIDATES = [
     [{"maxSkew": 7, "topologyKey": "changed", "whenUnsatisfiable": "ScheduleAnyway"}],
     [{"name": "changed"}], [{"hosts": ["changed"], "secretName": "changed"}],
     [{"name": "changed", "mountPath": "/changed"}], [{"name": "changed", "schedule": "@daily", "args": ["jobs"]}],
-    [PEER], [{"to": [PEER]}], [{"alert": "Changed", "expr": "1"}], ["10.7.0.0/16"], [7],
+    [PEER], [{"to": [PEER]}], [{"alert": "Changed", "expr": "1"}], ["10.7.0.0/16"], [7], ["/shared", "/changed"],
     [{"ip": "10.7.7.7", "hostnames": ["changed"]}], [{"sourceLabels": ["changed"], "action": "drop"}],
     [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changed"}}],
 ]  # fmt: skip
