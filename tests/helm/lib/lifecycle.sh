@@ -31,13 +31,17 @@ make_namespace() { # NAME
 
 # The pods of a values set are made, find a node and a volume, and go with the release.
 place() { # FILE
-    local namespace deployments
+    local namespace deployments least
     namespace=nodes-$(name_of "$1")
     make_namespace "$namespace"
     "$helm" install release "$chart" --namespace "$namespace" --values "$1" >/dev/null
     mapfile -t deployments < <("$kubectl" get deployments --namespace "$namespace" --output name)
     [ ${#deployments[@]} -ge 2 ] || fail "$namespace: ${#deployments[@]} deployments"
     rolled_out "$namespace" "${deployments[@]}"
+    # An autoscaler without figures still keeps the least number.
+    least=$("$kubectl" get horizontalpodautoscalers --namespace "$namespace" --output 'jsonpath={.items[*].spec.minReplicas}')
+    [ -z "$least" ] || "$kubectl" wait --for "jsonpath={.status.readyReplicas}=$least" --timeout 90s --namespace "$namespace" \
+        deployment --selector app.kubernetes.io/component=executor >/dev/null || fail "$namespace: the autoscaler does nothing"
     "$helm" uninstall release --namespace "$namespace" >/dev/null 2>&1
     "$kubectl" wait --for delete --timeout 60s pods --all --namespace "$namespace" >/dev/null || fail "$namespace: pods stay"
 }
