@@ -421,7 +421,7 @@ mod tests {
             WHOLE.replace(from, to)
         };
         check(None, "not UTF-8 text");
-        check(Some("[]"), "no JSON object");
+        check(Some("[]"), "not a JSON object");
         check(Some(&WHOLE[..200]), "EOF");
         check(Some(&format!("{BARE} x")), "trailing characters");
         check(
