@@ -141,7 +141,7 @@ impl SingleFile {
 
 /// Names the file in an error of the system; what is wrong with the rows has no place.
 fn in_file(path: &Path, error: Error) -> Error {
-    let mut causes = std::iter::successors(std::error::Error::source(&error), |e| e.source());
+    let mut causes = std::iter::successors(std::error::Error::source(&error), |&e| e.source());
     let Some(system) = causes.find_map(|cause| cause.downcast_ref::<io::Error>()) else {
         return error;
     };

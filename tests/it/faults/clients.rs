@@ -150,9 +150,10 @@ fn a_query_lives_as_long_as_its_client() {
     assert!(wait_for_running(url, 1, DEADLINE), "the query never ran");
     // A client of Ballista does not ask: the scheduler tells it.
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let state = SessionState::new_ballista_state(url.to_owned()).unwrap();
-    let context = SessionContext::new_with_state(state);
+    let scheduler = processes.url.clone();
     let other = runtime.spawn(async move {
+        let state = SessionState::new_ballista_state(scheduler)?;
+        let context = SessionContext::new_with_state(state);
         let options = ParquetReadOptions::default;
         let items = shop.join("transaction_items").display().to_string();
         let table = "transaction_items";
