@@ -76,7 +76,11 @@ impl Bounds {
     }
 
     fn check_location(&self, location: &Path) -> Result<()> {
-        let path = LocalFileSystem::new().path_to_filesystem(location)?;
+        // The file system of the library has no path for its root.
+        let path = match location.as_ref() {
+            "" => PathBuf::from("/"),
+            _ => LocalFileSystem::new().path_to_filesystem(location)?,
+        };
         self.check(&path)
             .map_err(|error| object_store::Error::PermissionDenied {
                 path: location.to_string(),

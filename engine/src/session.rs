@@ -492,7 +492,7 @@ impl Session {
     ///
     /// # Errors
     /// `Unavailable` where it does not within `patience`.
-    pub async fn check_reachable(&self, patience: std::time::Duration) -> Result<()> {
+    pub async fn check_reachable(&self, patience: Duration) -> Result<()> {
         let Target::Scheduler(url) = &self.target else {
             return Ok(());
         };

@@ -1,6 +1,5 @@
 //! Session configuration, runtime and state: what all processes must agree on.
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
