@@ -125,8 +125,8 @@ impl Query {
                 Outcome::Done => {}
                 outcome => return Err(outcome.error(error)),
             }
-            if let Some(unreached) = self.unreached().await {
-                return Err(unreached);
+            if let Some(error) = unreached(&self.session, &self.attempt.plan).await {
+                return Err(error);
             }
             if n_attempts == MAX_ATTEMPTS {
                 return Err(result_lost(error));
@@ -152,40 +152,9 @@ impl Query {
                 is_all = true;
             }
         }
-        self.count.n_reported = self.n_reported().await;
+        let places = places(&self.session, &self.attempt.plan).await;
+        self.count.n_reported = places.and_then(|places| n_reported(&places));
         if is_all { self.count.check() } else { Ok(()) }
-    }
-
-    /// The rows of the result as executors reported them, where the plan does nothing but fetch them.
-    async fn n_reported(&self) -> Option<u64> {
-        let query: &DistributedQueryExec<LogicalPlanNode> = self.attempt.plan.downcast_ref()?;
-        let job_id = query.job_id()?.to_string();
-        let Some(Status::Successful(job)) = job_status(&self.session, job_id).await else {
-            tracing::warn!("the scheduler does not say how many rows the result has");
-            return None;
-        };
-        let n_rows = |place: &PartitionLocation| {
-            u64::try_from(place.partition_stats.as_ref()?.num_rows).ok()
-        };
-        job.partition_location.iter().map(n_rows).sum()
-    }
-
-    /// The error where rows lie on executors that live and that this process does not reach: to compute them again
-    /// would not help.
-    async fn unreached(&self) -> Option<Error> {
-        let Target::Scheduler(url) = self.session.target() else {
-            return None;
-        };
-        let Some(Status::Successful(job)) = job_status(&self.session, self.job_id()?).await else {
-            return None;
-        };
-        let places = job.partition_location.into_iter();
-        let holders = places.filter_map(|place| Some(place.executor_meta?.id));
-        let mut holders: Vec<_> = holders.collect();
-        holders.sort_unstable();
-        holders.dedup();
-        let unreached = reach::unreached(&Rest::new(url).ok()?, &holders).await;
-        (!unreached.is_empty()).then(|| out_of_reach(UNREACHED, &unreached))
     }
 
     /// All rows; for small results only.
@@ -261,6 +230,45 @@ impl Outcome {
             Self::Unknown => query_error(error),
         }
     }
+}
+
+/// Where the result of a plan lies that does nothing but fetch it; `None` if the scheduler does not say.
+async fn places(
+    session: &Session,
+    plan: &Arc<dyn ExecutionPlan>,
+) -> Option<Vec<PartitionLocation>> {
+    let query: &DistributedQueryExec<LogicalPlanNode> = plan.downcast_ref()?;
+    let job_id = query.job_id()?.to_string();
+    match job_status(session, job_id).await {
+        Some(Status::Successful(job)) => Some(job.partition_location),
+        _ => {
+            tracing::warn!("the scheduler does not say where the result of the query lies");
+            None
+        }
+    }
+}
+
+/// The rows of a result as executors reported them when they wrote it.
+fn n_reported(places: &[PartitionLocation]) -> Option<u64> {
+    let n_rows =
+        |place: &PartitionLocation| u64::try_from(place.partition_stats.as_ref()?.num_rows).ok();
+    places.iter().map(n_rows).sum()
+}
+
+/// The error where rows lie on executors that live and that this process does not reach: to compute them again
+/// would not help.
+async fn unreached(session: &Session, plan: &Arc<dyn ExecutionPlan>) -> Option<Error> {
+    let Target::Scheduler(url) = session.target() else {
+        return None;
+    };
+    let places = places(session, plan).await?.into_iter();
+    let mut holders: Vec<_> = places
+        .filter_map(|place| Some(place.executor_meta?.id))
+        .collect();
+    holders.sort_unstable();
+    holders.dedup();
+    let unreached = reach::unreached(&Rest::new(url).ok()?, &holders).await;
+    (!unreached.is_empty()).then(|| out_of_reach(UNREACHED, &unreached))
 }
 
 /// What the scheduler says about a job; `None` if it does not answer or does not know the job.
