@@ -87,6 +87,7 @@ part_backup() {
     refused 2 "usage: backup FOLDER" "$root/docker/backup"
     refused 2 "usage: restore FOLDER" "$root/docker/restore"
     timed "saved" "$root/docker/backup" "$work/backup"
+    [ -z "$(find "$work/backup" -type f -perm /077)" ] || fail "others can read the backup"
     cp "$work/state.saved" "$work/state.now"
     healthy_again "after a backup"
 
