@@ -200,7 +200,7 @@ fn parameters_are_checked_before_anything_starts() {
     );
     check(
         &["submit", "since.sql", "-p", "from=yesterday"],
-        &["parameter `from` of job `since`: `yesterday` is not a timestamp"],
+        &["parameter `from` of job `since`: `yesterday` is not a date (YYYY-MM-DD) or a timestamp"],
     );
     check(
         &["submit", "top_customers", "-p", "top=many"],
@@ -234,7 +234,7 @@ fn an_output_that_is_no_table_is_refused() {
     let words = [
         "there is no table `userz` to write to",
         "did you mean `users`?",
-        "`./userz`",
+        "`./userz/`",
     ];
     refused(
         shop.path(),
