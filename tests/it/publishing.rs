@@ -149,7 +149,7 @@ fn files_of_lost_attempts_are_not_read() {
         fs::copy(&listed, target).unwrap();
     };
     copy_to(listed.with_file_name("part-lost.parquet"));
-    copy_to(desk.path("out/run-0-lost/rows/part-lost.parquet"));
+    copy_to(desk.path("out/run-00000000000000000000000000000000/rows/part-lost.parquet"));
     assert_eq!(desk.ask(summary), "40000,40000");
 
     desk.printed(&["submit", "copy.sql", "-p", "least=30001", "-o", "result"]);
