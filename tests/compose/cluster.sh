@@ -19,6 +19,8 @@ start_core() { # ARG-OF-UP...
     if [ -z "$client" ]; then
         compose run --detach --label emporia.test.client=1 --entrypoint sleep client infinity >>"$work/commands.log" 2>&1
         client=$(client_container)
+        # For the jobs that run inside it as the truth: the limit is for clients of a cluster.
+        docker update --memory 2g --memory-swap 2g "$client" >/dev/null
     fi
     wait_executors "$(containers executor | wc -l)"
 }
