@@ -82,20 +82,22 @@ part_drain() {
 part_scale() {
     start_core
     step "more executors for work that waits for slots"
-    # Half a processor each, so that two do not fill this machine.
-    export EXECUTOR_CPUS=0.5
-    local two four
+    local two four try
     check_heavy
-    start_core -- --scale executor=2
-    two=$(heavy_time)
-    start_core -- --scale executor=4
-    four=$(heavy_time)
+    # A quarter of a processor each, so that four do not fill this machine. Other work on it may still
+    # slow one of the two down, so there are three tries.
+    export EXECUTOR_CPUS=0.25
+    for try in 1 2 3; do
+        start_core -- --scale executor=2
+        two=$(heavy_time)
+        start_core -- --scale executor=4
+        four=$(heavy_time)
+        say "two executors: $two s; four: $four s"
+        ! less "$four" "$(awk -v t="$two" 'BEGIN { print t * 0.75 }')" || break
+        [ $try -lt 3 ] || [ "$(nproc)" -lt 2 ] || fail "four executors are not faster than two"
+    done
     unset EXECUTOR_CPUS
     scale_down
-    say "two executors: $two s; four: $four s"
-    if [ "$(nproc)" -ge 2 ]; then
-        less "$four" "$(awk -v t="$two" 'BEGIN { print t * 0.75 }')" || fail "four executors are not faster than two"
-    fi
 }
 
 # Fewer executors leave no work folders behind.
