@@ -87,8 +87,7 @@ fn a_client_of_ballista_and_two_of_emporia_get_right_rows() {
         let asking = threads.spawn(|| runtime.block_on(ask(url, &shop, &expected, &is_over)));
         let mut jobs = submissions.each_ref().map(|s| s.start().unwrap());
         let is_running = wait_until(DEADLINE, || {
-            let states = get(&processes.url, "/api/jobs").map(|(_, text)| text);
-            states.is_ok_and(|text| text.matches("\"Running\"").count() >= 2)
+            n_running(&processes.url).is_some_and(|n| n >= 2)
         });
         processes.executors[1].process.signal("KILL").unwrap();
         let is_noticed = wait_until(NOTICED, || executors_of(&processes.url).len() == 2);
@@ -128,7 +127,7 @@ fn wait_for_running(url: &str, n: usize, limit: Duration) -> bool {
 
 fn n_running(url: &str) -> Option<usize> {
     let (_, states) = get(url, "/api/jobs").ok()?;
-    Some(states.matches("\"Running\"").count())
+    Some(states.matches("\"status\":\"Running\"").count())
 }
 
 #[test]
