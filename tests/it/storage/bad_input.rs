@@ -379,7 +379,7 @@ fn a_mongodb_server_must_be_there_and_let_the_user_in() {
         &missing,
         3,
         &[
-            "cannot read the password file",
+            "cannot read `no-such-file`",
             "stores.mongodb_password_file",
         ],
     );
