@@ -124,9 +124,12 @@ fn a_result_whose_executor_dies_before_it_is_fetched_is_computed_again() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async { tokio::time::timeout(DEADLINE, rows).await })
     });
-    let is_asked_for = wait_until(DEADLINE, || data.n_cut() > 0);
+    let is_done = || n_queries(&processes, "Completed") > 0;
+    assert!(wait_until(DEADLINE, is_done), "it has no result");
+    // The client looks for executors before the query, too.
+    let n_before = data.n_cut();
+    let is_asked_for = wait_until(DEADLINE, || data.n_cut() > n_before);
     assert!(is_asked_for, "nobody fetched the result");
-    assert!(n_queries(&processes, "Completed") > 0, "it has no result");
     processes.executors[0].process.signal("KILL").unwrap();
     processes.add_executor().unwrap();
     let rows = query.join().unwrap().unwrap().unwrap();
