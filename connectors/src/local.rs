@@ -317,7 +317,7 @@ mod tests {
         let failures = [
             store.get(&bad).await.err(),
             store.head(&bad).await.err(),
-            store.get_ranges(&bad, &[0..1]).await.err(),
+            store.get_ranges(&bad, &[0..1, 0..1]).await.err(),
             store.put(&bad, "b".into()).await.err(),
             store.put_multipart(&bad).await.err(),
             store.copy(&good, &bad).await.err(),

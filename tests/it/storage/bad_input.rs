@@ -378,10 +378,7 @@ fn a_mongodb_server_must_be_there_and_let_the_user_in() {
         &query,
         &missing,
         3,
-        &[
-            "cannot read `no-such-file`",
-            "stores.mongodb_password_file",
-        ],
+        &["cannot read `no-such-file`", "stores.mongodb_password_file"],
     );
     // With the right password the collection is what is missing.
     workplace.write("password", &format!("{password}\n"));
