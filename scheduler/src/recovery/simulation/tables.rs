@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use datafusion::arrow::compute::concat_batches;
-use datafusion::dataframe::{DataFrame, DataFrameWriteOptions};
-use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use datafusion::dataframe::DataFrameWriteOptions;
+use datafusion::prelude::SessionContext;
 use emporia_core::catalog::Catalog;
 use emporia_datasets::{Format, GenerateOptions, NoProgress, generate, open_local};
 
@@ -84,21 +83,19 @@ pub(super) async fn tpc_h(folder: &Path) -> Catalog {
         std::fs::create_dir_all(folder.join(name)).unwrap();
         for n in 0..N_FILES {
             let text = format!("SELECT * FROM {name} WHERE {key} % {N_FILES} = {n}");
+            let file = folder.join(name).join(format!("{n}.parquet"));
+            let options = DataFrameWriteOptions::new().with_single_file_output(true);
             let part = context.sql(&text).await.unwrap();
-            write(part, &folder.join(name).join(format!("{n}.parquet"))).await;
+            part.write_parquet(file.to_str().unwrap(), options, None)
+                .await
+                .unwrap();
         }
         catalog += &format!("[tables.{name}]\nconnector = \"parquet\"\nlocation = \"{name}/\"\n");
     }
     Catalog::parse(&catalog, Some(folder)).unwrap()
 }
 
-async fn write(rows: DataFrame, file: &Path) {
-    let options = DataFrameWriteOptions::new().with_single_file_output(true);
-    let file = file.to_str().unwrap();
-    rows.write_parquet(file, options, None).await.unwrap();
-}
-
-/// Writes tables of the generator's shop below `folder`, the rows of each in several files.
+/// Writes tables of the generator's shop below `folder`.
 pub(super) async fn shop(folder: &Path, scale: f64, tables: &[&str]) -> Catalog {
     let out = folder.to_str().unwrap().to_owned();
     let (store, base) = open_local(&out).unwrap();
@@ -110,26 +107,5 @@ pub(super) async fn shop(folder: &Path, scale: f64, tables: &[&str]) -> Catalog 
         ..GenerateOptions::default()
     };
     generate(options, store, base, &NoProgress).await.unwrap();
-    for name in tables {
-        split(&folder.join(name)).await;
-    }
     Catalog::load(&folder.join("emporia.toml")).unwrap()
-}
-
-/// Makes [`N_FILES`] files of the Parquet files in `folder`.
-async fn split(folder: &Path) {
-    let context = SessionContext::new();
-    let source = folder.to_str().unwrap();
-    let rows = context.read_parquet(source, ParquetReadOptions::new());
-    let batches = rows.await.unwrap().collect().await.unwrap();
-    let rows = concat_batches(&batches[0].schema(), &batches).unwrap();
-    for file in std::fs::read_dir(folder).unwrap() {
-        std::fs::remove_file(file.unwrap().path()).unwrap();
-    }
-    let start_of = |n: usize| n * rows.num_rows() / N_FILES;
-    for n in 0..N_FILES {
-        let (start, end) = (start_of(n), start_of(n + 1));
-        let part = context.read_batch(rows.slice(start, end - start)).unwrap();
-        write(part, &folder.join(format!("{n}.parquet"))).await;
-    }
 }
