@@ -7,7 +7,6 @@ mod contract;
 mod decimals;
 mod defects;
 mod faults;
-mod half_way;
 mod hdfs_faults;
 mod inserts;
 mod jobs;

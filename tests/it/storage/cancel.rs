@@ -72,8 +72,6 @@ enum Stop {
 
 /// Time that the job gets before it is stopped.
 const RUN: Duration = Duration::from_secs(3);
-/// Time in which a task that does not wait would compute something.
-const STANDSTILL: Duration = Duration::from_millis(200);
 /// How often a job is run until it is met while it reads, which may take less than a second.
 const MEETINGS: usize = 8;
 /// Longest time that the server may take for what it was sent before a job was stopped, and after which a
@@ -101,16 +99,6 @@ impl Workplace {
         let is_other = |name: &String| !["rows", "emporia_markers"].contains(&name.as_str());
         names.into_iter().filter(is_other).collect()
     }
-}
-
-/// Waits until tasks run that compute nothing, because they wait for a store; for a while at most.
-fn stand_still(cluster: &Cluster) {
-    wait_until(RUN, || {
-        let before = cluster.executor_ticks();
-        std::thread::sleep(STANDSTILL);
-        // An idle executor answers questions.
-        cluster.n_running_tasks() > 0 && cluster.executor_ticks() <= before + 1
-    });
 }
 
 /// Runs a job and stops it; false if it was over before it was stopped or its store fell silent.
@@ -150,11 +138,8 @@ fn is_stopped(
         }
         if stop == Stop::CtrlC {
             // A store that answers may be through in less than that.
-            match silence {
-                // It may not have come to the cluster yet, and nothing else tells that it waits.
-                Silence::Before => std::thread::sleep(RUN.saturating_sub(start.elapsed())),
-                Silence::During => stand_still(cluster),
-                Silence::Never => {}
+            if silence != Silence::Never {
+                std::thread::sleep(RUN.saturating_sub(start.elapsed()));
             }
             signal("INT", pid).unwrap();
         }

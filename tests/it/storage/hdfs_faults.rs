@@ -1,19 +1,22 @@
 //! HDFS that breaks while jobs read from it and write to it: what passes within `stores.patience`
 //! costs time only, anything else ends with a clear error and leaves the old result.
 
-use std::cell::Cell;
-use std::process::Child;
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use emporia_e2e::cluster::Cluster;
 use emporia_e2e::programs::wait_until;
 
-use super::half_way::{Work, finished, half_way};
 use super::workplace::{Workplace, printed, said};
 use crate::faults::cluster::{self, Patience};
 
 /// 400,000 rows, about 100 MB of text: a job over them takes some seconds.
 const SCALE: &str = "0.2";
+
+/// How often a job is started that was over before the fault.
+const TRIES: u32 = 5;
+/// Pause between two looks at a job.
+const POLL: Duration = Duration::from_millis(10);
 
 const CATALOG: &str = r##"
 [tables.result]
@@ -62,13 +65,11 @@ const CHECK: &str = "SELECT version, count(*) AS n, sum(duration_seconds) AS sec
 struct Scene {
     workplace: Workplace,
     cluster: Cluster,
-    /// What the read prints.
+    /// What the read prints, and how long it takes.
     totals: String,
-    /// What the jobs cost the executors.
-    read_work: Work,
-    write_work: Work,
-    /// Of the rows that the last write made.
-    version: Cell<u32>,
+    read_time: Duration,
+    write_time: Duration,
+    version: u32,
 }
 
 impl Scene {
@@ -97,19 +98,21 @@ impl Scene {
             workplace,
             cluster,
             totals: String::new(),
-            read_work: Work::default(),
-            write_work: Work::default(),
-            version: Cell::new(1),
+            read_time: Duration::ZERO,
+            write_time: Duration::ZERO,
+            version: 1,
         };
-        let (work, output) = Work::of(&scene.cluster, || scene.read());
-        scene.read_work = work;
-        scene.totals = printed(&output);
+        let start = Instant::now();
+        scene.totals = printed(&scene.finished(scene.read(&[])));
+        scene.read_time = start.elapsed();
         assert!(scene.totals.lines().count() > 2, "{}", scene.totals);
-        scene.write_work = Work::of(&scene.cluster, || scene.write()).0;
+        let start = Instant::now();
+        scene.finished(scene.write(&[]));
+        scene.write_time = start.elapsed();
         Some(scene)
     }
 
-    fn submit(&self, args: &[&str]) -> Child {
+    fn submit(&self, args: &[&str], extra: &[(&str, &str)]) -> Child {
         let common = [
             "--no-progress",
             "--timeout",
@@ -117,17 +120,29 @@ impl Scene {
             "--cluster",
             &self.cluster.url,
         ];
-        let args = [&["submit"], args, &common].concat();
-        self.workplace.start(&args)
+        self.workplace
+            .command(&[&["submit"], args, &common].concat(), extra)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
-    fn read(&self) -> Child {
-        self.submit(&["read.sql", "--format", "csv"])
+    fn read(&self, extra: &[(&str, &str)]) -> Child {
+        self.submit(&["read.sql", "--format", "csv"], extra)
     }
 
-    fn write(&self) -> Child {
-        let version = format!("version={}", self.version.get());
-        self.submit(&["write.sql", "-p", &version, "--output", "result"])
+    fn write(&self, extra: &[(&str, &str)]) -> Child {
+        let version = format!("version={}", self.version);
+        self.submit(&["write.sql", "-p", &version, "--output", "result"], extra)
+    }
+
+    /// The output of a job that must end well.
+    #[track_caller]
+    fn finished(&self, job: Child) -> Output {
+        let output = job.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        output
     }
 
     /// What the result holds.
@@ -136,30 +151,59 @@ impl Scene {
         self.workplace.value(CHECK)
     }
 
+    /// A job that runs, and has run for nearly half of `time`, or of the time that it took in a try in which
+    /// it was faster.
+    #[track_caller]
+    fn half_way(&mut self, mut time: Duration, start: impl Fn(&mut Self) -> Child) -> Child {
+        for _ in 0..TRIES {
+            let begin = Instant::now();
+            let mut job = start(self);
+            let has_begun = wait_until(Duration::from_secs(20), || {
+                self.cluster.n_active_queries().unwrap() > 0 || has_ended(&mut job)
+            });
+            assert!(has_begun, "the query does not begin");
+            let mut has_ended = has_ended(&mut job);
+            while !has_ended && begin.elapsed() < time * 4 / 10 {
+                std::thread::sleep(POLL);
+                has_ended = self::has_ended(&mut job);
+            }
+            if !has_ended {
+                return job;
+            }
+            self.finished(job);
+            time = time.min(begin.elapsed());
+        }
+        panic!("the job was over too soon, {TRIES} times");
+    }
+
     /// Lets a fault happen in the middle of a read, which must be right in the end.
-    fn disturb_read(&self, what: &str, strike: impl FnOnce(&Workplace)) {
-        let job = half_way(&self.cluster, self.read_work, || self.read());
+    fn disturb_read(&mut self, what: &str, strike: impl FnOnce(&Workplace)) {
+        let job = self.half_way(self.read_time, |scene| scene.read(&[]));
         let start = Instant::now();
         strike(&self.workplace);
-        let output = finished(job);
+        let output = self.finished(job);
         assert_eq!(printed(&output), self.totals, "{what}: {}", said(&output));
         eprintln!("read, {what}: right {:.1?} later", start.elapsed());
     }
 
     /// Lets a fault happen in the middle of a write, which must be published in the end.
-    fn disturb_write(&self, what: &str, strike: impl FnOnce(&Workplace)) {
-        let (before, old) = (self.result(), self.version.get());
-        let job = half_way(&self.cluster, self.write_work, || {
-            self.version.set(self.version.get() + 1);
-            self.write()
+    fn disturb_write(&mut self, what: &str, strike: impl FnOnce(&Workplace)) {
+        let (before, old) = (self.result(), self.version);
+        let job = self.half_way(self.write_time, |scene| {
+            scene.version += 1;
+            scene.write(&[])
         });
         let start = Instant::now();
         strike(&self.workplace);
-        let output = finished(job);
-        let expected = before.replacen(&format!("{old},"), &format!("{},", self.version.get()), 1);
+        let output = self.finished(job);
+        let expected = before.replacen(&format!("{old},"), &format!("{},", self.version), 1);
         assert_eq!(self.result(), expected, "{what}: {}", said(&output));
         eprintln!("write, {what}: right {:.1?} later", start.elapsed());
     }
+}
+
+pub(super) fn has_ended(job: &mut Child) -> bool {
+    job.try_wait().unwrap().is_some()
 }
 
 /// HBase keeps its files in HDFS and does not outlive its faults, so it is started anew for the tests
@@ -177,7 +221,6 @@ impl Drop for Scene {
 impl Workplace {
     fn restart_name_node(&self) {
         self.control(&["kill", "namenode"]);
-        // How long the fault lasts.
         std::thread::sleep(Duration::from_secs(3));
         self.control(&["start", "namenode"]);
     }
@@ -206,10 +249,12 @@ impl Workplace {
 
 #[test]
 fn servers_of_hdfs_may_go_while_a_job_runs() {
-    let Some(scene) = Scene::open() else { return };
+    let Some(mut scene) = Scene::open() else {
+        return;
+    };
     eprintln!(
-        "undisturbed: read {:?}, write {:?}",
-        scene.read_work, scene.write_work
+        "undisturbed: read {:.1?}, write {:.1?}",
+        scene.read_time, scene.write_time
     );
     for name in ["datanode-1", "datanode-2"] {
         scene.disturb_read(&format!("{name} killed"), |w| {
@@ -225,7 +270,6 @@ fn servers_of_hdfs_may_go_while_a_job_runs() {
     scene.disturb_write("NameNode restarted", Workplace::restart_name_node);
     scene.disturb_write("safe mode for a while", |workplace| {
         workplace.safe_mode("enter");
-        // How long the fault lasts.
         std::thread::sleep(Duration::from_secs(5));
         workplace.safe_mode("leave");
     });

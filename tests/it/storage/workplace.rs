@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::MutexGuard;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use emporia_e2e::programs::program;
@@ -18,8 +17,6 @@ enum Turn {
     },
     Alone {
         _turn: RwLockWriteGuard<'static, ()>,
-        /// Nor do the tests of faults run, whose times it would shift and that would shift its own.
-        _faults: MutexGuard<'static, ()>,
     },
 }
 
@@ -79,12 +76,8 @@ impl Workplace {
 
     /// As [`Workplace::open`], for a test that breaks the servers.
     pub(super) fn alone() -> Option<Self> {
-        Some(Self::with(Services::find()?, |servers| {
-            let faults = crate::faults::turn();
-            Turn::Alone {
-                _turn: servers.blocking_write(),
-                _faults: faults,
-            }
+        Some(Self::with(Services::find()?, |servers| Turn::Alone {
+            _turn: servers.blocking_write(),
         }))
     }
 
@@ -127,15 +120,6 @@ impl Workplace {
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .envs(extra.iter().copied());
         command
-    }
-
-    /// Starts `emporia`, to wait for its output later.
-    pub(super) fn start(&self, args: &[&str]) -> Child {
-        self.command(args, &[])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
     }
 
     /// Runs `emporia` to its end.
