@@ -42,4 +42,29 @@ macro_rules! named_as_inner {
     };
 }
 
+/// The methods of a function whose values have the types of those of its field `inner`, and are NULL for the same
+/// arguments.
+macro_rules! typed_as_inner {
+    () => {
+        fn return_type(
+            &self,
+            types: &[::datafusion::arrow::datatypes::DataType],
+        ) -> ::datafusion::common::Result<::datafusion::arrow::datatypes::DataType> {
+            self.inner.return_type(types)
+        }
+
+        fn return_field_from_args(
+            &self,
+            args: ::datafusion::logical_expr::ReturnFieldArgs,
+        ) -> ::datafusion::common::Result<::datafusion::arrow::datatypes::FieldRef> {
+            self.inner.return_field_from_args(args)
+        }
+
+        fn is_strict(&self) -> bool {
+            self.inner.inner().is_strict()
+        }
+    };
+}
+
 pub(crate) use named_as_inner;
+pub(super) use typed_as_inner;
