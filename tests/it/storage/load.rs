@@ -164,7 +164,7 @@ fn logged_sessions_are_loaded_and_bad_lines_set_aside_or_refused() {
     assert_eq!(last, "it is not UTF-8 text");
     for (fault, word) in faults
         .iter()
-        .zip(["EOF", "no JSON object", "expected a string"])
+        .zip(["EOF", "not a JSON object", "expected a string"])
     {
         assert!(fault.contains(word), "{fault}");
     }
