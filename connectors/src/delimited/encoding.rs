@@ -107,6 +107,11 @@ impl TextDecoder {
         let mut all = std::mem::take(&mut self.rest);
         all.extend_from_slice(bytes);
         let (units, _) = all.as_chunks::<2>();
+        if self.n_read == 0 && units.first().is_some_and(|first| unit(*first) == 0) {
+            return Err(DataFusionError::Execution(
+                "the text begins with a zero, as UTF-32 does, which cannot be read; write it as UTF-8".to_owned(),
+            ));
+        }
         let mut n_used = units.len() * 2;
         // A pair whose second half is in the next chunk waits for it.
         if let Some(last) = units.last().map(|last| unit(*last))
@@ -147,6 +152,16 @@ fn chars(bytes: &[u8], char_of: impl Fn(u8) -> char) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn utf_32_is_not_taken_for_utf_16() {
+        let (encoding, mark) = Encoding::Utf8.marked(b"\xff\xfe\0\0a\0\0\0");
+        let mut decoder = TextDecoder::new(encoding);
+        let text = Bytes::from_static(&b"\xff\xfe\0\0a\0\0\0"[2..]);
+        assert_eq!(mark, 2);
+        let error = decoder.decode(text).unwrap_err().to_string();
+        assert!(error.contains("UTF-32"), "{error}");
+    }
 
     fn decoded(encoding: Encoding, bytes: &[u8], size: usize) -> Result<String> {
         let mut decoder = TextDecoder::new(encoding);
