@@ -1,12 +1,13 @@
 //! `emporia submit`: runs a job and prints or writes what it makes.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use datafusion::prelude::DataFrame;
 use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{Catalog, TABLE_SCHEMES, TableDef, absolute_uri};
 use emporia_core::error::{Error, Result, nearest};
-use emporia_core::job::{JobSpec, OutputSpec, Params};
+use emporia_core::job::{JobSpec, OutputSpec, ParamValue, Params};
 use emporia_engine::Session;
 use emporia_engine::job::JobRun;
 use emporia_engine::publish::{self as engine, Mode, Report};
@@ -47,7 +48,7 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
     let progress = Progress::watch(context.console, session, &connection.url)?;
     let work = async {
         let start = Instant::now();
-        check(session, &destination, spec).await?;
+        check(session, &destination, reads(spec, &params, &known)).await?;
         if entry.is_sql {
             session
                 .prepare(spec.inputs.iter().map(String::as_str))
@@ -78,13 +79,26 @@ pub(super) async fn run(args: &SubmitArgs, context: &Context) -> Result<()> {
 }
 
 /// Refuses a place that the rows cannot go to, before anything runs.
-async fn check(session: &Session, destination: &Destination, spec: &JobSpec) -> Result<()> {
-    let reads = spec.inputs.iter().cloned().collect();
+async fn check(
+    session: &Session,
+    destination: &Destination,
+    reads: BTreeSet<String>,
+) -> Result<()> {
     match destination {
         Destination::Print(_) => Ok(()),
         Destination::File(target) => engine::check_file(session, &target.path, &reads).await,
         Destination::Publish(place) => engine::check_destination(session, place, &reads).await,
     }
+}
+
+/// The tables that a job reads: its inputs, and those that its parameters name.
+fn reads(spec: &JobSpec, params: &Params, catalog: &Catalog) -> BTreeSet<String> {
+    let named = params.iter().filter_map(|(_, value)| match value {
+        ParamValue::Text(text) => Some(text),
+        _ => None,
+    });
+    let named = named.filter(|text| catalog.tables.contains_key(*text));
+    spec.inputs.iter().chain(named).cloned().collect()
 }
 
 /// What the user sees of a run.

@@ -105,13 +105,21 @@ pub async fn check_destination(
 /// Checks that one file can be written to `path` by a query that reads the tables `reads`.
 ///
 /// # Errors
-/// `InvalidInput` where the file is, or would be, a part of one of the tables.
+/// `InvalidInput` where the file is, or would be, a part of one of the tables or of what Emporia keeps of a result.
 pub async fn check_file(
     session: &Session,
     path: &LocalPath,
     reads: &BTreeSet<String>,
 ) -> Result<()> {
     let target = Location::local(path)?;
+    if let Some(whole) = result_around(session, &target).await? {
+        let text = format!(
+            "`{}` would become a part of the result `{}`",
+            target.shown(),
+            whole.display()
+        );
+        return Err(Error::invalid(text).with_hint("write to another place"));
+    }
     for (name, table) in session.definitions() {
         let Some(table) = file_table(&table).filter(|_| reads.contains(&name)) else {
             continue;
@@ -126,6 +134,30 @@ pub async fn check_file(
         }
     }
     Ok(())
+}
+
+/// The folder of the result that would take the file for its own: for a run of it, its manifest or its pointer.
+async fn result_around(session: &Session, file: &Location) -> Result<Option<PathBuf>> {
+    let path = file
+        .local_path()
+        .map(|path| real(&path))
+        .unwrap_or_default();
+    for folder in path.ancestors().skip(1) {
+        let inside = path.strip_prefix(folder).ok();
+        let first = inside
+            .and_then(|rest| rest.iter().next())
+            .and_then(|name| name.to_str());
+        if !first.is_some_and(|name| is_hidden(name) || is_run_folder(name)) {
+            continue;
+        }
+        let place = Stored::of(&Location::local(folder)?)?;
+        let store = place.open(&session.context().state())?;
+        let head = Head::load(store.as_ref(), &place.path).await;
+        if head.is_ok_and(|head| head.result().is_some()) {
+            return Ok(Some(folder.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 fn inside(target: &Location, name: &str, table: &Location) -> Error {
