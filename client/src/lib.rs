@@ -26,6 +26,9 @@ mod settings;
 mod target;
 mod type_name;
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::telemetry;
 
@@ -34,6 +37,8 @@ use crate::settings::Context;
 
 /// Plans are built and encoded recursively; the default of 2 MiB is not enough for deep ones.
 const STACK_BYTES: usize = 32 * 1024 * 1024;
+/// Room for a text with subqueries that are nested as deeply as the parser takes them. Only what is used takes memory.
+const STATEMENT_BYTES: usize = 256 * 1024 * 1024;
 
 /// Runs the command.
 ///
@@ -53,10 +58,22 @@ pub fn run(cli: Cli) -> Result<()> {
         .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|e| Error::internal("cannot start the runtime").with_source(e))?;
-    let result = runtime.block_on(commands::run(cli.command, &context));
+    let result = with_stack(|| runtime.block_on(commands::run(cli.command, &context)));
     // Work that was cancelled must not hold the process.
     runtime.shutdown_background();
     result
+}
+
+/// Runs the work on a thread with room for the deepest text that is planned: the main thread has 8 MiB.
+fn with_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("main".to_owned())
+            .stack_size(STATEMENT_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|e| Error::internal("cannot start a thread").with_source(e))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Parts that log what the errors of queries say too; a person sees it once. The scheduler of the cluster inside this

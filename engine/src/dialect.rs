@@ -189,6 +189,17 @@ impl Dialect for EmporiaDialect {
     }
 }
 
+/// Functions, parentheses and subqueries of a text that may be one in the other. More than are computed
+/// (`emporia_connectors::composed::MAX_NESTED`), because each is several steps of the parser in some forms.
+pub const MAX_NESTED_TEXT: usize = 1500;
+
+/// What is said of a text that is nested deeper than `limit`.
+pub fn too_deep(limit: usize) -> String {
+    format!(
+        "the text is nested too deeply: at most {limit} functions, parentheses and subqueries can be one in the other"
+    )
+}
+
 /// Parses the only statement of a text.
 ///
 /// # Errors

@@ -71,10 +71,6 @@ fn any_state() -> Result<SessionState> {
     planning_state(config, runtime(None, &stores)?)
 }
 
-/// Functions, parentheses and subqueries of a text that may be one in the other. More than are computed
-/// (`emporia_connectors::composed::MAX_NESTED`), because each is several steps of the parser in some forms.
-const MAX_NESTED_TEXT: usize = 1500;
-
 /// How long an executor or scheduler may take to accept a connection.
 const CONNECT_TIMEOUT_SECONDS: u64 = 5;
 
@@ -135,7 +131,10 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             "datafusion.optimizer.enable_distinct_aggregation_soft_limit",
             false,
         )
-        .set_usize("datafusion.sql_parser.recursion_limit", MAX_NESTED_TEXT)
+        .set_usize(
+            "datafusion.sql_parser.recursion_limit",
+            crate::dialect::MAX_NESTED_TEXT,
+        )
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use emporia_core::error::{Error, ErrorKind, nearest};
 use emporia_core::text::lowercase_first;
+use emporia_engine::dialect::{MAX_NESTED_TEXT, too_deep};
 
 use crate::source::{Mark, Source};
 use crate::split::tokens;
@@ -159,10 +160,10 @@ fn without_forms(message: &str) -> &str {
 
 fn parser_finding(error: &ParserError) -> Finding {
     let text = match error {
-        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
-        ParserError::RecursionLimitExceeded => "the query is nested too deeply",
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.clone(),
+        ParserError::RecursionLimitExceeded => too_deep(MAX_NESTED_TEXT),
     };
-    let (message, mark) = split_place(text);
+    let (message, mark) = split_place(&text);
     Finding {
         mark,
         ..Finding::new(ErrorKind::InvalidInput, lowercase_first(message))

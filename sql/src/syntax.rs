@@ -2,7 +2,7 @@
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use emporia_core::error::{Error, Result};
-use emporia_engine::dialect::{EmporiaDialect, as_read};
+use emporia_engine::dialect::{EmporiaDialect, MAX_NESTED_TEXT, as_read};
 
 use crate::describe::describe_error;
 use crate::source::Source;
@@ -16,6 +16,7 @@ pub(crate) fn parse(source: &Source<'_>) -> Result<Option<Statement>> {
     let text = as_read(source.text());
     let mut statements = DFParserBuilder::new(text.as_ref())
         .with_dialect(&EmporiaDialect)
+        .with_recursion_limit(MAX_NESTED_TEXT)
         .build()
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|e| describe_error(*source, &e, &[]))?;
@@ -41,6 +42,14 @@ mod tests {
     fn complaint(text: &str) -> Option<String> {
         let source = Source::new(text).named("a.sql").at(3, 1);
         check_syntax(source).err().map(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_text_may_be_nested_deeply() {
+        let nested = |n: usize| format!("SELECT {}x{} FROM t", "abs(".repeat(n), ")".repeat(n));
+        assert_eq!(complaint(&nested(400)), None);
+        let complaint = complaint(&nested(2000)).unwrap();
+        assert!(complaint.contains("at most 1500"), "{complaint}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Deep and long expressions, on one process and on a cluster of two executors.
 
 use emporia_core::catalog::Catalog;
+use emporia_e2e::programs::emporia;
 use emporia_e2e::sandbox::{Sandbox, cells, single_process};
 use emporia_engine::{EngineOptions, Session};
 
@@ -39,11 +40,22 @@ fn queries() -> Vec<(String, String)> {
     });
     let case = nested(10, "CASE WHEN n > 0 THEN ", "n", " + 1 ELSE 0 END");
     let alternating = nested(8, "CASE WHEN n > 0 THEN abs(", "n", ") + 1 END");
+    let selects: Vec<_> = (0..200)
+        .map(|at| format!("SELECT n + {at} AS n FROM t"))
+        .collect();
+    let joins: String = (0..60)
+        .map(|at| format!(" JOIN t AS t{at} ON t{at}.n = t.n"))
+        .collect();
     vec![
         (
             format!("WITH {} SELECT sum(n) FROM s50", steps.join(", ")),
             "6390".into(),
         ),
+        (
+            format!("SELECT sum(n) FROM ({}) s", selects.join(" UNION ALL ")),
+            "102500".into(),
+        ),
+        (format!("SELECT count(*) FROM t{joins}"), "5".into()),
         (
             format!("SELECT sum({}) FROM t", nested(200, "abs(", "n", ")")),
             "15".into(),
@@ -153,4 +165,19 @@ async fn deep_expressions_on_a_cluster() {
         ..EngineOptions::default()
     };
     check(&sandbox.session(Catalog::default(), &options).unwrap()).await;
+}
+
+#[test]
+fn subqueries_of_a_command_may_be_nested() {
+    let text = nested(300, "(SELECT * FROM ", "(VALUES (3)) v(x)", ") s");
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "sql",
+        "--format",
+        "csv",
+        "-e",
+        &format!("SELECT * FROM {text}"),
+    ];
+    let output = emporia(folder.path(), &args).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "x\n3\n");
 }

@@ -35,7 +35,7 @@ mod using;
 mod view;
 mod windows;
 
-use datafusion::common::{TableReference, plan_datafusion_err};
+use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
@@ -48,7 +48,7 @@ use datafusion::sql::sqlparser::ast::{Insert, ObjectName, Statement as Sql};
 use emporia_core::catalog::TableDef;
 use emporia_core::error::{Error, ErrorKind, Result};
 
-use crate::dialect::parse_statement;
+use crate::dialect::{parse_statement, too_deep};
 use crate::failure::query_error;
 use crate::insert::{Insertion, copy, insert};
 use crate::managed::Object;
@@ -553,10 +553,7 @@ fn check_sent(name: &str) -> Result<()> {
 fn explained(error: DataFusionError, limit: usize) -> DataFusionError {
     let text = error.to_string();
     if text.contains(TOO_DEEP) {
-        return plan_datafusion_err!(
-            "the text is nested too deeply: at most {limit} functions, parentheses and subqueries can \
-             be one in the other"
-        );
+        return DataFusionError::Plan(too_deep(limit));
     }
     if text.contains(FRAME_EXCLUSION) {
         let text = "EXCLUDE in the frame of a window is not supported; take off what it leaves out, as in \
