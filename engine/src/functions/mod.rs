@@ -6,6 +6,7 @@ mod average;
 mod calendar;
 mod clv;
 mod comparable;
+mod finite;
 mod grouped;
 mod hashing;
 mod interval_length;
@@ -44,6 +45,7 @@ pub(crate) use calendar::days_between;
 pub(crate) use comparable::{COMPARABLE, comparable, has_floats};
 use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
+pub(crate) use finite::{CHECKED_FLOAT, FLOAT_OR_NULL, checked_float, float_or_null};
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
 pub(crate) use like_pattern::{like_pattern, with_backslashes};
@@ -59,6 +61,8 @@ pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
 pub(crate) use wrapped::named_as_inner;
+
+use crate::rules::ExactOperands;
 
 /// Registers all functions.
 ///
@@ -86,8 +90,10 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in aggregates {
         state.register_udaf(Arc::new(function))?;
     }
+    state.register_udf(checked_float())?;
     state.register_udf(comparable())?;
     state.register_udf(days_between())?;
+    state.register_udf(float_or_null())?;
     state.register_udf(interval_length())?;
     state.register_udf(like_pattern())?;
     state.register_udf(opaque())?;
@@ -95,6 +101,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(row_count())?;
     state.register_udf(scaled_interval::scaled_interval())?;
     state.register_expr_planner(Arc::new(scaled_interval::TimesInterval))?;
+    state.register_expr_planner(Arc::new(ExactOperands))?;
     state.register_udf(single_row())?;
     state.register_udf(within_precision())?;
     orders::register(state)?;

@@ -6,7 +6,9 @@ mod bounds;
 mod constant_keys;
 mod equal_nulls;
 mod exact_numbers;
+mod exact_operands;
 mod fallible;
+mod finite_floats;
 mod floats;
 mod frames;
 mod guards;
@@ -18,6 +20,7 @@ mod like_escapes;
 mod limits;
 mod lossy_casts;
 mod misread;
+mod number;
 mod risky_filters;
 mod row_values;
 mod set_operations;
@@ -33,6 +36,7 @@ use std::sync::Arc;
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
 
+pub(crate) use exact_operands::ExactOperands;
 pub(crate) use fallible::{Risk, of_cast, of_function, risk};
 pub(crate) use guards::guarded;
 pub(crate) use halves::with_halves;
@@ -60,6 +64,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(keys::HideKeys));
     rules.push(Arc::new(in_lists::KeepUnknown));
     rules.push(Arc::new(lossy_casts::KeepCasts));
+    rules.push(Arc::new(finite_floats::FiniteFloats));
     rules
 }
 
