@@ -16,6 +16,8 @@ use super::proxy::Proxy;
 
 const START: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(5);
+/// Where the scheduler lists its executors.
+const EXECUTORS: &str = "/api/executors";
 
 /// How soon a dead executor is noticed.
 #[derive(Clone, Copy)]
@@ -117,6 +119,16 @@ impl Processes {
             scheduler_link,
             executors: Vec::new(),
         };
+        // A proxy takes connections before the scheduler does, and closes them. An executor waits for a scheduler
+        // that cannot be reached, and ends where it is not registered.
+        if network != Network::Direct
+            && !wait_until(START, || get(&processes.url, EXECUTORS).is_ok())
+        {
+            return Err(format!(
+                "the scheduler of {} does not answer",
+                processes.url
+            ));
+        }
         for _ in 0..n_executors {
             processes.add_executor()?;
         }
@@ -276,7 +288,7 @@ fn list(url: &str, path: &str) -> Vec<Value> {
 
 /// The executors that the scheduler counts on.
 pub(super) fn executors_of(url: &str) -> Vec<String> {
-    let executors = list(url, "/api/executors");
+    let executors = list(url, EXECUTORS);
     executors
         .iter()
         .filter_map(|e| Some(e["id"].as_str()?.to_owned()))

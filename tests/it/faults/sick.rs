@@ -88,13 +88,11 @@ fn lost_reports_cost_no_row() {
 }
 
 #[test]
-#[ignore = "failed in its only run; docs/recovery.md says what is not covered"]
 fn an_executor_that_is_cut_from_the_scheduler_costs_no_row() {
     survive(&[Fault::CutFromScheduler], &["clv"], &[Replanning::On]);
 }
 
 #[test]
-#[ignore = "failed in its only run; docs/recovery.md says what is not covered"]
 fn executors_that_are_cut_from_each_other_cost_no_row() {
     survive(&[Fault::CutBetween], &["clv"], &Replanning::BOTH);
 }
