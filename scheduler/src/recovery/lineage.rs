@@ -465,7 +465,8 @@ impl Lineage {
             } => {
                 let n_failures = stage.n_failed_fetches.entry(holder.clone()).or_default();
                 *n_failures += 1;
-                if *n_failures >= limits.stage_failures {
+                let n_failures = *n_failures;
+                if n_failures >= limits.stage_failures {
                     let text = format!(
                         "Job failed due to stage {id} failed: Stage {id} has failed {} times, \
                          most recent failure reason: {text:?}\n",
@@ -474,7 +475,14 @@ impl Lineage {
                     return self.fail(text, actions);
                 }
                 stage.reopen(id, task, actions);
-                self.forget(input, holder.as_deref(), actions);
+                let mut lost = BTreeSet::from([input]);
+                // Else each further input could cost a failure, too.
+                if holder.is_some() && n_failures > 1 {
+                    lost.extend(&stage.inputs);
+                }
+                for input in lost {
+                    self.forget(input, holder.as_deref(), actions);
+                }
                 self.repair(actions);
             }
         }

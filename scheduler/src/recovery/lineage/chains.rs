@@ -180,6 +180,47 @@ fn an_input_that_nobody_reads_any_more_is_not_computed_again() {
 }
 
 #[test]
+fn what_fails_to_be_fetched_again_is_lost_in_all_inputs() {
+    let shape = |inputs: &[StageId]| StageShape {
+        inputs: inputs.to_vec(),
+        is_repeatable: true,
+    };
+    let shapes = [(1, shape(&[])), (2, shape(&[])), (3, shape(&[1, 2]))].into();
+    let (lineage, actions) = Lineage::new(shapes, LIMITS).unwrap();
+    let mut job = Chain { lineage, actions };
+    for input in [1, 2] {
+        job.start(input, 2);
+        job.bind(input, "a", &[0]);
+        job.bind(input, "b", &[1]);
+        job.succeed(input, 0, "a");
+        job.succeed(input, 1, "b");
+    }
+    job.start(3, 1);
+    job.bind(3, "a", &[0]);
+    let no_input = || Failure::NoInput {
+        stage: 1,
+        executor: Some("b".to_owned()),
+        text: "no answer".to_owned(),
+    };
+    let is_lost = |action: &Action| matches!(action, Action::Forget { .. });
+    let mut lost = job.fail(3, 0, "a", no_input()).to_vec();
+    lost.retain(is_lost);
+    assert_eq!(lost, [Action::Forget { stage: 1, task: 1 }]);
+    job.start(1, 2);
+    job.bind(1, "b", &[1]);
+    job.succeed(1, 2, "b");
+    job.start(3, 1);
+    job.bind(3, "a", &[0]);
+    let mut lost = job.fail(3, 1, "a", no_input()).to_vec();
+    lost.retain(is_lost);
+    let of_both = [
+        Action::Forget { stage: 1, task: 2 },
+        Action::Forget { stage: 2, task: 1 },
+    ];
+    assert_eq!(lost, of_both);
+}
+
+#[test]
 fn a_task_that_ends_its_executors_fails_the_job() {
     let limits = Limits {
         losses: 10,
