@@ -30,7 +30,7 @@ pub struct ExecutorInfo {
     pub last_seen: Option<u64>,
     /// What it offers.
     pub specification: Specification,
-    /// Seconds for which it gets no tasks, because tasks fail there and not elsewhere.
+    /// Seconds for which it gets no tasks: they fail there and not elsewhere, or other executors do not reach it.
     #[serde(default)]
     pub set_aside_seconds: u64,
 }

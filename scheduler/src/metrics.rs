@@ -77,7 +77,7 @@ impl Metrics {
             executors: gauge("executors", "Executors that are registered.")?,
             executors_aside: gauge(
                 "executors_set_aside",
-                "Executors that get no tasks for a while, because tasks fail there and not elsewhere.",
+                "Executors that get no tasks for a while: tasks fail there only, or others do not reach them.",
             )?,
             aside_seconds,
             task_slots: gauge("task_slots", "Task slots of all executors.")?,
@@ -106,7 +106,7 @@ impl Metrics {
             .map(|(executor, ..)| i64::from(executor.specification.vcores));
         self.task_slots.set(slots.sum());
         self.executors.set(number(executors.len()));
-        let aside = self.shared.standings.aside(Instant::now());
+        let aside = self.shared.aside(Instant::now());
         self.executors_aside.set(number(aside.len()));
         self.aside_seconds.reset();
         for (executor, left) in &aside {

@@ -34,7 +34,7 @@ pub(crate) async fn tell(
     let Ok(list) = body::to_bytes(content, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let list = with_field(list, &shared.standings.aside(Instant::now()));
+    let list = with_field(list, &shared.aside(Instant::now()));
     head.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(head, Body::from(list))
 }

@@ -1,10 +1,10 @@
 //! The state of the cluster, as Ballista's scheduler keeps it, with slots that are never lost count of
 //! and jobs that survive losses.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ballista_core::JobId;
@@ -19,6 +19,7 @@ use tokio::sync::RwLock;
 
 use super::bind::{Binding, Job};
 use super::counts::Counts;
+use super::cuts::Cuts;
 use super::graph::RecoveringGraph;
 use super::lineage::Limits;
 use super::slots::Slots;
@@ -30,6 +31,7 @@ use crate::lease::Leases;
 pub(crate) struct Shared {
     pub(crate) slots: Slots,
     pub(crate) standings: Standings,
+    pub(crate) cuts: Cuts,
     pub(crate) counts: Counts,
     pub(crate) leases: Leases,
 }
@@ -40,9 +42,26 @@ impl Shared {
         Self {
             slots: Slots::default(),
             standings: Standings::default(),
+            cuts: Cuts::default(),
             leases: Leases::default(),
             counts,
         }
+    }
+
+    /// Those of `executors` that may get tasks: they do them well, and reach each other. One at least, if there is any.
+    fn usable(&self, executors: &HashSet<String>) -> HashSet<String> {
+        let now = Instant::now();
+        self.cuts.usable(self.standings.usable(executors, now), now)
+    }
+
+    /// The executors that get no tasks for a while, and how long that lasts.
+    pub(crate) fn aside(&self, now: Instant) -> BTreeMap<String, Duration> {
+        let mut aside = self.cuts.aside(now);
+        for (executor, left) in self.standings.aside(now) {
+            let longest = aside.entry(executor).or_default();
+            *longest = left.max(*longest);
+        }
+        aside
     }
 }
 
@@ -163,6 +182,7 @@ impl Recovering {
             registrations.numbers.remove(executor);
         }
         self.shared.slots.remove(executor);
+        self.shared.cuts.forget(executor);
         let set_aside = self.shared.standings.lost(executor, Instant::now());
         set_aside.iter().for_each(SetAside::log);
     }
@@ -229,7 +249,7 @@ impl ClusterState for Recovering {
             jobs.push(job);
         }
         let executors = executors.unwrap_or_default();
-        let usable = self.shared.standings.usable(&executors, Instant::now());
+        let usable = self.shared.usable(&executors);
         let mut binding = Binding::new(&self.shared, &distribution, usable);
         binding.give(&mut jobs);
         if self.rules.has_copies && self.looks_for_copies.swap(false, Ordering::Relaxed) {

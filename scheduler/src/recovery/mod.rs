@@ -8,6 +8,7 @@ mod bind;
 mod cluster;
 mod copies;
 mod counts;
+mod cuts;
 mod finished;
 mod graph;
 mod lineage;

@@ -45,6 +45,11 @@ impl Slots {
         self.executors().remove(executor);
     }
 
+    /// Whether an executor is registered.
+    pub(crate) fn has(&self, executor: &str) -> bool {
+        self.executors().contains_key(executor)
+    }
+
     /// The slots of all executors, free or not.
     pub(crate) fn n_all(&self) -> usize {
         let executors = self.executors();

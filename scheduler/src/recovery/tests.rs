@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ballista_core::JobId;
+use ballista_core::execution_plans::ShuffleReaderExec;
 use ballista_core::serde::protobuf::failed_task::FailedReason;
 use ballista_core::serde::protobuf::job_status::Status;
 use ballista_core::serde::protobuf::{
-    FailedTask, IoError, OperatorMetric, OperatorMetricsSet, ShuffleWritePartition, SuccessfulTask,
-    TaskStatus, executor_status, operator_metric, task_status,
+    FailedTask, FetchPartitionError, IoError, OperatorMetric, OperatorMetricsSet,
+    ShuffleWritePartition, SuccessfulTask, TaskStatus, executor_status, operator_metric,
+    task_status,
 };
 use ballista_core::serde::scheduler::{
     ExecutorData, ExecutorMetadata, ExecutorOperatingSystemSpecification, ExecutorSpecification,
@@ -201,10 +203,43 @@ impl Cluster {
             .await
     }
 
+    /// The task gets no answer from the executor that holds its input.
+    async fn fail_to_fetch(&self, bound: &BoundTask, stage: usize, holder: String) {
+        let lost = FetchPartitionError {
+            executor_id: holder,
+            map_stage_id: u32::try_from(stage).unwrap(),
+            map_partition_id: 0,
+        };
+        let failed = FailedTask {
+            error: "no answer".to_owned(),
+            retryable: true,
+            count_to_failures: false,
+            failed_reason: Some(FailedReason::FetchPartitionError(lost)),
+        };
+        self.report(bound, task_status::Status::Failed(failed))
+            .await;
+    }
+
     async fn status(&self, job: &str) -> Option<Status> {
         let graph = self.jobs[&JobId::from(job)].execution_graph.read().await;
         graph.status().status.clone()
     }
+}
+
+/// What a task reads from another executor than its own: the stage, and the executor.
+fn read_from_others((executor, task): &BoundTask) -> Option<(usize, String)> {
+    let mut nodes = vec![Arc::clone(&task.plan)];
+    while let Some(node) = nodes.pop() {
+        if let Some(reader) = node.downcast_ref::<ShuffleReaderExec>() {
+            let partitions = task.global_input_partition_ids.iter();
+            let mut places = partitions.flat_map(|partition| &reader.partition[*partition]);
+            if let Some(place) = places.find(|place| place.executor_meta.id != *executor) {
+                return Some((reader.stage_id, place.executor_meta.id.clone()));
+            }
+        }
+        nodes.extend(node.children().into_iter().cloned());
+    }
+    None
 }
 
 /// What a task of so many partitions measures, in four operators.
@@ -244,6 +279,29 @@ async fn a_full_disk_of_one_executor_does_not_fail_a_query() {
         bound.iter().all(|(executor, _)| executor == "e1"),
         "{bound:?}"
     );
+}
+
+/// The scheduler reaches both. Each stage has so many tasks that what is computed again would lie on both.
+#[tokio::test]
+async fn executors_that_are_cut_from_each_other_do_not_fail_a_query() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.submit("j", plan(3, 16, 16));
+    let (mut n_rounds, mut n_failures) = (0, 0);
+    while !matches!(cluster.status("j").await, Some(Status::Successful(_))) {
+        n_rounds += 1;
+        assert!(n_rounds < 1000, "{:?}", cluster.status("j").await);
+        for task in cluster.bind().await {
+            if let Some((stage, holder)) = read_from_others(&task) {
+                n_failures += 1;
+                cluster.fail_to_fetch(&task, stage, holder).await;
+            } else {
+                cluster.succeed(&task, 16).await;
+            }
+        }
+    }
+    assert!(n_failures < 5, "{n_failures}");
+    let aside = cluster.recovering.shared().aside(Instant::now());
+    assert_eq!(aside.keys().collect::<Vec<_>>(), ["e1"]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use ballista_core::serde::protobuf::{FailedTask, TaskStatus, task_status};
 use ballista_core::serde::scheduler::ExecutorMetadata;
 use emporia_engine::EVERY_EXECUTOR;
 
+use super::super::cluster::Shared;
 use super::super::lineage::{Event, Failure, StageId, TaskId};
 use super::super::places::Output;
 use super::super::standing::SetAside;
@@ -37,10 +38,16 @@ impl RecoveringGraph {
             Some(task_status::Status::Running(_)) | None => return,
         };
         self.shared.slots.release(&executor.id, &key);
+        // One that came too late tells of the network, too.
+        let is_cut_off = self.is_cut_off(&event);
         if !self.lineage.is_running(stage, task, &executor.id) {
             tracing::debug!(?key, executor = executor.id, "a report came too late");
             return;
         }
+        let event = match is_cut_off {
+            true => self.elsewhere(stage, task, event),
+            false => event,
+        };
         self.judge(stage, task, &event, &executor.id);
         if let Some(task_status::Status::Successful(done)) = &mut report.status {
             let written = std::mem::take(&mut done.partitions);
@@ -49,6 +56,50 @@ impl RecoveringGraph {
         }
         self.stages.set_ended(stage, task, report);
         self.step(event, effects);
+    }
+
+    /// Whether a task could not fetch its input because others do not reach its own executor.
+    fn is_cut_off(&self, event: &Event) -> bool {
+        let Event::Failed {
+            executor,
+            failure:
+                Failure::NoInput {
+                    executor: Some(holder),
+                    ..
+                },
+            ..
+        } = event
+        else {
+            return false;
+        };
+        let Shared { slots, cuts, .. } = self.shared.as_ref();
+        slots.has(holder) && cuts.failed(executor, holder, Instant::now())
+    }
+
+    /// A task that is cut off goes to another executor, which finds its input where it is. Where it was given to this
+    /// one again, there is no other, and its input has to be computed here.
+    fn elsewhere(&self, stage: StageId, task: TaskId, event: Event) -> Event {
+        let Event::Failed { executor, .. } = &event else {
+            return event;
+        };
+        let standings = &self.shared.standings;
+        let failed_on = standings.failed_on(&self.about.job_id, stage);
+        let mut partitions = self.stages.partitions_of(stage, task).iter();
+        let is_again = |partition: &usize| {
+            failed_on
+                .get(partition)
+                .is_some_and(|e| e.contains(executor))
+        };
+        if partitions.any(is_again) {
+            return event;
+        }
+        self.avoid(stage, task, executor);
+        Event::Failed {
+            stage,
+            task,
+            executor: executor.clone(),
+            failure: Failure::Stopped,
+        }
     }
 
     /// Notes how well the executor does its tasks.
