@@ -56,6 +56,8 @@ pub(super) enum Fault {
     CutFromScheduler,
     /// Two executors do not reach each other for a while. The scheduler reaches both.
     CutBetween,
+    /// The same, and nobody mends it.
+    CutForGood,
     /// Nothing can be written on one of two.
     DiskFull,
     /// One of three answers and is twenty times slower.
@@ -154,7 +156,7 @@ impl Fault {
     fn network(self) -> Network {
         match self {
             Self::ReportsLost => Network::Reports,
-            Self::CutFromScheduler | Self::CutBetween => Network::All,
+            Self::CutFromScheduler | Self::CutBetween | Self::CutForGood => Network::All,
             _ => Network::Direct,
         }
     }
@@ -221,6 +223,9 @@ impl Fault {
                 eprintln!("{n_cut} connections were cut");
                 links.into_iter().for_each(Proxy::mend);
             }
+            Self::CutForGood => {
+                cut_between(scene);
+            }
             Self::Slowed => {
                 let slowed = Slowed::new(&scene.processes.executors[1].process);
                 scene.lasting.push(Box::new(slowed));
@@ -249,7 +254,7 @@ impl Fault {
                 let executor = &mut scene.processes.executors[1].process;
                 assert!(matches!(executor.0.try_wait(), Ok(None)), "it was refused");
             }
-            Self::CutBetween => {
+            Self::CutBetween | Self::CutForGood => {
                 let lost = metric(
                     &scene.processes.url,
                     "emporia_scheduler_executors_lost_total",

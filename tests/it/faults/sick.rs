@@ -98,6 +98,11 @@ fn executors_that_are_cut_from_each_other_cost_no_row() {
 }
 
 #[test]
+fn executors_that_stay_cut_from_each_other_cost_no_row() {
+    survive(&[Fault::CutForGood], &["clv"], &[Replanning::On]);
+}
+
+#[test]
 fn a_full_disk_of_one_executor_costs_no_row() {
     let jobs = ["clv", "revenue_by_category"];
     survive(&[Fault::DiskFull], &jobs, &[Replanning::On]);
