@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Fields, Schema};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Fields, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
@@ -12,15 +13,19 @@ use datafusion::logical_expr::utils::conjunction;
 
 /// Whether the names of folders decide about the filter.
 pub(crate) fn is_on_partitions(filter: &Expr, partitions: &Fields) -> bool {
+    !filter.column_refs().is_empty() && needs_no_row(filter, partitions)
+}
+
+/// Whether the filter is on partitions, or a constant: `y NOT IN (2024, NULL)` is split into one of each.
+fn needs_no_row(filter: &Expr, partitions: &Fields) -> bool {
     let columns = filter.column_refs();
     let is_partition = |column: &Column| partitions.iter().any(|p| *p.name() == column.name);
-    !columns.is_empty()
-        && columns.iter().all(|column| is_partition(column))
+    columns.iter().all(|column| is_partition(column))
         && !filter.is_volatile()
         && !has_subquery(filter)
 }
 
-/// The files that pass those of the filters that are on partitions. `value` gives the value that a file
+/// The files that pass those of the filters that are on partitions, or constant. `value` gives the value that a file
 /// has of the partition at an index.
 pub(crate) fn kept<F: Clone>(
     state: &dyn Session,
@@ -29,7 +34,7 @@ pub(crate) fn kept<F: Clone>(
     files: &[F],
     value: impl Fn(&F, usize) -> Result<ScalarValue>,
 ) -> Result<Vec<F>> {
-    let filters = filters.iter().filter(|f| is_on_partitions(f, partitions));
+    let filters = filters.iter().filter(|f| needs_no_row(f, partitions));
     let (Some(filter), false) = (conjunction(filters.cloned()), files.is_empty()) else {
         return Ok(files.to_vec());
     };
@@ -46,6 +51,8 @@ pub(crate) fn kept<F: Clone>(
     let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
     let folders = RecordBatch::try_new_with_options(schema, columns, &options)?;
     let passed = filter.evaluate(&folders)?.into_array(files.len())?;
+    // A constant NULL has a type of its own.
+    let passed = cast(&passed, &DataType::Boolean)?;
     let passed = passed.as_boolean();
     let passes = |index: usize| passed.is_valid(index) && passed.value(index);
     let files = files.iter().enumerate();
