@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use emporia_connectors::json::encoder_options;
 use emporia_core::error::Result;
 
 use super::not_text;
@@ -22,7 +23,7 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn new(batch: &RecordBatch) -> Self {
         Self {
-            options: EncoderOptions::default().with_explicit_nulls(true),
+            options: encoder_options(),
             fields: batch.schema().fields().iter().map(Arc::clone).collect(),
         }
     }

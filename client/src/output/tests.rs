@@ -6,7 +6,7 @@ use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray,
     StructArray, TimestampMicrosecondArray,
 };
-use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Schema};
 
 use super::*;
 
@@ -90,6 +90,15 @@ fn csv_is_exact_and_tells_null_from_empty() {
             is_cut: false
         }
     );
+}
+
+#[test]
+fn nested_numbers_that_are_not_finite_are_shown() {
+    let numbers = vec![Some(vec![Some(f64::NAN), Some(f64::NEG_INFINITY), None])];
+    let list = ListArray::from_iter_primitive::<Float64Type, _, _>(numbers);
+    let batch = RecordBatch::try_from_iter([("list", Arc::new(list) as ArrayRef)]).unwrap();
+    let (csv, _) = text(Format::Csv, &Display::default(), &batch);
+    assert_eq!(csv, "list\n\"[\"\"NaN\"\",\"\"-Infinity\"\",null]\"\n");
 }
 
 #[test]

@@ -28,6 +28,13 @@ pub fn writer_builder() -> WriterBuilder {
         .with_encoder_factory(Arc::new(Lossless))
 }
 
+/// The settings of [`writer_builder`] for single values.
+pub fn encoder_options() -> EncoderOptions {
+    EncoderOptions::default()
+        .with_explicit_nulls(true)
+        .with_encoder_factory(Arc::new(Lossless))
+}
+
 /// Checks that JSON has a form for all columns.
 ///
 /// # Errors

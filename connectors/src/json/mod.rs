@@ -43,7 +43,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use crate::files::partitions::FolderValues;
 use crate::files::{TextFile, unreadable};
 
-pub use encode::{check_writable, writer_builder};
+pub use encode::{check_writable, encoder_options, writer_builder};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
 pub use reader::{JsonFile, JsonSource, SOURCE_KIND};
