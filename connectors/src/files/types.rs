@@ -165,15 +165,16 @@ pub(super) fn plain(data_type: &DataType) -> DataType {
 }
 
 /// The type with times in UTC instead of other zones: a time with a zone is an instant, in whatever zone a
-/// file shows it.
+/// file shows it. Times of day have the unit of those in a text, without which DataFusion does not compare them.
 pub(super) fn in_utc(data_type: &DataType) -> DataType {
-    use DataType::{LargeList, List, Map, Struct, Timestamp};
+    use DataType::{LargeList, List, Map, Struct, Time32, Time64, Timestamp};
     let inside = |field: &FieldRef| {
         let data_type = in_utc(field.data_type());
         Arc::new(field.as_ref().clone().with_data_type(data_type))
     };
     match data_type {
         Timestamp(unit, Some(_)) => Timestamp(*unit, Some(UTC.into())),
+        Time32(_) | Time64(_) => Time64(TimeUnit::Nanosecond),
         List(item) => List(inside(item)),
         LargeList(item) => LargeList(inside(item)),
         Map(entries, is_sorted) => Map(inside(entries), *is_sorted),
@@ -398,6 +399,8 @@ mod tests {
         assert_eq!(in_utc(&list(&oslo)), list(&utc));
         let no_zone = time(TimeUnit::Second, None);
         assert_eq!(in_utc(&no_zone), no_zone);
+        let of_day = DataType::Time64(TimeUnit::Nanosecond);
+        assert_eq!(in_utc(&DataType::Time32(TimeUnit::Millisecond)), of_day);
     }
 
     #[test]
