@@ -111,7 +111,7 @@ pub fn is_hidden(part: &str) -> bool {
 ///
 /// # Errors
 /// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit or belongs to a
-/// published result, and for local links that lead nowhere, pipes and the like, `Failed` where a local file
+/// published result or to a run that never was, and for local links that lead nowhere, pipes and the like, `Failed` where a local file
 /// never stays as it is.
 pub async fn list(
     name: &str,
@@ -160,6 +160,9 @@ async fn files_at(
             Some(0) => continue,
             Some(depth) => return Err(of_result(name, path, &below[..depth])),
             None => {}
+        }
+        if let Some(depth) = below.iter().position(|part| is_run_folder(part)) {
+            return Err(unpublished(name, path, &below[..=depth]));
         }
         let last = below.pop().unwrap_or_default();
         if !names.fit(&last) {
@@ -213,6 +216,17 @@ fn of_result(name: &str, path: &Path, below: &[String]) -> Error {
     let text = format!("table `{name}`: `{folder}` holds a published result");
     Error::invalid(text).with_hint(
         "make the location that folder; in a folder above it, the files of old runs lie as well",
+    )
+}
+
+/// The error for files of a run that no result lists.
+fn unpublished(name: &str, path: &Path, below: &[String]) -> Error {
+    let folder = format!("/{path}/{}", below.join("/"));
+    let text =
+        format!("table `{name}`: `{folder}` is the folder of a run that was never published");
+    Error::invalid(text).with_hint(
+        "its files may not be complete; write the result again, or remove the folder, or move what is in it to \
+         one of another name",
     )
 }
 
@@ -316,15 +330,19 @@ mod tests {
         let own = format!("{run}/rows/part-0.parquet");
         let files = ["_commits/1.json", "a", &own];
         assert_eq!(listed(&FileNames::PARQUET, &files).await.unwrap(), ["a"]);
-        // Folders of other programs, and hidden ones, are not of results.
+        // A run that ended before it was published is not complete.
         for files in [
             vec![of_run.as_str()],
-            vec!["a/_commits/1.json", "a/run-7/c.parquet"],
             vec!["a/_commits/1.json", &of_run],
+            vec!["c.parquet", &own],
         ] {
-            let found = listed(&FileNames::PARQUET, &files).await.unwrap();
-            assert_eq!(found, files[files.len() - 1..]);
+            let error = listed(&FileNames::PARQUET, &files).await.unwrap_err();
+            assert!(error.to_string().contains("never published"), "{error}");
         }
+        // Folders of other programs, and hidden ones, are not of results.
+        let files = ["a/_commits/1.json", "a/run-7/c.parquet"];
+        let found = listed(&FileNames::PARQUET, &files).await.unwrap();
+        assert_eq!(found, files[1..]);
         let hidden = format!("_old/{run}/rows/part-0.parquet");
         let files = ["_old/_commits/1.json", &hidden, "c.parquet"];
         let found = listed(&FileNames::PARQUET, &files).await.unwrap();
