@@ -63,6 +63,8 @@ pub(super) struct TextDecoder {
     n_read: u64,
     /// Bytes of a character that goes on in the next chunk.
     rest: Vec<u8>,
+    /// Whether what follows the text that was decoded is no text.
+    is_damaged: bool,
 }
 
 impl TextDecoder {
@@ -72,14 +74,19 @@ impl TextDecoder {
             encoding,
             n_read: 0,
             rest: Vec::new(),
+            is_damaged: false,
         }
     }
 
-    /// The text of the next bytes.
+    /// The text of the next bytes, up to the first that are no text in the encoding: a mistake before them is found
+    /// first, however the bytes come.
     ///
     /// # Errors
-    /// Where they are no text in the encoding.
+    /// Where the next bytes are no text.
     pub(super) fn decode(&mut self, bytes: Bytes) -> Result<Bytes> {
+        if self.is_damaged {
+            return Err(self.damaged());
+        }
         match self.encoding {
             Encoding::Utf8 => Ok(bytes),
             Encoding::Latin1 => Ok(chars(&bytes, char::from)),
@@ -97,7 +104,7 @@ impl TextDecoder {
     /// # Errors
     /// Where it does.
     pub(super) fn finish(&self) -> Result<()> {
-        match self.rest.is_empty() {
+        match self.rest.is_empty() && !self.is_damaged {
             true => Ok(()),
             false => Err(self.damaged()),
         }
@@ -126,7 +133,11 @@ impl TextDecoder {
                     text.push(c);
                     self.n_read += 2 * c.len_utf16() as u64;
                 }
-                Err(_) => return Err(self.damaged()),
+                Err(_) if text.is_empty() => return Err(self.damaged()),
+                Err(_) => {
+                    self.is_damaged = true;
+                    return Ok(text.into());
+                }
             }
         }
         self.rest = all.split_off(n_used);
@@ -152,6 +163,17 @@ fn chars(bytes: &[u8], char_of: impl Fn(u8) -> char) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_comes_before_damage() {
+        let mut decoder = TextDecoder::new(Encoding::Utf16Be);
+        let decoded = decoder
+            .decode(Bytes::from_static(b"\0a\0b\xdc\0\0c"))
+            .unwrap();
+        assert_eq!(decoded, "ab");
+        assert!(decoder.finish().is_err());
+        assert!(decoder.decode(Bytes::from_static(b"\0d")).is_err());
+    }
 
     #[test]
     fn utf_32_is_not_taken_for_utf_16() {
