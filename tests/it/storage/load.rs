@@ -157,6 +157,11 @@ fn logged_sessions_are_loaded_and_bad_lines_set_aside_or_refused() {
         said.contains("wrote 4 rows") && said.contains("wrote 203 rows"),
         "{said}"
     );
+    assert!(said.contains("the first rejects: byte "), "{said}");
+    assert!(
+        said.contains("logs/c.jsonl (it is not a JSON object)"),
+        "{said}"
+    );
     assert_eq!(place.value("SELECT count(*) FROM logged"), "203");
     place.catalog("[tables.rejected]\nconnector = \"json\"\nlocation = \"rejected\"\n");
     let mut faults = place.rows("SELECT fault FROM rejected ORDER BY position");

@@ -58,6 +58,18 @@ pub(super) fn rejected() -> String {
     )
 }
 
+/// Lines that are named in a message.
+const SHOWN: usize = 3;
+
+/// The first lines that are no session, as text.
+pub(super) fn first_rejected() -> String {
+    format!(
+        "SELECT arrow_cast(concat('byte ', position, ' of ', source, ' (', fault, ')'), 'Utf8') AS shown
+         FROM ({}) ORDER BY source, position LIMIT {SHOWN}",
+        rejected()
+    )
+}
+
 fn parsed(place: &str) -> String {
     format!(
         "SELECT _source, _position, _raw,

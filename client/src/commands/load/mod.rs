@@ -59,9 +59,10 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
             None => None,
         };
         let rows = rows(session, args, nests).await?;
-        if let Some(rejects) = &rejects {
-            check_rejects(session, args, rejects, rows.clone()).await?;
-        }
+        let note = match &rejects {
+            Some(rejects) => check_rejects(session, args, rejects, rows.clone()).await?,
+            None => None,
+        };
         let is_declared = declared.is_some();
         let table = match declared {
             Some(table) => table,
@@ -80,6 +81,9 @@ pub(super) async fn run(args: &LoadArgs, context: &Context) -> Result<()> {
         drop(progress);
         for report in rejects.iter().chain([&report]) {
             say_published(context.console, report, start);
+        }
+        if let Some(first) = note {
+            context.console.say(format!("note: {first}"));
         }
         if report.tables.iter().all(|table| table.rows == 0) {
             let source = args.from.as_ref().unwrap_or(&args.table);
@@ -122,17 +126,18 @@ async fn write_rejected(session: &Session, folder: &str) -> Result<Report> {
     .await
 }
 
-/// Fails if too many lines are no session; the rejected lines are written by then.
+/// Says which lines are the first that are no session, and fails if they are too many; they are written by then.
 async fn check_rejects(
     session: &Session,
     args: &LoadArgs,
     rejects: &Report,
     rows: DataFrame,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let rejected = rejects.tables.iter().map(|table| table.rows).sum::<u64>();
     if rejected == 0 {
-        return Ok(());
+        return Ok(None);
     }
+    let first = first_rejects(session).await?;
     let counted = rows
         .aggregate(Vec::new(), vec![count(lit(1)).alias("n")])
         .map_err(query_error)?;
@@ -142,7 +147,7 @@ async fn check_rejects(
     });
     let taken = u64::try_from(taken).unwrap_or(0);
     if taken > 0 && !args.max_rejects.is_exceeded(rejected, taken) {
-        return Ok(());
+        return Ok(Some(first));
     }
     let folder = args.rejected.as_deref().unwrap_or_default();
     Err(Error::new(
@@ -155,8 +160,24 @@ async fn check_rejects(
         ),
     )
     .with_hint(format!(
-        "nothing was loaded; the lines are in `{folder}`; --max-rejects allows more"
+        "nothing was loaded; {first}; all are in `{folder}`; --max-rejects allows more"
     )))
+}
+
+/// The places and faults of the first rejected lines.
+async fn first_rejects(session: &Session) -> Result<String> {
+    let first = session.sql(&logged::first_rejected()).await?;
+    let mut shown = Vec::new();
+    for batch in session.collect(first).await? {
+        let texts = batch.column(0).as_string_opt::<i32>();
+        shown.extend(
+            texts
+                .iter()
+                .flat_map(|t| t.iter().flatten())
+                .map(str::to_owned),
+        );
+    }
+    Ok(format!("the first rejects: {}", shown.join(", ")))
 }
 
 async fn rows(session: &Session, args: &LoadArgs, nests: bool) -> Result<DataFrame> {
