@@ -11,6 +11,7 @@ use emporia_connectors::write::FileFormat;
 use emporia_core::catalog::{Catalog, TableDef};
 use emporia_core::job::OutputSpec;
 use emporia_core::location::Location;
+use emporia_e2e::names::{odd_names, round_trip};
 use emporia_e2e::programs::emporia;
 use emporia_e2e::sandbox::{Sandbox, query, single_process};
 use emporia_engine::job::JobRun;
@@ -169,6 +170,35 @@ fn run(folder: &Path, args: &[&str]) -> (String, String) {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{args:?} said: {said}");
     (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+#[test]
+fn folders_of_random_names_keep_what_is_written() {
+    for seed in 0..3 {
+        let top = tempfile::tempdir().unwrap();
+        let names = odd_names(seed, 20, true);
+        let of = |folder: &str| -> Vec<String> {
+            let path = |name: &String| format!("{}/{folder}/{name}/", top.path().display());
+            names.iter().map(path).collect()
+        };
+        let trip = round_trip(&of("warehouse")[0], &of("tables"), &of("copies"));
+        fs::write(top.path().join("emporia.toml"), &trip.catalog).unwrap();
+        let args = ["sql", "--format", "csv", "-e", &trip.statements];
+        let (printed, _) = run(top.path(), &args);
+        let rows: Vec<_> = printed.lines().skip(1).collect();
+        assert_eq!(rows, trip.rows, "seed {seed}");
+        for folder in ["tables", "copies"] {
+            let found = fs::read_dir(top.path().join(folder)).unwrap();
+            let found = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            assert_eq!(
+                found.collect::<BTreeSet<_>>(),
+                names.iter().cloned().collect()
+            );
+        }
+        let managed = fs::read_dir(top.path().join("warehouse").join(&names[0])).unwrap();
+        let managed = managed.map(|entry| entry.unwrap().file_name());
+        assert_eq!(managed.collect::<Vec<_>>(), ["managed"], "seed {seed}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod conformance;
 pub mod golden;
+pub mod names;
 pub mod programs;
 pub mod sandbox;
 pub mod services;

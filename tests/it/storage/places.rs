@@ -1,5 +1,8 @@
 //! Folders of any name on HDFS.
 
+use emporia_core::location::escaped;
+use emporia_e2e::names::{odd_names, round_trip};
+
 use super::workplace::Workplace;
 
 /// Names with what URLs and globs give a meaning to; HDFS has none with a colon.
@@ -50,6 +53,22 @@ fn folders_of_any_name_are_written_and_read() {
         3,
         &["colon"],
     );
+}
+
+#[test]
+fn folders_of_random_names_keep_what_is_written() {
+    let Some(workplace) = Workplace::open() else {
+        return;
+    };
+    let top = format!("{}/random_{}", workplace.services.hdfs, workplace.id);
+    let names = odd_names(7, 12, false);
+    let of = |folder: &str| -> Vec<String> {
+        let place = |name: &String| format!("{top}/{folder}/{}/", escaped(name));
+        names.iter().map(place).collect()
+    };
+    let trip = round_trip(&of("warehouse")[0], &of("tables"), &of("copies"));
+    workplace.write("emporia.toml", &trip.catalog);
+    assert_eq!(workplace.rows(&trip.statements), trip.rows);
 }
 
 #[test]
