@@ -384,6 +384,10 @@ async fn views_and_prepared_statements_see_files_as_they_are() {
         for (wrong, words) in [
             ("EXECUTE take('a')", "takes 2 values, not 1"),
             ("EXECUTE take('a', 2.5)", "cannot hold the value 2.5"),
+            (
+                "EXECUTE above(2.9)",
+                "2.9 has more digits behind the point than INT",
+            ),
             ("EXECUTE gone(1)", "there is no prepared statement `gone`"),
             ("PREPARE take AS SELECT 1", "already"),
             (

@@ -7,7 +7,7 @@
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
@@ -35,6 +35,10 @@ impl AnalyzerRule for SaysWhatItMeans {
                     LogicalPlan::Sort(sort),
                     is_changed,
                 ))
+            }
+            LogicalPlan::Filter(filter) => {
+                refuse_windows(&filter.predicate)?;
+                Ok(Transformed::no(LogicalPlan::Filter(filter)))
             }
             other => Ok(Transformed::no(other)),
         })
@@ -186,6 +190,17 @@ fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn length(interval: Expr) -> Expr {
     interval_length().call(vec![interval])
+}
+
+/// A window function in a condition about the rows that it is computed from.
+fn refuse_windows(condition: &Expr) -> Result<()> {
+    let is_window = |expr: &Expr| Ok(matches!(expr, Expr::WindowFunction(_)));
+    match condition.exists(is_window)? {
+        true => plan_err!(
+            "window functions are not allowed in WHERE; write QUALIFY, or filter a subquery that has them"
+        ),
+        false => Ok(()),
+    }
 }
 
 /// A number that was made a date to be compared with one.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, ScalarValue, TableReference};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit, when};
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::planner::IdentNormalizer;
@@ -249,6 +250,13 @@ impl<'a> Target<'a> {
         };
         let _ = query.visit(&mut Fill { condition, values });
         let plan = session.plan_sql(query).await?;
+        // It would see the rows that do not change, too.
+        if plan.exists(|step| Ok(matches!(step, LogicalPlan::Window(_))))? {
+            let text = format!("a window function in {}", self.verb);
+            return Err(unsupported(&text)
+                .with_hint("compute it in a subquery, such as SET a = (SELECT …)")
+                .into());
+        }
         let column = |name: &str| {
             let columns = plan.schema().iter();
             let mut columns = columns.filter(|(_, field)| field.name() == name);

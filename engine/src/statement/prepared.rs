@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, Statement as Sql, Value, Visit, visit_expressions,
-    visit_expressions_mut,
+    CastKind, DataType, ExactNumberInfo, Expr, Ident, ObjectName, Statement as Sql, Value, Visit,
+    visit_expressions, visit_expressions_mut,
 };
 use emporia_core::error::{Error, Result};
 
@@ -134,6 +134,9 @@ pub(super) async fn execute(
     {
         return Err(Error::invalid("EXECUTE takes values, not places for values").into());
     }
+    for (value, data_type) in values.iter().zip(&data_types) {
+        check_digits(value, data_type)?;
+    }
     let _ = visit_expressions_mut(statement.as_mut(), |expr| {
         let number = place_of(expr).and_then(number_of);
         if let Some(index) = number.and_then(|number| number.checked_sub(1))
@@ -156,6 +159,40 @@ pub(super) async fn execute(
         let told = Error::new(error.kind(), text);
         hint.into_iter().fold(told, Error::with_hint).into()
     })
+}
+
+/// Refuses a number with digits behind the point that the type of its place does not have: a CAST would cut them.
+fn check_digits(value: &Expr, data_type: &DataType) -> Result<()> {
+    let n_kept = match data_type {
+        DataType::TinyInt(_)
+        | DataType::SmallInt(_)
+        | DataType::Int(_)
+        | DataType::Integer(_)
+        | DataType::BigInt(_) => 0,
+        DataType::Decimal(ExactNumberInfo::PrecisionAndScale(_, scale))
+        | DataType::Numeric(ExactNumberInfo::PrecisionAndScale(_, scale))
+        | DataType::Dec(ExactNumberInfo::PrecisionAndScale(_, scale)) => *scale,
+        _ => return Ok(()),
+    };
+    let number = match value {
+        Expr::UnaryOp { expr, .. } => expr,
+        other => other,
+    };
+    let digits = match number {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => text.to_string(),
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let fraction = digits.split_once('.').map_or("", |(_, fraction)| fraction);
+    let n_digits = i64::try_from(fraction.trim_end_matches('0').len()).unwrap_or(i64::MAX);
+    match n_digits > n_kept {
+        true => Err(Error::invalid(format!(
+            "{value} has more digits behind the point than {data_type}, the type of its place"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn typed(value: Expr, data_type: Option<&DataType>) -> Expr {
