@@ -121,13 +121,11 @@ class Emporia:
         command = [self.program, "sql", "--quiet", "--no-progress", "--catalog", str(self.catalog)]
         command += ["--cluster", self.setting.cluster, *self.setting.flags, "--format", "csv", "--null-string", NULL]
         command += ["--file", "-"]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
-        ) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             said = []
             threads = [
                 threading.Thread(target=write, args=(process.stdin, ";\n".join(statements.values())), daemon=True),
-                threading.Thread(target=lambda: said.append(process.stderr.read()), daemon=True),
+                threading.Thread(target=lambda: said.append(process.stderr.read().decode(errors="replace")), daemon=True),
             ]
             lines = queue.Queue()
             threads.append(threading.Thread(target=read, args=(process.stdout, lines), daemon=True))
@@ -160,7 +158,7 @@ def without_traces(text):
 
 def write(stream, text):
     try:
-        stream.write(text)
+        stream.write(text.encode())
         stream.close()
     except OSError:
         pass
@@ -168,7 +166,8 @@ def write(stream, text):
 
 def read(stream, lines):
     for line in stream:
-        lines.put(line)
+        # The line breaks stay as they are: those in quotes are data.
+        lines.put(line.decode(errors="replace"))
     lines.put(None)
 
 
