@@ -66,10 +66,11 @@ test-helm: ## check the Helm chart, with a real API server (needs Go and Python 
 programs = $(or $(CARGO_TARGET_DIR),target)/release
 peers = $(or $(EMPORIA_PEERS_DIR),$(HOME)/.cache/emporia/peers)
 
-.PHONY: test-rows conformance differential tpc
-test-rows: build ## the small comparisons with DuckDB that are part of the tests
+.PHONY: test-rows conformance differential tpc files
+test-rows: build ## the small comparisons with DuckDB, and with files of other programs, that are part of the tests
 	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 10 --queries 25 --no-shrink
 	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale 0.01 --data $(peers)/data
+	tests/peers/python tests/files/compare.py --program $(programs)/emporia
 
 conformance: build ## run DataFusion's own test files on one process and on a cluster (15 minutes)
 	$(programs)/conformance
@@ -79,6 +80,9 @@ differential: build ## compare 10,000 random queries with DuckDB (installs it in
 
 tpc: build ## compare TPC-H and TPC-DS with DuckDB at SCALE (default 1)
 	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale $(or $(SCALE),1) --data $(peers)/data
+
+files: build ## read files that other programs wrote, with many queries, and those of Spark if pyspark is in SPARK
+	tests/peers/python tests/files/compare.py --program $(programs)/emporia --statements 5 --spark $(SPARK)
 
 .PHONY: fuzz
 fuzz: ## look for inputs that break a reader: TARGET=delimited SECONDS=600; without TARGET all, a minute each
