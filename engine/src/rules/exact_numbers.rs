@@ -7,7 +7,7 @@
 use std::mem::take;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
@@ -315,27 +315,51 @@ fn alike(sides: &mut [Side]) -> bool {
     let all_written = sides
         .iter()
         .all(|side| !side.is_floating() || side.written().is_some());
-    match all_written && fit(sides) {
-        true => exact_literals(sides),
-        false => floats(sides),
+    if !all_written {
+        return floats(sides);
     }
+    match fit(sides) {
+        true => exact_literals(sides),
+        false => wide(sides) || floats(sides),
+    }
+}
+
+/// Makes values that are compared decimals of up to 76 digits, if these have room for all digits. Says whether it did.
+fn wide(sides: &mut [Side]) -> bool {
+    let (before, behind) = most_digits(sides);
+    let (Ok(precision), Ok(scale)) = (u8::try_from(before + behind), i8::try_from(behind)) else {
+        return false;
+    };
+    if precision > DECIMAL256_MAX_PRECISION {
+        return false;
+    }
+    let all = DataType::Decimal256(precision, scale);
+    for side in sides {
+        let value = match side.written() {
+            Some(number) => number.text(),
+            None => take(side.value),
+        };
+        *side.value = cast(value, all.clone());
+    }
+    true
 }
 
 /// Whether one decimal type has room for all decimals and numbers of the text.
 fn fit(sides: &[Side]) -> bool {
-    let (mut before, mut behind) = (0, 0);
-    for side in sides {
-        let digits = match side.written() {
-            Some(number) => Some(number.digits()),
-            None => side.digits(),
-        };
-        if let Some((integer, fraction)) = digits {
-            before = before.max(integer);
-            behind = behind.max(fraction);
-        }
-    }
+    let (before, behind) = most_digits(sides);
     let is_wide = |side: &Side| matches!(side.data_type, Some(DataType::Decimal256(..)));
     before + behind <= i32::from(DECIMAL128_MAX_PRECISION) || sides.iter().any(is_wide)
+}
+
+/// The most digits before and behind the point of decimals and numbers of the text.
+fn most_digits(sides: &[Side]) -> (i32, i32) {
+    let digits = sides.iter().filter_map(|side| match side.written() {
+        Some(number) => Some(number.digits()),
+        None => side.digits(),
+    });
+    digits.fold((0, 0), |(before, behind), (integer, fraction)| {
+        (before.max(integer), behind.max(fraction))
+    })
 }
 
 /// Makes decimals of the numbers of the text, if there are decimals beside them.
@@ -424,6 +448,9 @@ mod tests {
             "f = CAST('81234.5700000000000000000001' AS DECIMAL(27, 22))",
             "f <> CAST('81234.5749' AS DECIMAL(18, 3))",
             "coalesce(NULL, e, 81234.57) = 67.07",
+            "CAST('0.99999999999999999999999999999999999999' AS DECIMAL(38, 38)) < 1.0",
+            "CAST('9999999999999999999999999999.9999999999' AS DECIMAL(38, 10)) < 1e28",
+            "CAST('0.99999999999999999999999999999999999999' AS DECIMAL(38, 38)) NOT BETWEEN 0.0 AND 0.5",
             "CAST(CASE WHEN d = 1.5 THEN e ELSE 81234.57 END AS VARCHAR) = '81234.57'",
         ] {
             assert_eq!(holds(condition).await, Some(true), "{condition}");

@@ -73,6 +73,19 @@ impl Number {
         ((n_digits - behind).max(0), behind)
     }
 
+    /// The number as a text.
+    pub(super) fn text(self) -> Expr {
+        let digits = format!(
+            "{:0>1$}",
+            self.value.unsigned_abs(),
+            self.scale as usize + 1
+        );
+        let (integer, fraction) = digits.split_at(digits.len() - self.scale as usize);
+        let sign = if self.value < 0 { "-" } else { "" };
+        let point = if fraction.is_empty() { "" } else { "." };
+        lit(format!("{sign}{integer}{point}{fraction}"))
+    }
+
     /// `None` where it has too many digits for a decimal.
     pub(super) fn literal(self) -> Option<Expr> {
         let (before, behind) = self.digits();
@@ -104,6 +117,9 @@ mod tests {
         ] {
             assert_eq!(Number::of(&expr), expected, "{expr}");
         }
+        let text = |expr: Expr| Number::of(&expr).map(Number::text);
+        assert_eq!(text(lit(-0.05)), Some(lit("-0.05")));
+        assert_eq!(text(lit(12_i64)), Some(lit("12")));
         assert_eq!(Number::of(&lit(1e300)), None);
         assert_eq!(Number::of(&lit(1e-50)).and_then(Number::literal), None);
     }
