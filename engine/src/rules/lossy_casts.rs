@@ -1,8 +1,8 @@
 //! Casts that change values, which DataFusion takes off in comparisons.
 //!
 //! `CAST(total AS DECIMAL(10, 0)) = 20` becomes `total = 20`, which 19.99 is not, and row groups of Parquet are left out
-//! by `CAST(min AS TIME)`, although the time of day does not grow with the instant. Such casts are hidden here from
-//! what looks for them.
+//! by `CAST(min AS TIME)`, although the time of day does not grow with the instant. Milliseconds that are compared with
+//! `timestamp '… 00:00:00.0001'` are compared with 0. Such casts are hidden here from what looks for them.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -64,6 +64,10 @@ fn is_lossy(from: &DataType, to: &DataType) -> bool {
     match to {
         DataType::Boolean => from.is_numeric(),
         DataType::Time32(_) | DataType::Time64(_) => from.is_temporal() && !is_time(from),
+        // A constant between two values of the coarser unit is cut to it.
+        DataType::Timestamp(unit, _) => {
+            matches!(from, DataType::Timestamp(other, _) if other != unit)
+        }
         _ => is_exact(from) && is_exact(to) && !holds_all(from, to),
     }
 }
@@ -167,6 +171,16 @@ mod tests {
                 false,
             ),
             (DataType::Float64, DataType::Int32, false),
+            (
+                DataType::Timestamp(TimeUnit::Millisecond, None),
+                DataType::Timestamp(TimeUnit::Nanosecond, None),
+                true,
+            ),
+            (
+                DataType::Timestamp(TimeUnit::Second, None),
+                DataType::Timestamp(TimeUnit::Second, Some("UTC".into())),
+                false,
+            ),
         ] {
             assert_eq!(is_lossy(&from, &to), expected, "{from} to {to}");
         }

@@ -68,7 +68,7 @@ fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
         }
         Expr::BinaryExpr(mut binary) if matches!(binary.op, Operator::Plus | Operator::Minus) => {
-            let is_changed = with_time(&mut binary, schema);
+            let is_changed = with_time(&mut binary, schema) || with_unit(&mut binary, schema);
             Ok(Transformed::new_transformed(
                 Expr::BinaryExpr(binary),
                 is_changed,
@@ -158,6 +158,74 @@ fn with_time(sum: &mut BinaryExpr, schema: &DFSchema) -> bool {
     let time = DataType::Timestamp(TimeUnit::Microsecond, None);
     **date = cast(std::mem::take(date.as_mut()), time);
     true
+}
+
+/// Gives a time the unit of the interval that is added to it or taken off, if that is a finer one: in its own unit,
+/// milliseconds and `interval '100 microseconds'` would stay what they are.
+fn with_unit(sum: &mut BinaryExpr, schema: &DFSchema) -> bool {
+    let of_time = |expr: &Expr| match expr.get_type(schema) {
+        Ok(DataType::Timestamp(unit, zone)) => Some((unit, zone)),
+        _ => None,
+    };
+    let is_interval = |expr: &Expr| {
+        matches!(
+            expr.get_type(schema),
+            Ok(DataType::Interval(_) | DataType::Duration(_))
+        )
+    };
+    let (time, interval) = if is_interval(&sum.right) {
+        (&mut sum.left, &sum.right)
+    } else if is_interval(&sum.left) {
+        (&mut sum.right, &sum.left)
+    } else {
+        return false;
+    };
+    let Some((unit, zone)) = of_time(time) else {
+        return false;
+    };
+    let finer = unit_of(interval);
+    if n_per_second(finer) <= n_per_second(unit) {
+        return false;
+    }
+    **time = cast(
+        std::mem::take(time.as_mut()),
+        DataType::Timestamp(finer, zone),
+    );
+    true
+}
+
+/// The coarsest unit that holds an interval of the text; microseconds for any other.
+fn unit_of(interval: &Expr) -> TimeUnit {
+    let nanos = match interval {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => value.nanoseconds,
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(value)), _) => {
+            i64::from(value.milliseconds) * 1_000_000
+        }
+        Expr::Literal(ScalarValue::IntervalYearMonth(_), _) => 0,
+        Expr::Literal(ScalarValue::DurationNanosecond(Some(value)), _) => *value,
+        Expr::Negative(inner) => return unit_of(inner),
+        _ => return TimeUnit::Microsecond,
+    };
+    let units = [
+        TimeUnit::Second,
+        TimeUnit::Millisecond,
+        TimeUnit::Microsecond,
+    ];
+    let holds = |unit: &TimeUnit| nanos % (1_000_000_000 / n_per_second(*unit)) == 0;
+    units
+        .into_iter()
+        .find(holds)
+        .unwrap_or(TimeUnit::Nanosecond)
+}
+
+/// How many of a unit a second has.
+fn n_per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
 }
 
 /// Whether the interval has months and days only, for all that its expression says.
