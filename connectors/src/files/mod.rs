@@ -4,6 +4,7 @@ mod adapter;
 mod ahead;
 mod exact_cast;
 mod footers;
+mod julian;
 pub mod list;
 mod parquet;
 pub mod partitions;

@@ -16,6 +16,7 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::explained;
 use super::footers::{Footers, schema_of};
+use super::julian;
 use super::partitions::FolderValues;
 use super::pinned::PinnedFile;
 use super::repeated;
@@ -115,6 +116,7 @@ async fn read(
     let file = PinnedFile::new(store, meta.location.clone(), FileVersion::of(&meta));
     let footer = footers.read(url, &file, &meta, PageIndexPolicy::Skip).await;
     let footer = footer.map_err(|e| unreadable(name, &meta.location, e))?;
+    julian::check(name, &format!("/{}", meta.location), &footer)?;
     let schema = schema_of(&footer).map_err(|e| unreadable(name, &meta.location, e))?;
     if let Some(twice) = repeated(&schema) {
         let text = format!(
