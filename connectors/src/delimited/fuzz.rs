@@ -229,7 +229,13 @@ pub fn fuzz(data: &[u8]) -> bool {
         let size = usize::from(*size).max(1);
         if Compression::of(text).is_ok_and(|c| c == Compression::None) {
             let pieces = shown(way.read_pieces(place, &file, &bytes, size));
-            assert_eq!(pieces, whole, "in pieces of {size}, {:?}", way.options);
+            // Of several mistakes, the one that is met first depends on how far the text is looked through before.
+            let are_wrong = pieces.is_err() && whole.is_err();
+            assert!(
+                pieces == whole || are_wrong,
+                "in pieces of {size}, {:?}: {pieces:?}, not {whole:?}",
+                way.options
+            );
         }
         let Ok(rows) = whole else {
             return false;
