@@ -12,7 +12,6 @@ from pyarrow import types as is_
 from cells import WIDE, canonical, is_bytes, is_nested, is_text, iso, merged, order, parsed, plain
 from columns import float32
 
-UNITS = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanosecond"}
 CONDITIONS = 4
 
 
@@ -43,7 +42,7 @@ def literal(value, kind):
     if is_.is_timestamp(kind):
         return f"CAST('{iso(value, kind)}' AS TIMESTAMPTZ)" if kind.tz else f"TIMESTAMP '{iso(value, kind)}'"
     if is_.is_time(kind):
-        return f"arrow_cast('{iso(value, kind)}', 'Time{kind.bit_width}({UNITS[kind.unit]})')"
+        return f"TIME '{iso(value, kind)}'"
     return "'" + value.replace("'", "''") + "'"
 
 

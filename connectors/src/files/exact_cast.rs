@@ -11,6 +11,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, LargeListArray, ListArray, MapArray,
     RecordBatch, StructArray, new_null_array,
 };
+use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
@@ -136,6 +137,19 @@ fn cast_inside(column: &str, values: &ArrayRef, to: &DataType) -> Result<Option<
             let items = exact_cast(column, list.values(), item.data_type())?;
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
             Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, nulls)?)
+        }
+        (DataType::List(_), DataType::LargeList(item)) => {
+            let list = values.as_list::<i32>();
+            let items = exact_cast(column, list.values(), item.data_type())?;
+            let offsets = list.offsets().iter().map(|offset| i64::from(*offset));
+            let offsets = OffsetBuffer::new(offsets.collect());
+            let nulls = list.nulls().cloned();
+            Arc::new(LargeListArray::try_new(
+                Arc::clone(item),
+                offsets,
+                items,
+                nulls,
+            )?)
         }
         (DataType::LargeList(_), DataType::LargeList(item)) => {
             let list = values.as_list::<i64>();

@@ -1,6 +1,7 @@
 //! Footers of Parquet files: read once per version of a file, and kept for a while.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -90,7 +91,11 @@ fn key(store: &ObjectStoreUrl, meta: &ObjectMeta) -> Path {
 /// The columns of a file.
 pub(super) fn schema_of(footer: &ParquetMetaData) -> Result<Schema> {
     let file = footer.file_metadata();
-    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
+    // A type that Arrow does not know in the schema that a writer has put beside that of Parquet: the reader panics.
+    let read = || parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata());
+    let schema = catch_unwind(AssertUnwindSafe(read)).map_err(|_| {
+        ParquetError::ArrowError("the Arrow schema in the footer has an unknown type".to_owned())
+    })??;
     let coerced = Int96Coercer::new(file.schema_descr(), &schema, &OLD_TIMESTAMP_UNIT).coerce();
     Ok(coerced.unwrap_or(schema))
 }

@@ -67,7 +67,9 @@ pub(super) fn fit(from: &DataType, to: &DataType) -> Option<Fit> {
         (Timestamp(from, _), Timestamp(to, _)) if to >= from => Fit::Wider,
         (Date32 | Date64 | Timestamp(..), Date32 | Date64 | Timestamp(..)) => Fit::Checked,
         (Time32(_) | Time64(_), Time32(_) | Time64(_)) => Fit::Checked,
-        (List(from), List(to)) | (LargeList(from), LargeList(to)) | (Map(from, _), Map(to, _)) => {
+        (List(from) | LargeList(from), LargeList(to))
+        | (List(from), List(to))
+        | (Map(from, _), Map(to, _)) => {
             return fit_inside(from, to);
         }
         (Struct(from), Struct(to)) => {
@@ -147,7 +149,9 @@ pub(super) fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
             }
         }
         (List(a), List(b)) => List(wider_item(a, b)?),
-        (LargeList(a), LargeList(b)) => LargeList(wider_item(a, b)?),
+        (List(a) | LargeList(a), LargeList(b)) | (LargeList(a), List(b)) => {
+            LargeList(wider_item(a, b)?)
+        }
         (Map(a, is_sorted), Map(b, _)) => Map(wider_item(a, b)?, *is_sorted),
         (Struct(a), Struct(b)) => Struct(wider_fields(a, b)?),
         _ => return None,
