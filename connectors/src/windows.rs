@@ -3,9 +3,13 @@
 //! A physical plan of DataFusion 55 forgets on the wire that `lag`, `lead`, `first_value`, `last_value` or
 //! `nth_value` leaves NULLs out, and that the planner has turned it around to spare a sort; the tasks then
 //! compute another function. Here the option is a part of the function, and none is turned around.
+//!
+//! A function that looks for values other than NULL in later rows, `lead(x, 2) IGNORE NULLS`, loses count of them
+//! where rows are yielded while they are read. It reads each partition whole.
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, plan_err};
@@ -93,7 +97,12 @@ impl WindowUDFImpl for WireWindow {
             arguments.is_reversed(),
             self.nulls == Nulls::Ignore,
         );
-        self.inner.partition_evaluator_factory(arguments)
+        let inner = self.inner.partition_evaluator_factory(arguments)?;
+        let is_shift = matches!(self.name(), "lag" | "lead");
+        if is_shift && self.nulls == Nulls::Ignore && !inner.is_causal() {
+            return Ok(Box::new(Whole(inner)));
+        }
+        Ok(inner)
     }
 
     fn field(&self, arguments: WindowUDFFieldArgs) -> Result<FieldRef> {
@@ -114,5 +123,52 @@ impl WindowUDFImpl for WireWindow {
 
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
+    }
+}
+
+/// A function of rows that are all read before it is computed.
+#[derive(Debug)]
+struct Whole(Box<dyn PartitionEvaluator>);
+
+impl PartitionEvaluator for Whole {
+    fn evaluate_all(&mut self, values: &[ArrayRef], n_rows: usize) -> Result<ArrayRef> {
+        self.0.evaluate_all(values, n_rows)
+    }
+
+    fn supports_bounded_execution(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::physical_expr::expressions::{Column, lit};
+
+    use super::*;
+
+    #[test]
+    fn only_what_looks_ahead_for_values_reads_whole_partitions() -> Result<()> {
+        for (name, offset, nulls, is_whole) in [
+            ("lead", 1, Nulls::Ignore, true),
+            ("lead", 2, Nulls::Ignore, true),
+            ("lead", -2, Nulls::Ignore, false),
+            ("lag", 2, Nulls::Ignore, false),
+            ("lag", -2, Nulls::Ignore, true),
+            ("lead", 2, Nulls::Respect, false),
+        ] {
+            let function = WireWindow::decode(name, nulls)?;
+            let exprs: [Arc<dyn PhysicalExpr>; 2] =
+                [Arc::new(Column::new("x", 0)), lit(i64::from(offset))];
+            let fields = [
+                Arc::new(Field::new("x", DataType::Utf8, true)),
+                Arc::new(Field::new("n", DataType::Int64, false)),
+            ];
+            let arguments = PartitionEvaluatorArgs::new(&exprs, &fields, false, false);
+            let evaluator = function.partition_evaluator_factory(arguments)?;
+            let is_streamed = evaluator.supports_bounded_execution();
+            assert_eq!(is_streamed, !is_whole, "{name} {offset} {nulls:?}");
+        }
+        Ok(())
     }
 }

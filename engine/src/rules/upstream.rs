@@ -258,3 +258,11 @@ async fn an_output_of_groups_has_no_place() {
     let said = rows(query).await.unwrap_err();
     assert!(said.contains("must appear in"), "{said}");
 }
+
+#[tokio::test]
+async fn a_later_value_is_lost_count_of() {
+    let query = "SELECT 1 FROM (SELECT k, lead(v, 2) IGNORE NULLS OVER (ORDER BY k) AS x FROM (VALUES \
+                 (1, NULL), (2, NULL), (3, 'c'), (4, NULL), (5, 'e'), (6, 'f'), (7, NULL), (8, 'h')) \
+                 AS s(k, v)) AS w WHERE k = 5 AND x = 'h'";
+    assert_eq!(rows(query).await, Ok(0), "right is 1");
+}
