@@ -41,6 +41,7 @@ pub(crate) use fallible::{Risk, of_cast, of_function, risk};
 pub(crate) use guards::guarded;
 pub(crate) use halves::with_halves;
 pub(crate) use row_values::ROWS;
+pub(crate) use subqueries::fresh;
 
 /// DataFusion's analyzer rules with ours before and behind them.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {

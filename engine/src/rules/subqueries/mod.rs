@@ -362,7 +362,7 @@ fn only(plan: LogicalPlan, columns: Vec<Column>) -> Result<LogicalPlan> {
 }
 
 /// A column name that no other plan of this process has.
-pub(super) fn fresh(what: &str) -> String {
+pub(crate) fn fresh(what: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("__emporia_{what}_{number}")
