@@ -29,6 +29,7 @@ mod single_row;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod told_apart;
 mod totals;
 mod whole;
 mod within_precision;
@@ -59,6 +60,7 @@ pub(crate) use row_count::row_count;
 pub(crate) use scaled_interval::SCALED_INTERVAL;
 pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
+pub(crate) use told_apart::{TOLD_APART, told_apart, without_marks};
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
 pub(crate) use wrapped::named_as_inner;
 
@@ -103,6 +105,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_expr_planner(Arc::new(scaled_interval::TimesInterval))?;
     state.register_expr_planner(Arc::new(ExactOperands))?;
     state.register_udf(single_row())?;
+    state.register_udf(told_apart())?;
     state.register_udf(within_precision())?;
     orders::register(state)?;
     regexp_replace::register(state)?;

@@ -266,3 +266,16 @@ async fn a_later_value_is_lost_count_of() {
                  AS s(k, v)) AS w WHERE k = 5 AND x = 'h'";
     assert_eq!(rows(query).await, Ok(0), "right is 1");
 }
+
+#[tokio::test]
+async fn names_leave_out_casts_and_parentheses() {
+    for query in [
+        "SELECT sum(id) AS a, sum(CAST(id AS DOUBLE)) AS b FROM t",
+        "SELECT sum(id - k - 1) AS a, sum(id - (k - 1)) AS b FROM t",
+        "SELECT max(id) OVER () AS a, max(CAST(id AS TEXT)) OVER () AS b FROM t",
+    ] {
+        let said = rows(query).await.unwrap_err();
+        let refusals = ["duplicate unqualified field", "unique expression names"];
+        assert!(refusals.iter().any(|text| said.contains(text)), "{said}");
+    }
+}

@@ -22,6 +22,7 @@ mod prepared;
 mod quantified;
 mod recursive;
 mod rows;
+mod same_names;
 mod settings;
 mod shared;
 mod syntax;
@@ -293,7 +294,7 @@ impl Session {
         using::write_out(self, &mut parsed).await;
         unread::check_joins(&parsed)?;
         output_names::set_apart(&mut parsed);
-        let mut plan = twins::plan(self, &mut parsed).await;
+        let mut plan = twins::plan(self, &parsed).await;
         let is_misread = match &plan {
             Ok(plan) => outer_names::is_cause_in(plan)?,
             Err(error) => outer_names::is_cause_of(error),
@@ -301,7 +302,7 @@ impl Session {
         if is_misread {
             let state = self.context().state();
             outer_names::spell_out(&mut parsed, &state.config_options().catalog.default_schema);
-            plan = twins::plan(self, &mut parsed).await.or(plan);
+            plan = twins::plan(self, &parsed).await.or(plan);
         }
         syntax::freed(parsed);
         let plan = plan?;

@@ -13,7 +13,8 @@ use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
 };
 
-use super::syntax::{copied, name_of, query_of};
+use super::same_names;
+use super::syntax::{copied, freed, name_of, query_of};
 use crate::session::Session;
 
 /// What the name of a later column of the same name begins with.
@@ -24,45 +25,82 @@ const PREFIX: &str = "__emporia_twin_";
 ///
 /// # Errors
 /// Of the planner.
-pub(super) async fn plan(session: &Session, parsed: &mut Parsed) -> Result<LogicalPlan> {
+pub(super) async fn plan(session: &Session, parsed: &Parsed) -> Result<LogicalPlan> {
+    let mut changed = None;
+    let plan = plan_changed(session, parsed, &mut changed).await;
+    if let Some(changed) = changed {
+        freed(changed);
+    }
+    plan
+}
+
+/// As [`plan`]; `changed` becomes the statement with other names, if it needs them.
+async fn plan_changed(
+    session: &Session,
+    parsed: &Parsed,
+    changed: &mut Option<Parsed>,
+) -> Result<LogicalPlan> {
     let state = session.context().state();
     // The position of each later column, and of the first one of the name.
     let mut twins: BTreeMap<usize, usize> = BTreeMap::new();
+    // What the statement is without marks in the names of what it computes.
+    let mut unmarked = None;
     loop {
-        let error = match state.statement_to_plan(copied(parsed)).await {
-            Ok(plan) => return named(plan, &twins),
+        let text = copied(changed.as_ref().unwrap_or(parsed));
+        let planned = state.statement_to_plan(text).await;
+        if unmarked.is_none() && same_names::is_cause_of(&planned)? {
+            same_names::set_apart(changed.get_or_insert_with(|| copied(parsed)));
+            unmarked = Some(planned.and_then(|plan| named(plan, &twins)));
+            continue;
+        }
+        let error = match planned {
+            Ok(plan) => return same_names::restored(named(plan, &twins)?),
             Err(error) => error,
         };
-        let (first, later) = match positions(&error) {
-            Some(found) => found,
-            None => match beside_output(session, parsed, &error).await {
-                Some((output, of_table)) if !twins.contains_key(&of_table) => (output, of_table),
-                _ => return Err(error),
-            },
-        };
-        let found = match item_at(session, parsed, later).await {
-            Some(item) => Some((later, first, item)),
-            None => item_at(session, parsed, first)
-                .await
-                .filter(|item| !is_sorted_by(parsed, *item))
-                .map(|item| (first, later, item)),
-        };
-        let renamed = found.filter(|(later, ..)| !twins.contains_key(later));
-        let (Some((later, first, item)), Some(select)) = (renamed, list_of(parsed)) else {
-            return Err(named_twice(first, later));
-        };
-        twins.insert(later, first);
-        let Some(item) = select.projection.get_mut(item) else {
-            return Err(named_twice(first, later));
-        };
-        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-            return Err(named_twice(first, later));
-        };
-        *item = SelectItem::ExprWithAlias {
-            expr: expr.clone(),
-            alias: Ident::with_quote('"', format!("{PREFIX}{later}")),
-        };
+        let parsed = changed.get_or_insert_with(|| copied(parsed));
+        if let Err(error) = with_twin(session, parsed, error, &mut twins).await {
+            return unmarked.unwrap_or(Err(error));
+        }
     }
+}
+
+/// Gives one of two columns of the same name another one, if that is the error.
+async fn with_twin(
+    session: &Session,
+    parsed: &mut Parsed,
+    error: DataFusionError,
+    twins: &mut BTreeMap<usize, usize>,
+) -> Result<()> {
+    let (first, later) = match positions(&error) {
+        Some(found) => found,
+        None => match beside_output(session, parsed, &error).await {
+            Some((output, of_table)) if !twins.contains_key(&of_table) => (output, of_table),
+            _ => return Err(error),
+        },
+    };
+    let found = match item_at(session, parsed, later).await {
+        Some(item) => Some((later, first, item)),
+        None => item_at(session, parsed, first)
+            .await
+            .filter(|item| !is_sorted_by(parsed, *item))
+            .map(|item| (first, later, item)),
+    };
+    let renamed = found.filter(|(later, ..)| !twins.contains_key(later));
+    let (Some((later, first, item)), Some(select)) = (renamed, list_of(parsed)) else {
+        return Err(named_twice(first, later));
+    };
+    twins.insert(later, first);
+    let Some(item) = select.projection.get_mut(item) else {
+        return Err(named_twice(first, later));
+    };
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+        return Err(named_twice(first, later));
+    };
+    *item = SelectItem::ExprWithAlias {
+        expr: expr.clone(),
+        alias: Ident::with_quote('"', format!("{PREFIX}{later}")),
+    };
+    Ok(())
 }
 
 fn named_twice(first: usize, later: usize) -> DataFusionError {
