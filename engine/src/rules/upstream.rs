@@ -260,6 +260,12 @@ async fn an_output_of_groups_has_no_place() {
 }
 
 #[tokio::test]
+async fn any_of_the_same_table_is_always_true() {
+    let query = "SELECT id FROM t WHERE k = ANY (SELECT k FROM t WHERE id < 3)";
+    assert_eq!(rows(query).await, Ok(4), "right are 2");
+}
+
+#[tokio::test]
 async fn a_later_value_is_lost_count_of() {
     let query = "SELECT 1 FROM (SELECT k, lead(v, 2) IGNORE NULLS OVER (ORDER BY k) AS x FROM (VALUES \
                  (1, NULL), (2, NULL), (3, 'c'), (4, NULL), (5, 'e'), (6, 'f'), (7, NULL), (8, 'h')) \

@@ -7,8 +7,12 @@ use datafusion::common::{DFSchema, ExprSchema, Result, Spans};
 use datafusion::logical_expr::expr::{Exists, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, Subquery, lit, when};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Filter, LogicalPlan, Subquery, SubqueryAlias, lit, when,
+};
 use datafusion::scalar::ScalarValue;
+
+use super::fresh;
 
 /// The plan without `ANY` and `ALL`.
 pub(super) fn as_exists(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -42,15 +46,16 @@ fn compared(comparison: SetComparison, outer: &DFSchema) -> Result<Expr> {
         op,
         quantifier,
     } = comparison;
-    let item = Expr::from(subquery.subquery.schema().qualified_field(0));
+    let rows = renamed(&subquery)?;
+    let item = Expr::from(rows.schema().qualified_field(0));
     let value = as_outer(*expr, outer)?;
     let holds = Expr::BinaryExpr(BinaryExpr::new(Box::new(value), op, Box::new(item)));
     let wanted = match quantifier {
         SetQuantifier::Any => holds,
         SetQuantifier::All => !holds,
     };
-    let is_true = exists_where(&subquery, wanted.clone())?;
-    let is_unknown = exists_where(&subquery, wanted.is_null())?;
+    let is_true = exists_where(&rows, wanted.clone(), &subquery.spans)?;
+    let is_unknown = exists_where(&rows, wanted.is_null(), &subquery.spans)?;
     let any = when(is_true, lit(true))
         .when(is_unknown, lit(ScalarValue::Boolean(None)))
         .otherwise(lit(false))?;
@@ -60,9 +65,16 @@ fn compared(comparison: SetComparison, outer: &DFSchema) -> Result<Expr> {
     })
 }
 
-fn exists_where(subquery: &Subquery, condition: Expr) -> Result<Expr> {
-    let plan = Filter::try_new(condition, Arc::clone(&subquery.subquery))?;
-    Ok(exists(LogicalPlan::Filter(plan), subquery.spans.clone()))
+/// The rows of the subquery under a name that nothing else has: they may be those of a table of the query around,
+/// whose columns would then be taken for theirs.
+fn renamed(subquery: &Subquery) -> Result<Arc<LogicalPlan>> {
+    let rows = SubqueryAlias::try_new(Arc::clone(&subquery.subquery), fresh("compared"))?;
+    Ok(Arc::new(LogicalPlan::SubqueryAlias(rows)))
+}
+
+fn exists_where(rows: &Arc<LogicalPlan>, condition: Expr, spans: &Spans) -> Result<Expr> {
+    let plan = Filter::try_new(condition, Arc::clone(rows))?;
+    Ok(exists(LogicalPlan::Filter(plan), spans.clone()))
 }
 
 /// Whether the plan of a subquery has a row.
@@ -89,4 +101,39 @@ pub(in crate::rules) fn as_outer(expr: Expr, outer: &DFSchema) -> Result<Expr> {
         })
     })
     .data()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::tree_node::TreeNodeRecursion;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_rows_that_a_value_is_compared_with_have_a_name_of_their_own() -> Result<()> {
+        let query = "WITH t AS (SELECT 1 AS v) SELECT v = ANY (SELECT v FROM t) AS r FROM t \
+                     WHERE v > ALL (SELECT v FROM t WHERE v = ANY (SELECT v FROM t))";
+        let plan = SessionContext::new().sql(query).await?;
+        let plan = as_exists(plan.into_unoptimized_plan())?;
+        let mut n_filters = 0;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::Filter(filter) = node
+                && filter.predicate.contains_outer()
+            {
+                n_filters += 1;
+                assert!(matches!(*filter.input, LogicalPlan::SubqueryAlias(_)));
+                filter.predicate.apply(|expr| {
+                    if let Expr::OuterReferenceColumn(_, column) = expr {
+                        assert!(!filter.input.schema().has_column(column), "{filter:?}");
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        // Two for each comparison, of which one is within the subquery that another one has twice.
+        assert_eq!(n_filters, 8, "{plan}");
+        Ok(())
+    }
 }

@@ -1,5 +1,6 @@
 //! The forms of subqueries that DataFusion joins rightly, with fewer steps than the general way.
 
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::split_conjunction;
@@ -33,7 +34,7 @@ fn is_in_join(condition: &InSubquery, negated: bool, outer: &DFSchema) -> Result
     }
     // A join for NOT IN that minds NULL must see all rows of the subquery in each task.
     let may_be_null = expr.nullable(outer)? || subquery.subquery.schema().field(0).is_nullable();
-    if negated && may_be_null {
+    if negated && may_be_null || !has_clear_outputs(subquery, outer) {
         return Ok(false);
     }
     Ok(!is_correlated(subquery) || is_plain(subquery, outer)?)
@@ -52,7 +53,7 @@ pub(super) fn is_mark_join(subquery: &Subquery, outer: &DFSchema) -> Result<bool
 pub(super) fn is_value_join(subquery: &Subquery, outer: &DFSchema) -> Result<bool> {
     let plan = subquery.subquery.as_ref();
     if !is_correlated(subquery) {
-        return Ok(has_at_most_one_row(plan));
+        return Ok(has_at_most_one_row(plan) && has_clear_outputs(subquery, outer));
     }
     let (exprs, plan) = match plan {
         LogicalPlan::Projection(Projection { expr, input, .. }) => (expr.as_slice(), input),
@@ -77,6 +78,7 @@ pub(super) fn is_value_join(subquery: &Subquery, outer: &DFSchema) -> Result<boo
         && conditions.iter().all(|c| is_key(c))
         && is_filtered(input)?
         && has_own_names(subquery, &conditions)
+        && has_clear_outputs(subquery, outer)
         && is_resolved(subquery, outer)?)
 }
 
@@ -93,6 +95,7 @@ fn is_plain(subquery: &Subquery, outer: &DFSchema) -> Result<bool> {
     Ok(!exprs.iter().any(Expr::contains_outer)
         && is_filtered(below)?
         && has_own_names(subquery, &conditions)
+        && has_clear_outputs(subquery, outer)
         && is_resolved(subquery, outer)?)
 }
 
@@ -142,7 +145,21 @@ fn is_key(condition: &Expr) -> bool {
     }
 }
 
-/// Whether the columns by which the subquery is joined keep their names beside its output.
+/// Whether no output has the name of an outer column that is of no table, as the maximum in
+/// `HAVING max(v) = (SELECT max(v) …)`: one would be taken for the other.
+fn has_clear_outputs(subquery: &Subquery, outer: &DFSchema) -> bool {
+    let outputs = subquery.subquery.schema().fields().iter();
+    let mut names = outputs.map(|field| field.name());
+    !names.any(|name| is_bare(name, outer))
+}
+
+fn is_bare(name: &str, outer: &DFSchema) -> bool {
+    let mut columns = outer.iter();
+    columns.any(|(of, field)| of.is_none() && field.name() == name)
+}
+
+/// Whether the columns by which the subquery is joined keep their names beside its output, and none of them has the
+/// name of an outer column.
 fn has_own_names(subquery: &Subquery, conditions: &[&Expr]) -> bool {
     let keys: Vec<&Column> = conditions.iter().flat_map(|c| c.column_refs()).collect();
     let is_apart = |key: &Column, other: &Column| key == other || key.name != other.name;
@@ -152,7 +169,9 @@ fn has_own_names(subquery: &Subquery, conditions: &[&Expr]) -> bool {
         _ => &[],
     };
     let outputs = plan.schema().columns();
+    let is_outer = |key: &Column| conditions.iter().any(|c| uses_outer(c, key));
     keys.iter().all(|key| {
+        let apart_from_outer = !is_outer(key);
         let apart_from_keys = keys.iter().all(|other| is_apart(key, other));
         // `SELECT o.id` of `o.id = …` is the key itself; `SELECT count(*) AS id` is not.
         let apart_from_outputs = outputs.iter().enumerate().all(|(i, output)| {
@@ -165,8 +184,19 @@ fn has_own_names(subquery: &Subquery, conditions: &[&Expr]) -> bool {
             let is_apart = output.name != key.name && output.name != key.flat_name();
             is_key_itself || is_apart
         });
-        apart_from_keys && apart_from_outputs
+        apart_from_outer && apart_from_keys && apart_from_outputs
     })
+}
+
+/// Whether the condition uses an outer column of this name.
+fn uses_outer(condition: &Expr, name: &Column) -> bool {
+    let is_it = |expr: &Expr| match expr {
+        Expr::OuterReferenceColumn(_, outer) => {
+            outer == name || outer.relation.is_none() && outer.name == name.name
+        }
+        _ => false,
+    };
+    condition.exists(|expr| Ok(is_it(expr))).unwrap_or(true)
 }
 
 /// Whether all outer columns are of the query around, not of one further out.
