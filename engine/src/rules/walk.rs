@@ -19,10 +19,15 @@ pub(super) fn rewritten(
         }
         let names = NamePreserver::new(&plan);
         let schema = merge_schema(&plan.inputs());
-        let plan = plan.map_expressions(|expr| {
+        let named = |expr: Expr| {
             let name = names.save(&expr);
             let expr = expr.transform_up(|expr| expression(expr, &schema))?;
             Ok(expr.update_data(|expr| name.restore(expr)))
+        };
+        let plan = plan.map_expressions(|expr| match expr {
+            // Its parts are the outputs.
+            Expr::GroupingSet(_) => expr.map_children(named),
+            expr => named(expr),
         })?;
         plan.transform_data(|plan| step(plan, &schema))
     })
