@@ -1,5 +1,5 @@
 //! Puts checked functions in the place of what wraps around (see `connectors/src/checked.rs`, `functions/sum.rs` and
-//! `functions/average.rs`), a division that rounds in the place of one that cuts (`functions/quotient.rs`), windows
+//! `functions/average.rs`), extremes in the place of those that lose values (`functions/extremes.rs`), a division that rounds in the place of one that cuts (`functions/quotient.rs`), windows
 //! that the wire keeps in the place of those that it changes (`connectors/src/windows.rs`), and aggregates whose
 //! frames may move in the place of those that lose digits (`functions/moving`).
 
@@ -23,7 +23,9 @@ use datafusion::optimizer::AnalyzerRule;
 use emporia_connectors::checked::{Checked, Operation, chained};
 use emporia_connectors::windows::{Nulls, WireWindow};
 
-use crate::functions::{checked_average, checked_sum, over_window, quotient};
+use crate::functions::{
+    checked_average, checked_sum, ordered_max, ordered_min, over_window, quotient,
+};
 use crate::rules::{Risk, risk};
 
 /// Analyzes a plan of which the types are known.
@@ -31,6 +33,8 @@ use crate::rules::{Risk, risk};
 pub(crate) struct TrueFunctions {
     sum: Arc<AggregateUDF>,
     average: Arc<AggregateUDF>,
+    least: Arc<AggregateUDF>,
+    greatest: Arc<AggregateUDF>,
 }
 
 impl Default for TrueFunctions {
@@ -38,6 +42,8 @@ impl Default for TrueFunctions {
         Self {
             sum: Arc::new(checked_sum()),
             average: Arc::new(checked_average()),
+            least: Arc::new(ordered_min()),
+            greatest: Arc::new(ordered_max()),
         }
     }
 }
@@ -141,6 +147,8 @@ impl TrueFunctions {
         let ours = match function.name() {
             "sum" => &self.sum,
             "avg" => &self.average,
+            "min" => &self.least,
+            "max" => &self.greatest,
             _ => return None,
         };
         (function != ours).then(|| Arc::clone(ours))

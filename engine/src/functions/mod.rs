@@ -6,6 +6,7 @@ mod average;
 mod calendar;
 mod clv;
 mod comparable;
+mod extremes;
 mod finite;
 mod grouped;
 mod hashing;
@@ -46,6 +47,7 @@ pub(crate) use calendar::days_between;
 pub(crate) use comparable::{COMPARABLE, comparable, has_floats};
 use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
+pub(crate) use extremes::{ordered_max, ordered_min};
 pub(crate) use finite::{CHECKED_FLOAT, FLOAT_OR_NULL, checked_float, float_or_null};
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
@@ -87,6 +89,8 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         repeated_hashes(),
         checked_sum(),
         checked_average(),
+        ordered_max(),
+        ordered_min(),
         mode::mode(),
     ]);
     for function in aggregates {

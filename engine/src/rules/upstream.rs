@@ -285,3 +285,11 @@ async fn names_leave_out_casts_and_parentheses() {
         assert!(refusals.iter().any(|text| said.contains(text)), "{said}");
     }
 }
+
+#[tokio::test]
+async fn extremes_of_groups_lose_what_is_before_a_nan() {
+    let values = "(VALUES (1, 5.0), (1, CAST('NaN' AS DOUBLE)), (1, 7.0)) AS v(k, f)";
+    let query =
+        format!("SELECT 1 FROM (SELECT min(f) AS m FROM {values} GROUP BY k) AS s WHERE m = 5.0");
+    assert_eq!(rows(&query).await, Ok(0), "right is 1");
+}
