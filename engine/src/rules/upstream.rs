@@ -3,6 +3,7 @@
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_proto::bytes::{logical_plan_from_bytes, logical_plan_to_bytes};
 
 /// The tables of the queries, in DataFusion without our rules.
 const TABLES: &str =
@@ -292,4 +293,26 @@ async fn extremes_of_groups_lose_what_is_before_a_nan() {
     let query =
         format!("SELECT 1 FROM (SELECT min(f) AS m FROM {values} GROUP BY k) AS s WHERE m = 5.0");
     assert_eq!(rows(&query).await, Ok(0), "right is 1");
+}
+
+#[tokio::test]
+async fn a_field_of_a_struct_with_an_alias_cannot_be_read() -> datafusion::common::Result<()> {
+    let context = SessionContext::new();
+    let query = "WITH x AS (SELECT {'a': column1} AS st FROM (VALUES (1), (2)) AS v) \
+                 SELECT sum(st.a) AS s FROM x";
+    let plan = context.sql(query).await?.into_optimized_plan()?;
+    let bytes = logical_plan_to_bytes(&plan)?;
+    let read = logical_plan_from_bytes(&bytes, context.task_ctx().as_ref());
+    let said = read.map(|_| ()).unwrap_err().to_string();
+    assert!(said.contains("No field named"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_join_by_fields_of_structs_is_refused() {
+    let things = "(SELECT {'a': id} AS st FROM t)";
+    let query =
+        format!("SELECT 1 FROM {things} AS x JOIN {things} AS y ON x.st['a'] = y.st['a'] - 1");
+    let said = rows(&query).await.unwrap_err();
+    assert!(said.contains("No field named"), "right are 3 rows: {said}");
 }
