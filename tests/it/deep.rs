@@ -23,6 +23,22 @@ fn queries() -> Vec<(String, String)> {
         format!("s{at} AS (SELECT abs(n + {at}) AS n FROM {before})")
     });
     let steps: Vec<_> = steps.collect();
+    let filters = (1..=60).map(|at| {
+        let before = match at {
+            1 => "t".to_owned(),
+            _ => format!("f{}", at - 1),
+        };
+        format!("f{at} AS (SELECT n + 1 AS n FROM {before} WHERE n <> 2 + {at} AND n > -1)")
+    });
+    let filters: Vec<_> = filters.collect();
+    let quotients = (1..=40).map(|at| {
+        let before = match at {
+            1 => "t".to_owned(),
+            _ => format!("q{}", at - 1),
+        };
+        format!("q{at} AS (SELECT n, abs(x) AS x FROM {before} WHERE 60 / n > x - {at} OR n = 0)")
+    });
+    let quotients: Vec<_> = quotients.collect();
     let mut sum = "x".to_owned();
     for at in 1..1000 {
         let sign = if at % 2 == 0 { '+' } else { '-' };
@@ -50,6 +66,14 @@ fn queries() -> Vec<(String, String)> {
         (
             format!("WITH {} SELECT sum(n) FROM s50", steps.join(", ")),
             "6390".into(),
+        ),
+        (
+            format!("WITH {} SELECT sum(n) FROM f60", filters.join(", ")),
+            "252".into(),
+        ),
+        (
+            format!("WITH {} SELECT sum(n) FROM q40", quotients.join(", ")),
+            "15".into(),
         ),
         (
             format!("SELECT sum(n) FROM ({}) s", selects.join(" UNION ALL ")),

@@ -9,9 +9,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, disjunction, merge_schema};
-use datafusion::logical_expr::{
-    BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit, when,
-};
+use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 
 use super::fallible::{Risk, risk};
 
@@ -66,26 +64,20 @@ fn guard(expr: Expr, schema: &DFSchema, is_condition: bool) -> Result<Expr> {
                     Risk::Overflow | Risk::Value => risky.push(guard(part, schema, is_condition)?),
                 }
             }
-            let before = match op {
-                Operator::And => conjunction(safe),
-                _ => disjunction(safe),
-            };
-            let mut parts = risky.into_iter().rev();
-            let Some(mut rest) = parts.next() else {
+            let before = of_all(op, safe);
+            let Some(last) = risky.pop() else {
                 return Ok(before.unwrap_or_else(|| lit(op == Operator::And)));
             };
-            for before in parts {
-                rest = joined(before, op, rest, schema, is_condition)?;
-            }
-            match before {
+            let earlier: Vec<_> = before.iter().cloned().chain(risky).collect();
+            let guarded = match earlier.is_empty() {
+                true => last,
+                false => joined(earlier, op, last, schema, is_condition)?,
+            };
+            Ok(match before {
                 // What is safe stays a condition by which files can be left out.
-                Some(before) if op == Operator::And && is_condition => {
-                    let own = joined(before.clone(), op, rest, schema, is_condition)?;
-                    Ok(before.and(own))
-                }
-                Some(before) => joined(before, op, rest, schema, is_condition),
-                None => Ok(rest),
-            }
+                Some(before) if op == Operator::And && is_condition => before.and(guarded),
+                _ => guarded,
+            })
         }
         Expr::Case(Case {
             expr: None,
@@ -117,20 +109,48 @@ fn of_children(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         .data()
 }
 
-/// Both sides, of which the second is computed where the first does not decide.
+/// All of them, of which each is computed where none before it decides: branches of one CASE, for messages may not be
+/// as deep as there may be conditions.
 fn joined(
-    before: Expr,
+    earlier: Vec<Expr>,
     op: Operator,
-    after: Expr,
+    last: Expr,
     schema: &DFSchema,
     is_condition: bool,
 ) -> Result<Expr> {
-    let is_two_valued = is_condition || !before.nullable(schema)?;
+    let is_two_valued = is_condition || !any_nullable(&earlier, schema)?;
+    let decides = |part: Expr| match op {
+        Operator::And if is_two_valued => part.is_not_true(),
+        Operator::And => part.is_false(),
+        _ => part,
+    };
+    let decided = lit(op != Operator::And);
+    let branches = earlier.iter().cloned().map(|part| {
+        let when = Box::new(decides(part));
+        (when, Box::new(decided.clone()))
+    });
+    let branches = branches.collect();
+    let rest = match is_two_valued {
+        true => last,
+        // An unknown one does not decide, and counts in the end.
+        false => of_all(op, earlier.into_iter().chain([last])).unwrap_or(decided),
+    };
+    Ok(Expr::Case(Case::new(None, branches, Some(Box::new(rest)))))
+}
+
+fn any_nullable(parts: &[Expr], schema: &DFSchema) -> Result<bool> {
+    for part in parts {
+        if part.nullable(schema)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn of_all(op: Operator, parts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
     match op {
-        Operator::And if is_two_valued => when(before, after).otherwise(lit(false)),
-        Operator::And => when(before.clone().is_false(), lit(false)).otherwise(before.and(after)),
-        _ if is_two_valued => when(before, lit(true)).otherwise(after),
-        _ => when(before.clone(), lit(true)).otherwise(before.or(after)),
+        Operator::And => conjunction(parts),
+        _ => disjunction(parts),
     }
 }
 
@@ -148,4 +168,42 @@ fn operands(expr: Expr, op: Operator) -> Vec<Expr> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::common::tree_node::TreeNodeRecursion;
+    use datafusion::logical_expr::col;
+
+    use super::*;
+
+    /// How many CASEs are one in the other.
+    fn cases(expr: &Expr) -> Result<usize> {
+        let mut deepest = 0;
+        expr.apply_children(|child| {
+            deepest = deepest.max(cases(child)?);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(deepest + usize::from(matches!(expr, Expr::Case(_))))
+    }
+
+    #[test]
+    fn many_conditions_are_one_case() -> Result<()> {
+        for is_nullable in [true, false] {
+            let column = |name| Field::new(name, DataType::Int64, is_nullable);
+            let schema = Schema::new(vec![column("a"), column("b")]);
+            let schema = DFSchema::try_from(schema)?;
+            let parts: Vec<_> = (1..=50)
+                .map(|n| (lit(n) / (col("a") - lit(n))).gt(col("b")))
+                .collect();
+            for whole in [conjunction(parts.clone()), disjunction(parts)] {
+                for is_condition in [true, false] {
+                    let whole = whole.clone().unwrap_or_default();
+                    assert_eq!(cases(&guard(whole, &schema, is_condition)?)?, 1);
+                }
+            }
+        }
+        Ok(())
+    }
 }
