@@ -20,6 +20,7 @@ mod like_escapes;
 mod limits;
 mod lossy_casts;
 mod misread;
+mod nearest_floats;
 mod number;
 mod risky_filters;
 mod row_values;
@@ -66,6 +67,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(in_lists::KeepUnknown));
     rules.push(Arc::new(lossy_casts::KeepCasts));
     rules.push(Arc::new(finite_floats::FiniteFloats));
+    rules.push(Arc::new(nearest_floats::NearestFloats));
     rules
 }
 
