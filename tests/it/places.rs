@@ -195,9 +195,8 @@ fn folders_of_random_names_keep_what_is_written() {
                 names.iter().cloned().collect()
             );
         }
-        let managed = fs::read_dir(top.path().join("warehouse").join(&names[0])).unwrap();
-        let managed = managed.map(|entry| entry.unwrap().file_name());
-        assert_eq!(managed.collect::<Vec<_>>(), ["managed"], "seed {seed}");
+        let managed = top.path().join("warehouse").join(&names[0]).join("managed");
+        assert!(managed.is_dir(), "seed {seed}");
     }
 }
 
