@@ -42,6 +42,12 @@ impl KeySpec {
     /// # Errors
     /// `InvalidInput` that says what is wrong with which part.
     pub(in super::super) fn parse(text: &str, columns: &[KeyColumn<'_>]) -> Result<Self> {
+        if text.len() > MAX_TEXT {
+            return Err(Error::invalid(format!(
+                "the key's form has {} bytes, more than {MAX_TEXT}",
+                text.len()
+            )));
+        }
         let tokens = tokens(text)?;
         let mut parser = Parser {
             tokens: &tokens,
@@ -404,6 +410,9 @@ impl<'a> Parser<'a> {
         Error::invalid(format!("the key has {found} where {wanted} is expected"))
     }
 }
+
+/// Longest text of a form, in bytes: errors quote parts of it.
+const MAX_TEXT: usize = 4096;
 
 /// Longest part of fixed length.
 const MAX_FIXED: usize = 1024;

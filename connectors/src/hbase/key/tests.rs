@@ -310,6 +310,7 @@ fn mistakes_in_keys_are_named() {
     check("u '\\xg0'", "bad escape");
     check("u \"#", "unclosed double quote");
     check("u + n", "cannot be read at `+ n`");
+    check(&"+".repeat(10_000), "has 10000 bytes, more than 4096");
     check("'\u{e9}\\x' u", "bad escape");
 }
 
