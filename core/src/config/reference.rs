@@ -7,8 +7,8 @@ use super::{ClientSettings, ExecutorSettings, Key, SchedulerSettings, Settings, 
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Generated from core/src/config/schema.rs; to write it anew, run
-     EMPORIA_BLESS=1 cargo test -p emporia-core --release configuration_reference -->
+<!-- Generated from core/src/config/schema.rs; to update it, run
+     make docs -->
 
 Every process reads the same keys in the same way. A value is taken from the first of:
 

@@ -335,7 +335,7 @@ fn configuration_reference_is_up_to_date() -> Result<()> {
     assert!(
         written == rendered,
         "docs/configuration.md is out of date; run\n\
-         EMPORIA_BLESS=1 cargo test -p emporia-core --release configuration_reference"
+         make docs"
     );
     Ok(())
 }
