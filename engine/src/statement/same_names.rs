@@ -1,9 +1,9 @@
 //! Expressions that differ and have the same name: `sum(f)` and `sum(CAST(f AS INT))`, `sum(a - b - c)` and
-//! `sum(a - (b - c))`.
+//! `sum(a - (b - c))`, aggregates over two subqueries.
 //!
-//! The planner leaves casts and parentheses out of the names of what a query computes, and refuses groups,
+//! The planner leaves casts, parentheses and subqueries out of the names of what a query computes, and refuses groups,
 //! aggregates and windows of the same name, or takes one for the other. Then the statement is planned again, with
-//! casts and parentheses in these names until its outputs get their own back.
+//! all of these in these names until its outputs get their own back.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -67,7 +67,7 @@ fn has_same_groups(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Marks casts and parentheses of all that the queries of a statement compute; not of their conditions, which have
+/// Marks casts, parentheses and subqueries of all that the queries of a statement compute; not of their conditions, which have
 /// no names, and which a store may answer.
 pub(super) fn set_apart(parsed: &mut Parsed) {
     let _ = visit_mut(parsed, &mut Queries);
@@ -141,6 +141,10 @@ impl VisitorMut for Marks {
                 mark_parentheses(right);
             }
             SqlExpr::UnaryOp { expr: operand, .. } => mark_parentheses(operand),
+            SqlExpr::Exists { .. } | SqlExpr::InSubquery { .. } | SqlExpr::Subquery(_) => {
+                let mark = expr.to_string();
+                tell_apart(expr, mark);
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -167,10 +171,14 @@ fn mark_with(expr: &mut SqlExpr, mark: String) {
         _ => ControlFlow::Continue(()),
     });
     if has_column.is_break() {
-        let value = std::mem::replace(expr, SqlExpr::value(Value::Null));
-        let mark = SqlExpr::value(Value::SingleQuotedString(mark));
-        *expr = call(TOLD_APART, vec![value, mark]);
+        tell_apart(expr, mark);
     }
+}
+
+fn tell_apart(expr: &mut SqlExpr, mark: String) {
+    let value = std::mem::replace(expr, SqlExpr::value(Value::Null));
+    let mark = SqlExpr::value(Value::SingleQuotedString(mark));
+    *expr = call(TOLD_APART, vec![value, mark]);
 }
 
 /// The plan with the names that its columns would have without marks. Two columns may have the same name then, which
