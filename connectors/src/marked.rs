@@ -30,6 +30,8 @@ pub enum Mark {
     Whole,
     /// No column is to be taken for unique.
     Keyless,
+    /// No column is to be taken for unique, constant, in order, or equal to another one.
+    Unrelated,
     /// Its size is to be taken for unknown.
     Unsized,
     /// Its rows are to be taken for unordered.
@@ -64,6 +66,10 @@ impl MarkedExec {
             Mark::Keyless => {
                 let properties = PlanProperties::clone(given);
                 Arc::new(properties.with_constraints(Constraints::default()))
+            }
+            Mark::Unrelated => {
+                let unrelated = EquivalenceProperties::new(input.schema());
+                Arc::new(PlanProperties::clone(given).with_eq_properties(unrelated))
             }
             Mark::Unordered => {
                 let mut unordered = given.equivalence_properties().clone();
@@ -117,6 +123,7 @@ impl ExecutionPlan for MarkedExec {
         vec![match self.mark {
             Mark::Whole => Distribution::SinglePartition,
             Mark::Keyless
+            | Mark::Unrelated
             | Mark::Unsized
             | Mark::Unordered
             | Mark::Apart
@@ -126,7 +133,7 @@ impl ExecutionPlan for MarkedExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![self.mark != Mark::Unordered]
+        vec![!matches!(self.mark, Mark::Unordered | Mark::Unrelated)]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -1,9 +1,12 @@
-//! Columns that the planner wrongly takes for unique.
+//! Columns that the planner wrongly takes for unique or constant.
 //!
 //! The groups of an aggregate are unique, and a sort by a unique column needs no further keys. Where a
 //! projection, a filter or a second aggregate moves columns, DataFusion 55 looks the unique ones up by their
 //! new places instead of their old ones: `SELECT rk, u`, made of groups by `u` at place 0, takes the rank
 //! for unique, and `ORDER BY rk, u` is not sorted by `u`. Where that happens, nothing is taken for unique.
+//!
+//! A constant in `GROUP BY CUBE (8, day)` is null in some of the sets. DataFusion takes the column for constant: it
+//! leaves out sorts, and yields groups before all of their rows came. So nothing is known of columns of several sets.
 
 use std::sync::Arc;
 
@@ -19,8 +22,13 @@ use emporia_connectors::marked::{Mark, MarkedExec};
 
 use super::by_node::Replacement;
 
-/// Marks what has wrong keys.
+/// Marks what has wrong keys or constants.
 pub(super) fn without_wrong_keys(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
+    let has_sets = |aggregate: &AggregateExec| !aggregate.group_expr().is_single();
+    if node.downcast_ref().is_some_and(has_sets) {
+        let unrelated = MarkedExec::new(Arc::clone(node), Mark::Unrelated);
+        return Ok(Some(Arc::new(unrelated)));
+    }
     Ok(match has_wrong_keys(node) {
         true => Some(Arc::new(MarkedExec::new(Arc::clone(node), Mark::Keyless))),
         false => None,
@@ -45,9 +53,6 @@ fn has_wrong_keys(node: &Arc<dyn ExecutionPlan>) -> bool {
     }
     if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
         let groups = aggregate.group_expr();
-        if !groups.is_single() {
-            return true;
-        }
         // The groups together are unique; whatever else is claimed comes from the input.
         let all: Vec<usize> = (0..groups.expr().len()).collect();
         let of_input = claimed.iter().filter(|key| *columns(key) != all);
