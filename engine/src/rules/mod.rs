@@ -15,6 +15,7 @@ mod guards;
 mod halves;
 mod in_lists;
 mod interval_keys;
+mod key_ranges;
 mod keys;
 mod like_escapes;
 mod limits;
@@ -68,6 +69,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(lossy_casts::KeepCasts));
     rules.push(Arc::new(finite_floats::FiniteFloats));
     rules.push(Arc::new(nearest_floats::NearestFloats));
+    rules.push(Arc::new(key_ranges::KeyRanges));
     rules
 }
 
