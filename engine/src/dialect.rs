@@ -527,4 +527,41 @@ mod tests {
         assert!(parse_statement("SELECT 1; SELECT 2", 50).is_err());
         assert!(parse_statement("", 50).is_err());
     }
+
+    /// Fails once the generic dialect reads them; then see `docs/upstream.md`.
+    #[test]
+    fn the_generic_dialect_reads_neither() {
+        let read = |text: &str| Parser::parse_sql(&GenericDialect {}, text);
+        assert!(read("SELECT CAST(x AS STRUCT(a INT)) FROM t").is_err());
+        // The words behind the table are taken for a part of its name.
+        assert!(read("SELECT 1 UNION ALL TABLE t ORDER BY 1").is_err());
+        let quoted = read("SELECT 1 UNION ALL TABLE \"T\"").unwrap();
+        assert_eq!(quoted[0].to_string(), "SELECT 1 UNION ALL TABLE T");
+    }
+
+    /// Fails once operators bind as in PostgreSQL; then see `docs/upstream.md`.
+    #[test]
+    fn operators_bind_differently_in_the_generic_dialect() {
+        let read = |text: &str| {
+            let parser = Parser::new(&GenericDialect {}).try_with_sql(text);
+            parser.and_then(|mut parser| parser.parse_expr()).unwrap()
+        };
+        assert!(matches!(read("a = b LIKE c"), Expr::Like { .. }));
+        assert!(matches!(read("a = b IN (c)"), Expr::InList { .. }));
+        assert!(matches!(
+            read("a = b BETWEEN c AND d"),
+            Expr::Between { .. }
+        ));
+        for (text, expected) in [
+            ("a || b + c", BinaryOperator::Plus),
+            ("a || b * c", BinaryOperator::Multiply),
+            ("a -> b = c", BinaryOperator::Arrow),
+        ] {
+            let found = read(text);
+            assert!(
+                matches!(&found, Expr::BinaryOp { op, .. } if *op == expected),
+                "{text}"
+            );
+        }
+    }
 }

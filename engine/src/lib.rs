@@ -14,6 +14,8 @@ pub mod options;
 mod ordered_text;
 mod output_names;
 mod physical;
+#[cfg(test)]
+mod plain;
 pub mod publish;
 pub mod query;
 pub mod reach;

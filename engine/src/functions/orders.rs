@@ -71,3 +71,20 @@ impl ScalarUDFImpl for Partial {
         self.inner.coerce_types(types)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plain::said;
+
+    #[tokio::test]
+    async fn datafusion_loses_the_order_of_some_functions() {
+        for key in ["acosh(x)", "abs(abs(x))"] {
+            let query = format!(
+                "CREATE TABLE t AS SELECT * FROM (VALUES (1.5), (-3.0)) AS v(x); \
+                 SELECT sum(x) OVER (ORDER BY {key}) FROM t"
+            );
+            let said = said(&query).await;
+            assert!(said.contains("SanityCheckPlan"), "right are 2 rows: {said}");
+        }
+    }
+}

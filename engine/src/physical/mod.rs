@@ -15,6 +15,8 @@ mod one_task;
 mod orders;
 mod recursion;
 mod sliding;
+#[cfg(test)]
+mod upstream;
 mod whole_frames;
 
 use std::sync::Arc;

@@ -2,8 +2,10 @@
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 use datafusion_proto::bytes::{logical_plan_from_bytes, logical_plan_to_bytes};
+
+use crate::plain::{batches, said, session, shown};
 
 /// The tables of the queries, in DataFusion without our rules.
 const TABLES: &str =
@@ -12,16 +14,8 @@ const TABLES: &str =
 
 /// How many rows the query has, or why it has none.
 async fn rows(query: &str) -> Result<i64, String> {
-    let mut config = SessionConfig::new();
-    // As Ballista sets it.
-    config
-        .options_mut()
-        .optimizer
-        .enable_physical_uncorrelated_scalar_subquery = false;
-    let context = SessionContext::new_with_config(config);
     let text = format!("{TABLES} SELECT count(*) FROM ({query})");
-    let batches = async { context.sql(&text).await?.collect().await }.await;
-    let batches = batches.map_err(|e| e.to_string())?;
+    let batches = batches(&session(&[]), &text).await?;
     Ok(batches[0].column(0).as_primitive::<Int64Type>().value(0))
 }
 
@@ -315,4 +309,174 @@ async fn a_join_by_fields_of_structs_is_refused() {
         format!("SELECT 1 FROM {things} AS x JOIN {things} AS y ON x.st['a'] = y.st['a'] - 1");
     let said = rows(&query).await.unwrap_err();
     assert!(said.contains("No field named"), "right are 3 rows: {said}");
+}
+
+#[tokio::test]
+async fn intervals_are_compared_part_by_part() {
+    let days = "timestamp '2024-01-10 00:00:00' - timestamp '2024-01-01 00:00:00'";
+    let query =
+        format!("SELECT {days} > interval '2 days', interval '1 day' > interval '48 hours'");
+    assert_eq!(
+        shown(&query).await.as_deref(),
+        Ok("false true"),
+        "right is `true false`"
+    );
+}
+
+#[tokio::test]
+async fn intervals_of_one_length_are_two_values() {
+    let query =
+        "SELECT i FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(i) GROUP BY i";
+    assert_eq!(rows(query).await, Ok(2), "right is 1");
+}
+
+#[tokio::test]
+async fn decimals_have_more_digits_than_their_type() {
+    let query = "SELECT CAST(x AS DECIMAL(38, 0)) + 1 \
+                 FROM (VALUES ('99999999999999999999999999999999999999')) AS v(x)";
+    assert!(rows(query).await.is_ok(), "right is an error");
+}
+
+#[tokio::test]
+async fn expressions_mean_something_else() {
+    for (expr, found) in [
+        ("date '2024-01-31' < 20240101", "true"),
+        ("to_char(date '2024-01-31', 'YYYY-MM')", "YYYY-MM"),
+        (
+            "extract(minute FROM timestamp '2024-01-03 05:06:07' - timestamp '2024-01-01 00:00:00')",
+            "3186",
+        ),
+    ] {
+        let shown = shown(&format!("SELECT {expr}")).await;
+        assert_eq!(
+            shown.as_deref(),
+            Ok(found),
+            "right is another value, or an error: {expr}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn large_numbers_are_infinite() {
+    let query = "SELECT round(1e308, 2), trunc(1e308, 1), round(1.5, 400), 1e400";
+    let found = shown(query).await;
+    assert_eq!(
+        found.as_deref(),
+        Ok("inf inf NaN inf"),
+        "right is `1e308 1e308 1.5` and an error"
+    );
+}
+
+#[tokio::test]
+async fn offsets_of_frames_are_misread() {
+    for (keys, start, found) in [
+        (
+            "date '2024-01-01'), (date '2024-01-03'",
+            "INTERVAL '36 hours'",
+            "1, 1",
+        ),
+        (
+            "timestamp '2024-01-01 00:00:00'), (timestamp '2024-01-01 00:00:02'",
+            "3",
+            "1, 2",
+        ),
+        ("1.0::DECIMAL(5, 1)), (1.1::DECIMAL(5, 1)", "0.05", "1, 2"),
+        ("'a'), ('b'", "1", "1, 2"),
+    ] {
+        let query = format!(
+            "SELECT count(*) OVER (ORDER BY k RANGE BETWEEN {start} PRECEDING AND CURRENT ROW) AS n \
+             FROM (VALUES ({keys})) AS v(k) ORDER BY n"
+        );
+        let shown = shown(&query).await;
+        assert_eq!(
+            shown.as_deref(),
+            Ok(found),
+            "right is another count, or an error: {query}"
+        );
+    }
+    let negative = "SELECT count(*) OVER (ORDER BY k RANGE BETWEEN INTERVAL '-1 days' PRECEDING AND \
+                    INTERVAL '2 days' FOLLOWING) AS n FROM (VALUES (date '2024-01-01'), (date '2024-01-02')) AS v(k)";
+    assert_eq!(
+        shown(negative).await.as_deref(),
+        Ok("1, 0"),
+        "right is an error"
+    );
+    let nowhere = "SELECT nth_value(k, 0) OVER (ORDER BY k) FROM (VALUES (1)) AS v(k)";
+    assert_eq!(
+        shown(nowhere).await.as_deref(),
+        Ok("NULL"),
+        "right is an error"
+    );
+}
+
+#[tokio::test]
+async fn windows_over_some_keys_have_no_frame() {
+    for key in [
+        "interval '1 day'",
+        "time '10:00:00'",
+        "timestamp '2024-01-01 00:00:00' - timestamp '2020-01-01 00:00:00'",
+        "{'a': 1}",
+    ] {
+        let query = format!("SELECT rank() OVER (ORDER BY k) FROM (SELECT {key} AS k) AS v");
+        let said = said(&query).await;
+        assert!(
+            said.contains("Cannot run range queries"),
+            "right is 1: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_finer_time_is_cut_to_the_unit_of_a_column() {
+    let query = "SELECT 1 FROM (VALUES (arrow_cast(timestamp '1970-01-01 00:00:00', 'Timestamp(ms)'))) \
+                 AS v(t) WHERE t = timestamp '1970-01-01 00:00:00.0001'";
+    assert_eq!(rows(query).await, Ok(1), "right are 0");
+}
+
+#[tokio::test]
+async fn a_time_loses_what_is_finer_than_its_unit() {
+    let query = "SELECT 1 FROM (VALUES (arrow_cast(timestamp '1970-01-01 00:00:00', 'Timestamp(ms)'))) \
+                 AS v(t) WHERE t + interval '100 microseconds' > timestamp '1970-01-01 00:00:00'";
+    assert_eq!(rows(query).await, Ok(0), "right is 1");
+}
+
+/// The rows of a query over the Parquet file `t` with the columns of another query.
+async fn of_parquet(columns: &str, query: &str) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.parquet");
+    let file = file.display();
+    let statements = format!(
+        "COPY ({columns}) TO '{file}'; CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{file}'; {query}"
+    );
+    shown(&statements).await
+}
+
+#[tokio::test]
+async fn the_bounds_of_a_time_of_day_are_those_of_its_days() {
+    let times = "SELECT * FROM (VALUES (timestamp '2024-01-01 23:00:00'), (timestamp '2024-01-03 13:30:00')) AS v(t)";
+    let query = "SELECT count(*) FROM t WHERE CAST(t AS TIME) > time '14:00:00'";
+    let found = of_parquet(times, query).await;
+    assert_eq!(found.as_deref(), Ok("0"), "right is 1");
+}
+
+#[tokio::test]
+async fn a_difference_of_dates_is_no_number_beside_statistics() {
+    let dates = "SELECT * FROM (VALUES (date '2020-01-02'), (date '2020-05-01')) AS v(d)";
+    let query = "SELECT count(*) FROM t WHERE d - date '2020-01-01' > 30";
+    let said = of_parquet(dates, query).await.unwrap_err();
+    let expected = "Only intervals with the same data type are comparable";
+    assert!(said.contains(expected), "right is 1: {said}");
+}
+
+#[tokio::test]
+async fn the_wire_adds_a_limit_to_an_offset() -> datafusion::common::Result<()> {
+    let context = SessionContext::new();
+    let query = "SELECT x FROM (VALUES (1), (2)) AS v(x) OFFSET 1";
+    let plan = context.sql(query).await?.into_unoptimized_plan();
+    let bytes = logical_plan_to_bytes(&plan)?;
+    let sent = logical_plan_from_bytes(&bytes, context.task_ctx().as_ref())?;
+    let sent = sent.display_indent().to_string();
+    let found = sent.contains("fetch=9223372036854775807");
+    assert!(found, "right is\n{plan}\nand not\n{sent}");
+    Ok(())
 }
