@@ -416,6 +416,8 @@ impl ScalarUDFImpl for Composed {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use datafusion::logical_expr::{LogicalPlanBuilder, col, lit, when};
     use datafusion::prelude::SessionContext;
     use datafusion_proto::bytes::{
@@ -499,6 +501,46 @@ mod tests {
             let plan = LogicalPlanBuilder::empty(true).project([expr.alias("x")])?;
             assert_eq!(check_depth(&plan.build()?).is_err(), is_refused, "{depth}");
         }
+        Ok(())
+    }
+
+    static N_ASKED: AtomicUsize = AtomicUsize::new(0);
+
+    /// A function that counts how often it is asked for its type.
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Asked(Signature);
+
+    impl ScalarUDFImpl for Asked {
+        fn name(&self) -> &str {
+            "asked"
+        }
+
+        fn signature(&self) -> &Signature {
+            &self.0
+        }
+
+        fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+            N_ASKED.fetch_add(1, Ordering::Relaxed);
+            Ok(types.first().cloned().unwrap_or(DataType::Null))
+        }
+
+        fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+            internal_err!("it is not called")
+        }
+    }
+
+    /// Fails once the time does not double with each CASE; then see `docs/upstream.md`.
+    #[test]
+    fn datafusion_asks_twice_for_each_case() -> Result<()> {
+        let asked = ScalarUDF::from(Asked(Signature::any(1, Volatility::Immutable)));
+        let mut expr = lit(1_i64);
+        for _ in 0..10 {
+            let value = asked.call(vec![expr]);
+            expr = when(lit(true), value).otherwise(lit(0_i64))?;
+        }
+        expr.to_field(&DFSchema::empty())?;
+        let n_asked = N_ASKED.load(Ordering::Relaxed);
+        assert!(n_asked >= 1 << 10, "{n_asked}");
         Ok(())
     }
 }

@@ -113,3 +113,32 @@ impl MetadataFetch for Fetch<'_> {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::ipc::convert::{IpcSchemaEncoder, fb_to_schema};
+    use arrow::ipc::root_as_schema;
+    use datafusion::arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    /// Fails once such a type is an error; then `schema_of` need not catch a panic.
+    #[test]
+    fn arrow_panics_at_integers_of_128_bits() {
+        let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
+        let written = IpcSchemaEncoder::new().schema_to_fb(&schema);
+        let written = written.finished_data();
+        let n_bits = 64_i32.to_le_bytes();
+        let places = (0..written.len() - 4).filter(|at| written[*at..at + 4] == n_bits);
+        let panics = places.filter(|at| {
+            let mut bytes = written.to_vec();
+            bytes[*at..at + 4].copy_from_slice(&128_i32.to_le_bytes());
+            let read = || root_as_schema(&bytes).map(fb_to_schema).is_ok();
+            catch_unwind(AssertUnwindSafe(read)).is_err_and(|panic| {
+                let text = panic.downcast_ref::<String>();
+                text.is_some_and(|text| text.contains("bit width of 128"))
+            })
+        });
+        assert_eq!(panics.count(), 1);
+    }
+}
