@@ -21,6 +21,8 @@ use datafusion::logical_expr::{
 use emporia_core::catalog::type_name;
 use emporia_core::text::lowercase_first;
 
+use super::as_nearest;
+
 /// Parts of its size by which a floating number may miss a decimal or integer: what sums lose.
 const NOISE: f64 = 8.0 * f64::EPSILON;
 
@@ -125,7 +127,10 @@ pub(crate) fn assign(
         let reason = lowercase_first(&reason);
         DataFusionError::Execution(format!("column `{column}` ({name}): {reason}"))
     };
-    let stored = cast_with_options(values, to, &strict()).map_err(refused)?;
+    let stored = match as_nearest(values, to)? {
+        Some(numbers) => numbers,
+        None => cast_with_options(values, to, &strict()).map_err(refused)?,
+    };
     let kept = match kept(values, &stored)? {
         Some(kept) => kept,
         None => return Ok(stored),
@@ -372,6 +377,7 @@ mod tests {
         BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
         ListArray, StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
     };
+    use datafusion::arrow::datatypes::Decimal128Type;
 
     use super::*;
 
@@ -392,6 +398,16 @@ mod tests {
             Err(error) => error.message().into_owned(),
         };
         assert!(said.starts_with(expected), "{said}");
+    }
+
+    #[test]
+    fn decimals_are_stored_as_the_nearest_number() {
+        for (digits, expected) in [(1, "1e-30"), (7, "7e-30")] {
+            let decimals = decimal(digits, 38, 30)
+                .as_primitive::<Decimal128Type>()
+                .clone();
+            check(decimals, DataType::Float64, expected);
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) use interval_length::interval_length;
 pub(crate) use like_pattern::{like_pattern, with_backslashes};
 pub(crate) use mode::MODE;
 pub(crate) use moving::over_window;
-pub(crate) use nearest::{nearest_double, nearest_float};
+pub(crate) use nearest::{as_nearest, nearest_double, nearest_float};
 pub(crate) use opaque::{OPAQUE, opaque};
 pub(crate) use quantified::{Quantifier, is_quantified, quantified_name};
 pub(crate) use quotient::{QUOTIENT, quotient};

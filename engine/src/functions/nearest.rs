@@ -83,31 +83,53 @@ impl ScalarUDFImpl for Nearest {
     }
 }
 
+/// The floating numbers of the type `to` that are nearest to decimals; `None` for other types.
+///
+/// # Errors
+/// Where the text of a decimal is not read as a number.
+pub(crate) fn as_nearest(decimals: &ArrayRef, to: &DataType) -> Result<Option<ArrayRef>> {
+    if !decimals.data_type().is_decimal() || !matches!(to, DataType::Float64 | DataType::Float32) {
+        return Ok(None);
+    }
+    let nearest = match to {
+        DataType::Float32 => numbers::<Float32Type>(decimals),
+        _ => numbers::<Float64Type>(decimals),
+    };
+    nearest.map(Some)
+}
+
+fn numbers<F: Floating>(decimals: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match decimals.data_type() {
+        DataType::Decimal32(_, scale) => Arc::new(nearest::<Decimal32Type, F>(
+            decimals.as_primitive(),
+            *scale,
+        )?),
+        DataType::Decimal64(_, scale) => Arc::new(nearest::<Decimal64Type, F>(
+            decimals.as_primitive(),
+            *scale,
+        )?),
+        DataType::Decimal128(_, scale) => Arc::new(nearest::<Decimal128Type, F>(
+            decimals.as_primitive(),
+            *scale,
+        )?),
+        DataType::Decimal256(_, scale) => Arc::new(nearest::<Decimal256Type, F>(
+            decimals.as_primitive(),
+            *scale,
+        )?),
+        other => return exec_err!("a decimal was expected, not {other}"),
+    })
+}
+
 impl Nearest {
     fn of(&self, decimals: &ArrayRef) -> Result<ArrayRef> {
-        match self.result {
-            DataType::Float32 => self.numbers::<Float32Type>(decimals),
-            _ => self.numbers::<Float64Type>(decimals),
+        match as_nearest(decimals, &self.result)? {
+            Some(numbers) => Ok(numbers),
+            None => exec_err!(
+                "{} takes a decimal and no {}",
+                self.name,
+                decimals.data_type()
+            ),
         }
-    }
-
-    fn numbers<F: Floating>(&self, decimals: &ArrayRef) -> Result<ArrayRef> {
-        let numbers = match decimals.data_type() {
-            DataType::Decimal32(_, scale) => {
-                nearest::<Decimal32Type, F>(decimals.as_primitive(), *scale)
-            }
-            DataType::Decimal64(_, scale) => {
-                nearest::<Decimal64Type, F>(decimals.as_primitive(), *scale)
-            }
-            DataType::Decimal128(_, scale) => {
-                nearest::<Decimal128Type, F>(decimals.as_primitive(), *scale)
-            }
-            DataType::Decimal256(_, scale) => {
-                nearest::<Decimal256Type, F>(decimals.as_primitive(), *scale)
-            }
-            other => return exec_err!("{} takes a decimal and no {other}", self.name),
-        };
-        Ok(Arc::new(numbers?))
     }
 }
 

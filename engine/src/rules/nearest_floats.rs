@@ -18,6 +18,9 @@ const DIGITS_OF_DOUBLES: u8 = 15;
 /// The same for `FLOAT`.
 const DIGITS_OF_FLOATS: u8 = 7;
 
+/// The functions that cast to the type that a text names.
+const ARROW_CASTS: [&str; 2] = ["arrow_cast", "arrow_try_cast"];
+
 /// Makes decimals the floating numbers that are nearest to them. Comes behind the check of what is too large for its
 /// type, which looks for casts.
 #[derive(Debug)]
@@ -38,20 +41,25 @@ impl AnalyzerRule for NearestFloats {
 }
 
 fn nearest(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let (Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field })) =
-        &expr
-    else {
+    let inner = match &expr {
+        Expr::Cast(Cast { expr: inner, .. }) | Expr::TryCast(TryCast { expr: inner, .. }) => inner,
+        // It becomes a cast when the plan is simplified.
+        Expr::ScalarFunction(call) if ARROW_CASTS.contains(&call.name()) => match call.args.first()
+        {
+            Some(inner) => inner,
+            None => return Transformed::no(expr),
+        },
+        _ => return Transformed::no(expr),
+    };
+    let (Ok(from), Ok(to)) = (inner.get_type(schema), expr.get_type(schema)) else {
         return Transformed::no(expr);
     };
-    let Ok(from) = inner.get_type(schema) else {
-        return Transformed::no(expr);
-    };
-    let function = match field.data_type() {
+    let function = match to {
         DataType::Float64 if has_more_digits(&from, DIGITS_OF_DOUBLES) => nearest_double(),
         DataType::Float32 if has_more_digits(&from, DIGITS_OF_FLOATS) => nearest_float(),
         _ => return Transformed::no(expr),
     };
-    Transformed::yes(function.call(vec![inner.as_ref().clone()]))
+    Transformed::yes(function.call(vec![Expr::clone(inner)]))
 }
 
 /// Whether the type is one of decimals with more digits, or with zeros in the place of the last ones before the point.
