@@ -3,14 +3,22 @@
 
 use std::sync::Arc;
 
+use ballista_core::extension::SessionConfigExt;
+use ballista_scheduler::physical_optimizer::join_selection::JoinSelection;
+use ballista_scheduler::planner::{DefaultDistributedPlanner, DistributedPlanner};
+use ballista_scheduler::state::task_builder::restrict_plan_to_partitions;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::MemTable;
-use datafusion::error::Result;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::physical_plan::{
-    ExecutionPlan, ExecutionPlanProperties, collect, displayable, joins::NestedLoopJoinExec,
-};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::sanity_checker::SanityCheckPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_proto::bytes::{
     logical_plan_from_bytes, logical_plan_to_bytes, physical_plan_from_bytes,
@@ -125,5 +133,65 @@ async fn a_left_nested_loop_join_keeps_its_partitions() -> Result<()> {
     let plan = plan("SELECT * FROM t x FULL JOIN t y ON x.a < y.b").await?;
     let join = join(&plan).unwrap();
     assert_eq!(join.output_partitioning().partition_count(), 2);
+    Ok(())
+}
+
+/// The stages that Ballista makes of a query.
+async fn stages(sql: &str) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+    let config = SessionConfig::new_with_ballista().with_ballista_broadcast_join_threshold_bytes(1);
+    let mut planner = DefaultDistributedPlanner::new();
+    let stages =
+        planner.plan_query_stages(&"job".to_owned().into(), plan(sql).await?, config.options());
+    let stages = stages.map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(stages.into_iter().map(|stage| stage as _).collect())
+}
+
+#[tokio::test]
+async fn not_in_of_a_large_side_is_refused() {
+    let error = stages("SELECT a FROM t WHERE a NOT IN (SELECT b FROM t)").await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("does not fit"), "{error}");
+}
+
+#[tokio::test]
+async fn an_exchange_loses_the_order_that_a_window_needs() -> Result<()> {
+    let sql = "SELECT sum(b) OVER (PARTITION BY a ORDER BY b) FROM (SELECT a, b FROM t ORDER BY a, b LIMIT 9)";
+    let config = SessionConfig::new();
+    let is_sane = |plan| {
+        SanityCheckPlan::new()
+            .optimize(plan, config.options())
+            .is_ok()
+    };
+    assert!(is_sane(plan(sql).await?));
+    let stages = stages(sql).await?;
+    assert!(
+        !stages.into_iter().all(is_sane),
+        "right is that all are sane"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_join_of_a_union_changes_sides() -> Result<()> {
+    let all = plan("SELECT a FROM t").await?;
+    let few = plan("SELECT a FROM t LIMIT 1").await?;
+    let all = Arc::new(CoalescePartitionsExec::new(all));
+    let join: Arc<dyn ExecutionPlan> = Arc::new(CrossJoinExec::new(all, few));
+    let union = UnionExec::try_new(vec![Arc::clone(&join), join])?;
+    let config = SessionConfig::new();
+    let changed = JoinSelection::new().optimize(Arc::clone(&union), config.options())?;
+    let shown = displayable(changed.as_ref()).indent(false).to_string();
+    let before = displayable(union.as_ref()).indent(false).to_string();
+    assert_ne!(shown, before, "right is that a union keeps its joins");
+    Ok(())
+}
+
+#[test]
+fn a_table_in_memory_loses_its_limit() -> Result<()> {
+    let schema = Arc::new(Schema::empty());
+    let table = MemorySourceConfig::try_new_exec(&[vec![], vec![]], schema, None)?;
+    let limited = table.with_fetch(Some(1)).unwrap();
+    let task = restrict_plan_to_partitions(limited, &[0])?;
+    assert_eq!(task.fetch(), None, "right is 1");
     Ok(())
 }
