@@ -12,7 +12,10 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Bytes of a file from which its compression can be told.
-pub const MAGIC_BYTES: u64 = 16;
+pub const MAGIC_BYTES: u64 = TAR_AT as u64 + TAR.len() as u64;
+/// What stands in the first header of a tar archive, and where.
+const TAR: &[u8] = b"ustar";
+const TAR_AT: usize = 257;
 /// Unpacked bytes that are handed on at once.
 const CHUNK: usize = 1024 * 1024;
 
@@ -38,7 +41,7 @@ impl Compression {
     /// The compression of a file that begins with `head`, of which [`MAGIC_BYTES`] are looked at.
     ///
     /// # Errors
-    /// `Execution` for packed files that cannot be read; they would else pass for text.
+    /// `Execution` for packed files that cannot be read, and for those of other formats; they would else pass for text.
     pub fn of(head: &[u8]) -> Result<Self> {
         let unknown = |name: &str| {
             Err(DataFusionError::Execution(format!(
@@ -60,7 +63,17 @@ impl Compression {
             [0x04, 0x22, 0x4d, 0x18, ..] => unknown("lz4"),
             [0x1f, 0x9d | 0xa0, ..] => unknown("compress"),
             [0xff, 0x06, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => unknown("snappy"),
-            _ => Ok(Self::None),
+            [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => unknown("rar"),
+            [b'L', b'Z', b'I', b'P', 0 | 1, ..] => unknown("lzip"),
+            [0x89, b'L', b'Z', b'O', 0, ..] => unknown("lzop"),
+            [b'M', b'S', b'C', b'F', 0, 0, 0, 0, ..] => unknown("cab"),
+            _ if head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(TAR)) => unknown("tar"),
+            _ => match other_format(head) {
+                Some(name) => Err(DataFusionError::Execution(format!(
+                    "this is a file of {name}, and no text"
+                ))),
+                None => Ok(Self::None),
+            },
         }
     }
 
@@ -93,10 +106,33 @@ impl Compression {
                 Box::new(decoder)
             }
         };
+        let mut is_first = true;
         ReaderStream::with_capacity(reader, CHUNK)
-            .map_err(unreadable)
+            .map(move |chunk| {
+                let chunk = chunk.map_err(unreadable)?;
+                if std::mem::take(&mut is_first) && Self::of(&chunk)? != Self::None {
+                    return Err(DataFusionError::Execution(
+                        "what is packed in the file is a packed file, and no text".to_owned(),
+                    ));
+                }
+                Ok(chunk)
+            })
             .boxed()
     }
+}
+
+/// The format of a file that begins with bytes which no text has.
+fn other_format(head: &[u8]) -> Option<&'static str> {
+    let formats: [(&[u8], &str); 5] = [
+        // The header of a page comes first.
+        (b"PAR1\x15", "Parquet"),
+        (b"ARROW1\0\0", "Arrow"),
+        (b"Obj\x01", "Avro"),
+        (b"SQLite format 3\0", "SQLite"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Microsoft Office"),
+    ];
+    let mut formats = formats.into_iter();
+    formats.find_map(|(magic, name)| head.starts_with(magic).then_some(name))
 }
 
 /// Names the file in an error about its content; errors of the store name it themselves.
@@ -169,6 +205,39 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("zip"), "{error}");
+    }
+
+    #[test]
+    fn other_formats_are_no_text() {
+        let mut tar = b"orders.csv".to_vec();
+        tar.resize(TAR_AT, 0);
+        tar.extend_from_slice(b"ustar\x0000");
+        for (head, name) in [
+            (&b"Rar!\x1a\x07\x01\0"[..], "rar"),
+            (b"LZIP\x01\x0c", "lzip"),
+            (b"\x89LZO\0\r\n\x1a\n", "lzop"),
+            (b"MSCF\0\0\0\0", "cab"),
+            (&tar, "tar"),
+            (b"PAR1\x15\x04", "Parquet"),
+            (b"ARROW1\0\0", "Arrow"),
+            (b"Obj\x01\x04", "Avro"),
+            (b"SQLite format 3\0", "SQLite"),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Office"),
+        ] {
+            let error = Compression::of(head).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}: {error}");
+        }
+        for text in ["PAR1,2\n", "LZIP,1\n", "Rar!,1\n", "Obj\n", "ustar\n"] {
+            assert!(Compression::of(text.as_bytes()).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_twice_is_no_text() {
+        let (_, gzip) = &ALL[0];
+        let once: &'static [u8] = packed(gzip, b"id\n1\n").leak();
+        let error = unpacked(&packed(gzip, once)).unwrap_err().to_string();
+        assert!(error.contains("packed file"), "{error}");
     }
 
     #[test]
