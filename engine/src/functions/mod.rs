@@ -6,6 +6,7 @@ mod average;
 mod calendar;
 mod clv;
 mod comparable;
+mod contained;
 mod extremes;
 mod finite;
 mod grouped;
@@ -18,6 +19,7 @@ mod moving;
 mod nearest;
 mod opaque;
 mod orders;
+mod padded;
 mod percentile;
 mod quantified;
 mod quotient;
@@ -36,7 +38,7 @@ mod told_apart;
 mod totals;
 mod whole;
 mod within_precision;
-mod wrapped;
+pub(crate) mod wrapped;
 
 use std::sync::Arc;
 
@@ -68,7 +70,7 @@ pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use told_apart::{TOLD_APART, told_apart, without_marks};
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
-pub(crate) use wrapped::named_as_inner;
+pub(crate) use wrapped::{named_as_inner, typed_as_inner};
 
 use crate::rules::ExactOperands;
 
@@ -118,7 +120,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     state.register_udf(single_row())?;
     state.register_udf(told_apart())?;
     state.register_udf(within_precision())?;
+    contained::register(state)?;
     orders::register(state)?;
+    padded::register(state)?;
     regexp_replace::register(state)?;
     rounded::register(state)?;
     whole::register(state)?;

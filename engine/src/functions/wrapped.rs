@@ -7,7 +7,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{ScalarUDF, ScalarUDFImpl};
 
 /// Puts what `wrapped` makes in the place of each function of these names, unless it is there already.
-pub(super) fn register<F: ScalarUDFImpl + 'static>(
+pub(crate) fn register<F: ScalarUDFImpl + 'static>(
     state: &mut SessionState,
     names: &[&str],
     wrapped: impl Fn(Arc<ScalarUDF>) -> F,
@@ -66,5 +66,4 @@ macro_rules! typed_as_inner {
     };
 }
 
-pub(crate) use named_as_inner;
-pub(super) use typed_as_inner;
+pub(crate) use {named_as_inner, typed_as_inner};
