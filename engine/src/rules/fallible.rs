@@ -8,7 +8,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use crate::functions::QUOTIENT;
 
 /// Functions that refuse some values; those of `connectors/src/checked.rs` begin with [`CHECKED`].
-const REFUSING: [&str; 31] = [
+const REFUSING: [&str; 32] = [
     "abs",
     "array_repeat",
     "arrow_cast",
@@ -40,6 +40,7 @@ const REFUSING: [&str; 31] = [
     "to_timestamp_millis",
     "to_timestamp_nanos",
     "to_timestamp_seconds",
+    "to_unixtime",
 ];
 const CHECKED: &str = "checked_";
 

@@ -27,6 +27,7 @@ mod risky_filters;
 mod row_values;
 mod set_operations;
 mod subqueries;
+mod time_casts;
 mod times;
 #[cfg(test)]
 mod upstream;
@@ -66,6 +67,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(floats::OneForm));
     rules.push(Arc::new(keys::HideKeys));
     rules.push(Arc::new(in_lists::KeepUnknown));
+    rules.push(Arc::new(time_casts::CastToTimes));
     rules.push(Arc::new(lossy_casts::KeepCasts));
     rules.push(Arc::new(finite_floats::FiniteFloats));
     rules.push(Arc::new(nearest_floats::NearestFloats));
