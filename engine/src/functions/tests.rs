@@ -250,3 +250,74 @@ async fn frames_that_move_cross_the_wire() {
     let query = |call: &str| format!("SELECT {call} {over} FROM {values} ORDER BY i");
     check_each(query, &each).await;
 }
+
+#[tokio::test]
+async fn times_are_what_they_say() {
+    let far = "(SELECT arrow_cast('9999-12-31 10:30:00', 'Timestamp(µs)') AS t)";
+    let old = "(VALUES (timestamp '1969-12-31 23:59:59.9999'), (NULL)) AS v(t)";
+    let epoch = "(VALUES (CAST(1700000000 AS INT), '2024-02-03 10')) AS v(i, s)";
+    let each = [
+        (
+            format!("date_bin(interval '1 day', t), date_bin(interval '1 month', t) FROM {far}"),
+            "9999-12-31T00:00:00|9999-12-01T00:00:00",
+        ),
+        (
+            format!("date_trunc('week', t), date_trunc('hour', t) FROM {far}"),
+            "9999-12-27T00:00:00|9999-12-31T10:00:00",
+        ),
+        (
+            "date_bin(interval '1 day', timestamp '1700-01-01 10:00:00', timestamp '2000-01-01')".to_owned(),
+            "1700-01-01T00:00:00",
+        ),
+        (
+            format!("date_trunc('millisecond', t), CAST(t AS TIMESTAMP(0)), to_unixtime(t) FROM {old}"),
+            "1969-12-31T23:59:59.999|1969-12-31T23:59:59|-1;NULL|NULL|NULL",
+        ),
+        (
+            "date_trunc('millisecond', timestamp '1969-12-31 23:59:59.9999'), to_timestamp_seconds('1969-12-31 23:59:58.5')".to_owned(),
+            "1969-12-31T23:59:59.999|1969-12-31T23:59:58Z",
+        ),
+        (
+            format!("CAST(i AS TIMESTAMP), TRY_CAST(i AS TIMESTAMP), CAST(i + 0.5 AS TIMESTAMP), arrow_cast(i, 'Timestamp(ms)') FROM {epoch}"),
+            "2023-11-14T22:13:20|2023-11-14T22:13:20|2023-11-14T22:13:20.500|1970-01-20T16:13:20",
+        ),
+        (
+            format!("to_timestamp(s, '%Y-%m-%d %H'), to_timestamp('2024-02-03 11 PM', '%Y-%m-%d %I %p'), to_unixtime(s, '%F %H:%M', '%F %H') FROM {epoch}"),
+            "2024-02-03T10:00:00Z|2024-02-03T23:00:00Z|1706954400",
+        ),
+    ];
+    for (query, expected) in &each {
+        check(&[(&format!("SELECT {query}"), expected)]).await;
+    }
+    for (query, why) in [
+        (
+            "SELECT date_bin(interval '-1 hour', timestamp '1969-01-01')",
+            "longer than nothing",
+        ),
+        ("SELECT TRY_CAST(1.5 AS TIMESTAMP)", "to_timestamp(x)"),
+        ("SELECT to_timestamp(1e10)", "to_timestamp_seconds"),
+        (
+            "SELECT to_timestamp('2024-02-03 10:11', '%F %I:%M')",
+            "part of a time of day",
+        ),
+        (
+            "SELECT to_timestamp('2024-02-03 1x', '%F %H')",
+            "'2024-02-03 1x'",
+        ),
+    ] {
+        check_refused(query, why).await;
+    }
+}
+
+#[tokio::test]
+async fn it_does_not_matter_what_is_constant() {
+    check(&[
+        ("SELECT array_has([1, NULL, 3], x), array_has(l, x), array_has([1, 3], x) \
+          FROM (VALUES (1, [1, NULL, 3]), (2, [1, NULL, 3]), (NULL, [1, NULL, 3])) AS t(x, l)",
+            "true|true|true;false|false|false;NULL|NULL|NULL"),
+        ("SELECT array_has_all([1, 2], CAST(NULL AS BIGINT[])), array_has_any([1, 2], CAST(NULL AS BIGINT[]))", "NULL|NULL"),
+        ("SELECT '<' || lpad('abc', n) || '>', '<' || rpad('abc', n, s) || '>', lpad(s, -1, s) FROM (VALUES (4, 'x'), (-1, 'x')) AS t(n, s)",
+            "< abc>|<abcx>|;<>|<>|"),
+    ])
+    .await;
+}
