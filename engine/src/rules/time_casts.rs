@@ -107,8 +107,8 @@ mod tests {
     /// Once this fails, numbers may be left to DataFusion.
     #[tokio::test]
     async fn an_int_is_nanoseconds() {
-        let query = "SELECT CAST(CAST(1 AS BIGINT) AS TIMESTAMP), CAST(CAST(1 AS INT) AS TIMESTAMP), \
-                     TRY_CAST(CAST(1 AS BIGINT) AS TIMESTAMP)";
+        let query = "SELECT CAST(CAST(1 AS BIGINT) AS TIMESTAMP) AS a, CAST(CAST(1 AS INT) AS TIMESTAMP) AS b, \
+                     TRY_CAST(CAST(1 AS BIGINT) AS TIMESTAMP) AS c";
         let rows = SessionContext::new().sql(query).await.unwrap();
         let rows = rows.collect().await.unwrap();
         let columns = rows[0].columns().iter();
