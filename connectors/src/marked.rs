@@ -166,6 +166,7 @@ impl ExecutionPlan for MarkedExec {
             Mark::Unsized => ChildStats::Skip,
             Mark::Whole
             | Mark::Keyless
+            | Mark::Unrelated
             | Mark::Unordered
             | Mark::Apart
             | Mark::Alike

@@ -156,3 +156,12 @@ async fn the_first_groups_ask_for_memory_for_the_whole_limit() {
     let text = panic.downcast_ref::<&str>().copied();
     assert_eq!(text, Some("Hash table capacity overflow"));
 }
+
+#[tokio::test]
+async fn a_constant_of_some_sets_counts_as_one() {
+    let sql = format!(
+        "{TABLE}SELECT coalesce(8, 10) AS x FROM t GROUP BY CUBE (coalesce(8, 10), k) ORDER BY x"
+    );
+    let rows = shown(&sql).await.expect("rows");
+    assert_ne!(rows, "8, 8, 8, 8, NULL, NULL, NULL, NULL");
+}
