@@ -9,6 +9,9 @@ mod fuzz;
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
 
+#[cfg(test)]
+mod golden;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -643,7 +646,6 @@ mod tests {
     use std::str::FromStr;
 
     use super::*;
-    use crate::write::{FileFormat, FileSink, SinkSpec, WriteBranch};
 
     #[test]
     fn a_schema_comes_back_from_names_and_types() {
@@ -667,78 +669,6 @@ mod tests {
         let names = schema_to_names(&schema);
         assert_eq!(names[1].1, "Struct(\"plain\": Int64)");
         assert_eq!(*schema_from_names(&names).unwrap(), schema);
-    }
-
-    /// One of each message: those of another version of Emporia would be read otherwise.
-    fn messages() -> Vec<Message> {
-        let bytes = || vec![1, 2, 255];
-        let name = || "t".to_owned();
-        vec![
-            Message::Table {
-                kind: name(),
-                recipe: bytes(),
-            },
-            Message::StagedWrite(StagedWrite {
-                run_id: "r".to_owned(),
-                route: Some("to".to_owned()),
-                tally: vec!["n".to_owned()],
-                branches: vec![WriteBranch {
-                    output: "rows".to_owned(),
-                    columns: vec![("a".to_owned(), "b".to_owned())],
-                    sink: SinkSpec::Files(FileSink {
-                        store: "file:///".to_owned(),
-                        base: "out".to_owned(),
-                        format: FileFormat::Parquet,
-                    }),
-                }],
-            }),
-            Message::SplitScan {
-                kind: name(),
-                recipe: bytes(),
-                limit: Some(3),
-            },
-            Message::Estimated(Estimate { rows: 1, bytes: 2 }),
-            Message::Marked(Mark::Whole),
-            Message::Sealed { plan: bytes() },
-            Message::Recursive {
-                name: name(),
-                is_distinct: true,
-                columns: bytes(),
-            },
-            Message::Rounds,
-            Message::Window {
-                nulls: Nulls::Ignore,
-            },
-            Message::WorkTable {
-                name: name(),
-                columns: bytes(),
-            },
-            Message::InKeySet { set: bytes() },
-            Message::Checked {
-                operations: vec![Operation::Add, Operation::Negate],
-            },
-        ]
-    }
-
-    #[test]
-    fn messages_stay_what_they_are() {
-        let stored = include_str!("testdata/messages-2.txt");
-        let mut lines = stored.lines();
-        for message in messages() {
-            let mut written = Vec::new();
-            message.write(&mut written).unwrap();
-            let line = lines.next().unwrap_or_default();
-            let text = body(&written, MAGIC).unwrap().unwrap();
-            assert_eq!(
-                String::from_utf8_lossy(text),
-                line,
-                "raise the version of MAGIC"
-            );
-            let read = Message::read(&written).unwrap().unwrap();
-            assert_eq!(format!("{read:?}"), format!("{message:?}"));
-        }
-        assert_eq!(lines.next(), None);
-        assert_eq!(MAGIC.last(), Some(&2), "the golden file is of version 2");
     }
 
     /// Fails once Arrow reads its own text of every type; then see `docs/upstream.md`.
