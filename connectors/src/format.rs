@@ -3,13 +3,13 @@
 //! A reader takes the versions that it knows, and refuses any other by name. A change that an older reader
 //! would misunderstand raises the version; `testdata/` has a file of each version, and tests read them all.
 
-use std::fmt::Display;
+use std::error::Error as StdError;
+use std::fmt::{Display, Formatter};
 
 use datafusion::common::Result as DfResult;
-use emporia_core::error::{Error, ErrorKind, Result};
+use datafusion::error::DataFusionError;
+use emporia_core::error::{EncodedError, Error, ErrorKind, Result};
 use serde::Deserialize;
-
-use crate::error::to_datafusion;
 
 /// A format and the versions of it that this program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +70,27 @@ pub(crate) fn body<'a>(message: &'a [u8], magic: &[u8; 5]) -> DfResult<Option<&'
             let text = format!(
                 "a part of a plan is of version {found}, and this Emporia reads version {version}"
             );
-            let error = Error::new(ErrorKind::Unsupported, text)
+            let error = EncodedError::new(ErrorKind::Unsupported, text)
                 .with_hint("client, scheduler and executors have to be of one version of Emporia");
-            Err(to_datafusion(error))
+            Err(DataFusionError::External(Box::new(OtherVersion(error))))
         }
+    }
+}
+
+/// A part of a plan is of another version. The process that reads it tells the one that sent it what went wrong as
+/// a text, so that text holds the error in its encoded form, too.
+#[derive(Debug)]
+struct OtherVersion(EncodedError);
+
+impl Display for OtherVersion {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({:?})", self.0, self.0)
+    }
+}
+
+impl StdError for OtherVersion {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
     }
 }
 
@@ -127,6 +144,7 @@ pub(crate) fn first() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::known;
 
     #[test]
     fn messages_of_other_versions_are_refused() {
@@ -138,6 +156,20 @@ mod tests {
         assert!(
             error.contains("of version 3, and this Emporia reads version 2"),
             "{error}"
+        );
+    }
+
+    /// The scheduler answers with such a text where it cannot read the plan of a client.
+    #[test]
+    fn another_version_keeps_its_name_in_a_text() {
+        let error = body(b"EMPO\x03{}", b"EMPO\x02").unwrap_err();
+        let here = known(&error).unwrap();
+        let there = EncodedError::find(&format!("Could not parse plan: {error}")).unwrap();
+        assert_eq!(here, there);
+        assert_eq!(there.kind, ErrorKind::Unsupported);
+        assert_eq!(
+            there.message,
+            "a part of a plan is of version 3, and this Emporia reads version 2"
         );
     }
 
