@@ -158,6 +158,23 @@ mod tests {
         }
     }
 
+    /// Processes of other versions read this form; another one raises [`VERSION`].
+    #[test]
+    fn the_form_stays_what_it_is() {
+        let error = EncodedError {
+            causes: vec!["refused".to_owned(), "down".to_owned()],
+            ..EncodedError::new(ErrorKind::NotFound, "no table `t`").with_hint("name it")
+        };
+        let stored = "emporia-error:1:%7B%22kind%22%3A%22not%5Ffound%22%2C%22message%22%3A%22no%20table%20%60t%60%22%2C\
+                      %22hint%22%3A%22name%20it%22%2C%22causes%22%3A%5B%22refused%22%2C%22down%22%5D%7D;";
+        assert_eq!(format!("{error:?}"), stored);
+        assert_eq!(EncodedError::find(stored), Some(error));
+        let short = "emporia-error:1:%7B%22kind%22%3A%22failed%22%2C%22message%22%3A%22x%22%7D;";
+        let error = EncodedError::new(ErrorKind::Failed, "x");
+        assert_eq!(format!("{error:?}"), short);
+        assert_eq!(EncodedError::find(short), Some(error));
+    }
+
     #[test]
     fn an_error_is_the_same_on_the_other_side() {
         let error = Error::from(encoded());
