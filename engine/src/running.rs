@@ -65,4 +65,14 @@ mod tests {
         assert!(ExecutorTasks::decode(b"IO_BLOCK_TRANSPORT").is_err());
         Ok(())
     }
+
+    /// Schedulers of other versions read this form.
+    #[test]
+    fn an_answer_stays_what_it_is() -> serde_json::Result<()> {
+        let stored = r#"{"incarnation":"one","running":[{"job":"j","stage":2,"task":0}],"ended":[{"job":"j","stage":2,"task":1}]}"#;
+        let answer = ExecutorTasks::decode(stored.as_bytes())?;
+        assert_eq!(answer.running.len() + answer.ended.len(), 2);
+        assert_eq!(String::from_utf8_lossy(&answer.encode()?), stored);
+        Ok(())
+    }
 }
