@@ -40,10 +40,12 @@ def killed_later(find, seconds):
     def run():
         time.sleep(seconds)
         os.kill(find(), signal.SIGKILL)
+        was_killed.set()
 
+    was_killed = threading.Event()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    return thread
+    return thread, was_killed
 
 
 def measured(ask, find):
@@ -52,11 +54,13 @@ def measured(ask, find):
     start = time.perf_counter()
     rows = ask()
     undisturbed = time.perf_counter() - start
-    killer = killed_later(find, undisturbed / 2)
+    killer, was_killed = killed_later(find, undisturbed / 2)
     start = time.perf_counter()
     disturbed_rows = ask()
     disturbed = time.perf_counter() - start
     killer.join()
+    if not was_killed.is_set():
+        sys.exit("no executor was killed, so there is nothing to compare")
     return undisturbed, disturbed, rows == disturbed_rows, len(rows)
 
 
@@ -111,10 +115,11 @@ def run_spark(data):
         return [tuple(str(value) for value in row) for row in spark.sql(PAIRS).collect()]
 
     def find():
-        for process in psutil.process_iter(["cmdline"]):
-            if any("CoarseGrainedExecutorBackend" in word for word in process.info["cmdline"] or []):
+        # Its own: another Spark may run on this machine.
+        for process in psutil.Process().children(recursive=True):
+            if any("CoarseGrainedExecutorBackend" in word for word in process.cmdline()):
                 return process.pid
-        sys.exit("Spark has no executors")
+        raise RuntimeError("Spark has no executors")
 
     result = measured(ask, find)
     tracker = spark.sparkContext.statusTracker()
