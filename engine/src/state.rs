@@ -79,7 +79,7 @@ const CONNECT_TIMEOUT_SECONDS: u64 = 5;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Has connections between processes end when the other side is gone.
-pub(crate) fn with_limits(endpoint: Endpoint) -> Endpoint {
+pub fn with_limits(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
         .http2_keep_alive_interval(KEEP_ALIVE)

@@ -86,6 +86,8 @@ pub(crate) fn build(
         override_config_producer: Some(Arc::new(move || state::session_config(&options, &stores))),
         override_logical_codec: Some(state::logical_codec()),
         override_physical_codec: Some(state::physical_codec()),
+        // Reports of tasks go out on a connection that Ballista makes without any limit.
+        override_create_grpc_client_endpoint: Some(Arc::new(|e| Ok(state::with_limits(e)))),
         health,
         ..ExecutorProcessConfig::default()
     };
