@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod running;
 mod serve;
+mod wait;
 
 pub use engine::task_engine;
 pub use healthcheck::healthcheck;

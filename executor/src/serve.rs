@@ -1,7 +1,6 @@
 //! Starts an executor and waits for its end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ballista_core::error::BallistaError;
 use ballista_executor::executor_process::start_executor_process;
@@ -10,14 +9,11 @@ use emporia_core::config::{ExecutorSettings, StoreSettings};
 use emporia_core::error::{Error, ErrorKind, Result};
 use emporia_core::shutdown::ShutdownToken;
 use emporia_engine::Stores;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::metrics::{Metrics, TaskMetrics};
-use crate::{config, health};
-
-/// Pause between two attempts to reach the scheduler.
-const CONNECT_POLL: Duration = Duration::from_millis(100);
+use crate::{config, health, wait};
 
 /// Serves until the process gets SIGTERM or SIGINT (Ballista's executor listens for them itself and
 /// lets running tasks end) or the scheduler stops it. `shutdown` turns readiness off.
@@ -38,7 +34,7 @@ pub async fn serve(
     let probes = health::routes(state, shutdown.clone(), metrics);
     let probes = tokio::spawn(async move { axum::serve(listener, probes).await });
     let scheduler = format!("{}:{}", config.scheduler_host, config.scheduler_port);
-    wait_for(&scheduler, settings.scheduler_connect_timeout).await?;
+    wait::for_scheduler(&scheduler, settings.scheduler_connect_timeout).await?;
     check_ports(&settings).await?;
     let result = start_executor_process(Arc::new(config)).await;
     probes.abort();
@@ -105,22 +101,6 @@ async fn listen(host: &str, port: u16, flag: &str) -> Result<TcpListener> {
             .with_hint(format!("choose another {flag}"))
             .with_source(e)
     })
-}
-
-async fn wait_for(scheduler: &str, patience: Duration) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        match TcpStream::connect(scheduler).await {
-            Ok(_) => return Ok(()),
-            Err(e) if start.elapsed() >= patience => {
-                let text = format!("cannot reach the scheduler at {scheduler}");
-                return Err(Error::new(ErrorKind::Unavailable, text)
-                    .with_hint("start the scheduler first, or pass another --scheduler-url")
-                    .with_source(e));
-            }
-            Err(_) => tokio::time::sleep(CONNECT_POLL).await,
-        }
-    }
 }
 
 /// Ballista takes the failure of a service for an orderly end. So is the scheduler's wish for the
