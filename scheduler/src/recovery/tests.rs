@@ -77,6 +77,23 @@ fn graph(job: &str, plan: Arc<dyn ExecutionPlan>) -> ExecutionGraphBox {
     Box::new(graph.unwrap())
 }
 
+/// A job whose graph is in use is no reason to wait, and no job that has failed.
+#[tokio::test]
+async fn failed_jobs_are_found_without_waiting() {
+    let shared = |job: &str| Arc::new(tokio::sync::RwLock::new(graph(job, plan(1, 2, 2))));
+    let (failed, good, in_use) = (shared("failed"), shared("good"), shared("in use"));
+    for graph in [&failed, &in_use] {
+        graph.write().await.fail_job("no reason".to_owned());
+    }
+    let names = ["failed", "good", "in use"].map(JobId::from);
+    let jobs = [&failed, &good, &in_use];
+    let found = || super::watch::failed_of(names.iter().zip(jobs));
+    let used = in_use.write().await;
+    assert_eq!(found(), HashSet::from([names[0].clone()]));
+    drop(used);
+    assert_eq!(found().len(), 2);
+}
+
 struct Cluster {
     recovering: Recovering,
     jobs: HashMap<JobId, JobInfoCache>,

@@ -13,7 +13,8 @@ use ballista_core::serde::protobuf::{
 };
 use ballista_core::serde::scheduler::{ExecutorMetadata, TaskKey};
 use ballista_scheduler::cluster::ClusterState;
-use ballista_scheduler::state::execution_graph::RunningTaskInfo;
+use ballista_scheduler::state::execution_graph::{ExecutionGraphBox, RunningTaskInfo};
+use tokio::sync::RwLock;
 use tonic::Request;
 
 use super::cluster::Recovering;
@@ -169,19 +170,8 @@ impl Watch {
 
     /// Ends jobs that a loss has made fail: Ballista expects that of reports only.
     async fn end_failed_jobs(&mut self) {
-        let mut failed = HashSet::new();
-        for (id, job) in self
-            .scheduler
-            .state
-            .task_manager
-            .get_running_job_cache()
-            .iter()
-        {
-            let status = job.execution_graph.read().await.status().status.clone();
-            if matches!(status, Some(Status::Failed(_))) {
-                failed.insert(id.clone());
-            }
-        }
+        let jobs = self.scheduler.state.task_manager.get_running_job_cache();
+        let failed = failed_of(jobs.iter().map(|(id, job)| (id, &job.execution_graph)));
         // One that failed by a report has left until now.
         for id in failed.intersection(&self.failed) {
             if let Err(error) = self.scheduler.cancel_job(id.clone()).await {
@@ -190,6 +180,22 @@ impl Watch {
         }
         self.failed = failed;
     }
+}
+
+/// Those of `jobs` that have failed. One whose graph is in use is looked at the next time: whoever uses it may be making
+/// a plan, and the other jobs must not wait for that.
+pub(super) fn failed_of<'a>(
+    jobs: impl Iterator<Item = (&'a JobId, &'a Arc<RwLock<ExecutionGraphBox>>)>,
+) -> HashSet<JobId> {
+    let has_failed = |graph: &RwLock<ExecutionGraphBox>| {
+        // Neither is the status copied: that of a job that has succeeded names all its outputs.
+        graph
+            .try_read()
+            .is_ok_and(|graph| matches!(graph.status().status, Some(Status::Failed(_))))
+    };
+    jobs.filter(|(_, graph)| has_failed(graph))
+        .map(|(id, _)| id.clone())
+        .collect()
 }
 
 /// The report of a task of which the end was not reported: it has to be given out again.
