@@ -11,6 +11,7 @@ mod healthcheck;
 mod job_ids;
 mod lease;
 mod metrics;
+mod planned_again;
 mod recovery;
 mod serve;
 mod set_aside;

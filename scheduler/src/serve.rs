@@ -28,7 +28,7 @@ use crate::drain::{self, Drain};
 use crate::lease;
 use crate::metrics::Metrics;
 use crate::recovery::{self, Counts, FinishedJobs, Keep, Limits, Recovering, Rules, Shared};
-use crate::set_aside;
+use crate::{planned_again, set_aside};
 
 /// How often a task may be lost with its executor, or without a report, before its job fails.
 const MAX_LOSSES: usize = 10;
@@ -101,8 +101,9 @@ pub async fn serve(
     let drain = Drain::new(shutdown.clone(), max_message);
     let router = routes(&scheduler, metrics, max_message, shutdown, drain.clone());
     let noting = middleware::from_fn_with_state(Arc::clone(&shared), lease::note);
-    let telling = middleware::from_fn_with_state(shared, set_aside::tell);
-    let router = router.layer(noting).layer(telling);
+    let telling = middleware::from_fn_with_state(Arc::clone(&shared), set_aside::tell);
+    let explaining = middleware::from_fn_with_state(shared, planned_again::tell);
+    let router = router.layer(noting).layer(telling).layer(explaining);
     let drained = drain.done(Arc::clone(&scheduler));
     tracing::info!(%address, "scheduler ready");
     axum::serve(

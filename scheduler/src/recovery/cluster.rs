@@ -22,6 +22,7 @@ use super::counts::Counts;
 use super::cuts::Cuts;
 use super::graph::RecoveringGraph;
 use super::lineage::Limits;
+use super::replan::Replans;
 use super::slots::Slots;
 use super::standing::{SetAside, Standings};
 use crate::lease::Leases;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) cuts: Cuts,
     pub(crate) counts: Counts,
     pub(crate) leases: Leases,
+    pub(crate) replans: Replans,
 }
 
 impl Shared {
@@ -44,6 +46,7 @@ impl Shared {
             standings: Standings::default(),
             cuts: Cuts::default(),
             leases: Leases::default(),
+            replans: Replans::default(),
             counts,
         }
     }

@@ -25,7 +25,7 @@ pub(crate) use cluster::{Recovering, Rules, Shared};
 pub(crate) use counts::Counts;
 pub(crate) use finished::{FinishedJobs, Keep};
 pub(crate) use lineage::Limits;
-pub(crate) use replan::Replanning;
+pub(crate) use replan::{Replanning, Replans};
 pub(crate) use watch::watch;
 
 #[cfg(test)]

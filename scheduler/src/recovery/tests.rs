@@ -298,6 +298,24 @@ async fn a_full_disk_of_one_executor_does_not_fail_a_query() {
     );
 }
 
+#[tokio::test]
+async fn what_was_planned_again_is_told() {
+    let mut cluster = Cluster::new(2, 2).await;
+    cluster.submit("j", plan(1, 1, 16));
+    let job = JobId::from("j");
+    let told = |cluster: &Cluster| cluster.recovering.shared().replans.of(&job);
+    let bound = cluster.bind().await;
+    assert!(told(&cluster).is_empty());
+    for task in bound {
+        cluster.succeed(&task, 16).await;
+    }
+    let told: Vec<_> = told(&cluster).into_iter().collect();
+    let [(2, changes)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(changes, &["16 partitions are read as 4"]);
+}
+
 /// The scheduler reaches both. Each stage has so many tasks that what is computed again would lie on both.
 #[tokio::test]
 async fn executors_that_are_cut_from_each_other_do_not_fail_a_query() {

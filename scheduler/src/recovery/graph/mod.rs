@@ -251,6 +251,7 @@ impl RecoveringGraph {
             job: &self.about.job_id,
             config: &self.about.session_config,
             n_slots: self.shared.slots.n_all(),
+            replans: &self.shared.replans,
         };
         self.stages
             .start(stage, keeps_outputs, &self.outputs, &made_for)

@@ -17,7 +17,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::super::lineage::{StageId, TaskId};
 use super::super::places::{Outputs, moved};
-use super::super::replan::{Place, Replanning, replanned};
+use super::super::replan::{Place, Replanning, Replans, replanned};
 
 /// The stages of a job in Ballista's types.
 #[derive(Clone)]
@@ -53,6 +53,8 @@ pub(super) struct MadeFor<'a> {
     pub(super) config: &'a SessionConfig,
     /// The slots of all executors.
     pub(super) n_slots: usize,
+    /// Where it is noted what was changed.
+    pub(super) replans: &'a Replans,
 }
 
 impl MadeFor<'_> {
@@ -68,6 +70,7 @@ impl MadeFor<'_> {
             n_slots: self.n_slots.max(1),
         };
         let (plan, changes) = replanned(resolved.plan, place)?;
+        self.replans.note(self.job, resolved.stage_id, &changes);
         for change in &changes {
             tracing::info!(job = %self.job, stage = resolved.stage_id, "planned again: {change}");
         }

@@ -8,6 +8,7 @@
 
 mod groups;
 mod joins;
+mod record;
 mod sizes;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use datafusion::common::Result;
 use datafusion::physical_plan::ExecutionPlan;
 
 pub(super) use groups::regrouped;
+pub(crate) use record::Replans;
 
 /// Whether the stages of a job are planned again; an extension of the configuration of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
