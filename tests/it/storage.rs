@@ -18,6 +18,7 @@ mod places;
 mod predicates;
 mod secrets;
 mod workplace;
+mod writers;
 
 use tokio::sync::RwLock;
 
