@@ -13,11 +13,12 @@ demo: ## generate a small shop, run every job on a local cluster, show and write
 	cargo run --release --bin emporia -- demo
 
 test: build ## run all tests, against real servers (the programs are built first: tests run them)
-	tests/services/with cargo test --profile bench --workspace
+	cargo test --profile bench --workspace
+	tests/services/with cargo test --release --workspace --test it
 	$(MAKE) --no-print-directory test-rows
 
 test-faults: build ## break stores, executors and jobs ten times in each way, and print what came of it
-	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --profile bench --workspace --test it -- --nocapture --include-ignored faults::executor faults::sick faults::clients faults::result storage::faults storage::hdfs_faults storage::mongodb_faults
+	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --release --workspace --test it -- --nocapture --include-ignored faults::executor faults::sick faults::clients faults::result storage::faults storage::hdfs_faults storage::mongodb_faults
 
 .PHONY: test-simulation
 test-simulation: ## run queries with each fault at each event of a run, in one process, and print what came of it

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn casts_and_parentheses_are_marked_where_they_make_names() -> Result<()> {
+    fn casts_parentheses_and_subqueries_are_marked_where_they_make_names() -> Result<()> {
         assert_eq!(
             apart("SELECT sum(CAST(f AS INT)) FROM t WHERE f::INT > 1 ORDER BY f::TEXT")?,
             "SELECT sum(told_apart(CAST(f AS INT), 'as int')) FROM t WHERE f::INT > 1 \
@@ -241,8 +241,8 @@ mod tests {
         );
         assert_eq!(
             apart("SELECT x IN (SELECT f::INT FROM t WHERE f::INT > 1) FROM u WHERE x::INT = 1")?,
-            "SELECT x IN (SELECT told_apart(f::INT, 'as int') FROM t WHERE f::INT > 1) FROM u \
-             WHERE x::INT = 1"
+            "SELECT told_apart(x IN (SELECT told_apart(f::INT, 'as int') FROM t WHERE f::INT > 1), \
+             'x IN (SELECT f::INT FROM t WHERE f::INT > 1)') FROM u WHERE x::INT = 1"
         );
         for text in [
             "SELECT CAST('2024-01-01' AS DATE), (1 - 2) * a, (a) + (b), (sum(a)) + 1 FROM t",
