@@ -176,37 +176,19 @@ async fn check(session: &Session) {
     assert!(error.contains("nested too deeply"), "{error}");
 }
 
-/// Runs a test on stacks of the sizes that the programs have.
-fn with_stacks_of_programs(test: impl Future<Output = ()> + Send) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(32 * 1024 * 1024)
-        .build()
-        .unwrap();
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(256 * 1024 * 1024);
-        let thread = thread.spawn_scoped(scope, || runtime.block_on(test));
-        thread.unwrap().join().unwrap();
-    });
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_expressions_on_one_process() {
+    check(&single_process(Catalog::default()).unwrap()).await;
 }
 
-#[test]
-fn deep_expressions_on_one_process() {
-    with_stacks_of_programs(async {
-        check(&single_process(Catalog::default()).unwrap()).await;
-    });
-}
-
-#[test]
-fn deep_expressions_on_a_cluster() {
-    with_stacks_of_programs(async {
-        let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
-        let options = EngineOptions {
-            target_partitions: 4,
-            ..EngineOptions::default()
-        };
-        check(&sandbox.session(Catalog::default(), &options).unwrap()).await;
-    });
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_expressions_on_a_cluster() {
+    let sandbox = Sandbox::start(&[1, 1]).await.unwrap();
+    let options = EngineOptions {
+        target_partitions: 4,
+        ..EngineOptions::default()
+    };
+    check(&sandbox.session(Catalog::default(), &options).unwrap()).await;
 }
 
 #[test]
