@@ -87,7 +87,7 @@ async fn failed_jobs_are_found_without_waiting() {
     }
     let names = ["failed", "good", "in use"].map(JobId::from);
     let jobs = [&failed, &good, &in_use];
-    let found = || super::watch::failed_of(names.iter().zip(jobs));
+    let found = || watch::failed_of(names.iter().zip(jobs));
     let used = in_use.write().await;
     assert_eq!(found(), HashSet::from([names[0].clone()]));
     drop(used);
