@@ -251,6 +251,27 @@ impl Files {
         ))
     }
 
+    /// Why the run failed: where another job won, it removed the files that this one was writing.
+    pub(super) async fn reason(&self, error: Error) -> Error {
+        let may_follow = matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::Unavailable | ErrorKind::Failed
+        );
+        if !may_follow {
+            return error;
+        }
+        match self
+            .before
+            .check(self.store.as_ref(), &self.place.path)
+            .await
+        {
+            Err(superseded) if superseded.kind() == ErrorKind::Failed => {
+                superseded.with_source(error)
+            }
+            _ => error,
+        }
+    }
+
     pub(super) async fn discard(&self) -> Result<()> {
         for pause in PAUSES {
             tokio::time::sleep(pause).await;
@@ -364,6 +385,14 @@ mod tests {
         }
         let second = begin(&location, Some(Change::Append)).await?;
         second.publish(&written(Vec::new())).await?;
+        // The files of the first are gone then, so that its tasks may fail as well.
+        let gone = || Error::not_found("no such file");
+        let error = first.reason(gone()).await;
+        assert!(error.message().contains("another job did"), "{error}");
+        let error = first.reason(Error::invalid("division by zero")).await;
+        assert_eq!(error.message(), "division by zero");
+        let last = begin(&location, Some(Change::Append)).await?;
+        assert_eq!(last.reason(gone()).await.message(), "no such file");
         let error = first.publish(&written(Vec::new())).await.unwrap_err();
         assert!(error.message().contains("another job did"), "{error}");
         Ok(())

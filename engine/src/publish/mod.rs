@@ -168,6 +168,7 @@ pub async fn publish(
             })
         }
         Err(error) => {
+            let error = place.reason(error).await;
             if let Err(left) = place.discard().await {
                 tracing::warn!(error = %left, run_id, "the failed run could not be removed");
             }

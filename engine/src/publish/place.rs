@@ -102,6 +102,14 @@ impl Place {
         }
     }
 
+    /// Why the run failed, where `error` may follow from something else.
+    pub(super) async fn reason(&self, error: Error) -> Error {
+        match self {
+            Self::Files(files) => files.reason(error).await,
+            Self::HBase(_) | Self::Collections(_) => error,
+        }
+    }
+
     /// Removes what the failed run left.
     pub(super) async fn discard(self) -> Result<()> {
         match self {
