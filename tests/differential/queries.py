@@ -222,8 +222,13 @@ class Generator:
         inside = Scope.of(inner)
         tail = Node("where", " WHERE ", self.predicate(inside, 1)) if self.chance(0.6) else Node("where")
         if self.chance(0.4):
-            order = f" ORDER BY {inner}.{self.pick(list(COLUMNS))} {self.pick(NULLS)}, {inner}.id LIMIT {self.dice.randint(0, 9)}"
-            tail = Node("where", tail, order + (f" OFFSET {self.dice.randint(0, 3)}" if self.chance(0.3) else ""))
+            order = f" ORDER BY {inner}.{self.pick(list(COLUMNS))} {self.pick(NULLS)}, {inner}.id"
+            limit = self.dice.randint(0, 9)
+            offset = self.dice.randint(0, 3) if self.chance(0.3) else None
+            # An offset alone in place of one of no rows.
+            order += f" LIMIT {limit}" if limit or offset is None else ""
+            order += f" OFFSET {offset}" if offset is not None else ""
+            tail = Node("where", tail, order)
         return Node("relation", f"(SELECT * FROM {self.source()} {inner}", tail, f") {alias}"), scope
 
     def join(self, depth):
