@@ -53,6 +53,7 @@ use crate::json::{self, JsonSource, JsonTable};
 use crate::key_set::{InKeySet, in_key_set};
 use crate::marked::{Mark, MarkedExec};
 use crate::mongodb::{self, CollectionSource, CollectionTable};
+use crate::offset::OffsetExec;
 use crate::sealed::{RoundsExec, SealedExec};
 use crate::series::{self, SeriesSource, SeriesTable};
 use crate::split::{SplitScanExec, SplitSource};
@@ -79,6 +80,9 @@ enum Message {
     },
     Estimated(Estimate),
     Marked(Mark),
+    Offset {
+        skip: usize,
+    },
     Sealed {
         #[serde(with = "base64_text")]
         plan: Vec<u8>,
@@ -488,6 +492,9 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
             (Some(Message::Marked(mark)), [input]) => {
                 Ok(Arc::new(MarkedExec::new(Arc::clone(input), mark)))
             }
+            (Some(Message::Offset { skip }), [input]) => {
+                Ok(Arc::new(OffsetExec::new(Arc::clone(input), skip)))
+            }
             (Some(Message::Sealed { plan }), []) => {
                 Ok(Arc::new(SealedExec::decode(&plan, context, self)?))
             }
@@ -538,6 +545,10 @@ impl PhysicalExtensionCodec for EmporiaPhysicalCodec {
         }
         if let Some(marked) = node.downcast_ref::<MarkedExec>() {
             return Message::Marked(marked.mark()).write(buffer);
+        }
+        if let Some(offset) = node.downcast_ref::<OffsetExec>() {
+            let skip = offset.skip();
+            return Message::Offset { skip }.write(buffer);
         }
         if let Some(sealed) = node.downcast_ref::<SealedExec>() {
             let plan = sealed.encode(self)?;

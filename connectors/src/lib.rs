@@ -27,6 +27,7 @@ pub mod location;
 pub mod marked;
 pub mod mongodb;
 pub mod nodes;
+pub mod offset;
 pub mod provider;
 pub mod published;
 pub mod sealed;

@@ -6,10 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Constraints, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
+use datafusion::physical_plan::projection::{ProjectionExec, make_with_child};
 use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
@@ -38,6 +41,8 @@ pub enum Mark {
     Unordered,
     /// What is above it does not move below.
     Apart,
+    /// Its rows have the order that they come in, and no sort moves below.
+    SortsStay,
     /// Several of its columns have the same name, so that no filter moves below while it is there.
     Alike,
     /// Nothing: a new message begins there (`folded.rs`).
@@ -76,15 +81,23 @@ impl MarkedExec {
                 unordered.clear_orderings();
                 Arc::new(PlanProperties::clone(given).with_eq_properties(unordered))
             }
-            Mark::Whole | Mark::Unsized | Mark::Apart | Mark::Alike | Mark::Folded => {
-                Arc::clone(given)
-            }
+            Mark::Whole
+            | Mark::Unsized
+            | Mark::Apart
+            | Mark::SortsStay
+            | Mark::Alike
+            | Mark::Folded => Arc::clone(given),
         };
         Self {
             input,
             mark,
             properties,
         }
+    }
+
+    /// Whether all that it says is about the order of rows, so that filters and projections may move below.
+    fn is_about_order(&self) -> bool {
+        matches!(self.mark, Mark::Unordered | Mark::SortsStay)
     }
 
     /// What yields the rows.
@@ -127,13 +140,14 @@ impl ExecutionPlan for MarkedExec {
             | Mark::Unsized
             | Mark::Unordered
             | Mark::Apart
+            | Mark::SortsStay
             | Mark::Alike
             | Mark::Folded => Distribution::UnspecifiedDistribution,
         }]
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![!matches!(self.mark, Mark::Unordered | Mark::Unrelated)]
+        vec![!self.is_about_order() && self.mark != Mark::Unrelated]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -147,6 +161,33 @@ impl ExecutionPlan for MarkedExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = only_input(self.name(), children)?;
         Ok(Arc::new(Self::new(input, self.mark)))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        match self.is_about_order() {
+            true => FilterDescription::from_children(filters, &self.children()),
+            false => Ok(FilterDescription::all_unsupported(
+                &filters,
+                &self.children(),
+            )),
+        }
+    }
+
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExec,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let n_columns = self.schema().fields().len();
+        if !self.is_about_order() || projection.expr().len() >= n_columns {
+            return Ok(None);
+        }
+        let input = make_with_child(projection, &self.input)?;
+        Ok(Some(Arc::new(Self::new(input, self.mark))))
     }
 
     fn execute(
@@ -169,6 +210,7 @@ impl ExecutionPlan for MarkedExec {
             | Mark::Unrelated
             | Mark::Unordered
             | Mark::Apart
+            | Mark::SortsStay
             | Mark::Alike
             | Mark::Folded => ChildStats::At(partition),
         }]

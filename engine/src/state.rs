@@ -135,6 +135,11 @@ pub fn session_config(options: &EngineOptions, stores: &Arc<Stores>) -> SessionC
             "datafusion.sql_parser.recursion_limit",
             crate::dialect::MAX_NESTED_TEXT,
         )
+        // `SELECT … FROM (SELECT … ORDER BY x) LIMIT 5` has the first five by x, as in Spark, PostgreSQL and DuckDB.
+        .set_bool(
+            "datafusion.sql_parser.enable_subquery_sort_elimination",
+            false,
+        )
         // Positions of names in SQL text, for error messages with line and column.
         .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_u64(

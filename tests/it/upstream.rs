@@ -186,6 +186,26 @@ async fn a_join_of_a_union_changes_sides() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn each_task_of_a_union_sorts_a_branch_of_one_partition() -> Result<()> {
+    let branch = "SELECT count(*) AS a FROM t";
+    let sql = format!("SELECT array_agg(a ORDER BY a) FROM ({branch} UNION ALL {branch})");
+    let all = stages(&sql).await?;
+    let is_union = |stage: &&Arc<dyn ExecutionPlan>| {
+        displayable(stage.as_ref())
+            .indent(false)
+            .to_string()
+            .contains("UnionExec")
+    };
+    let stage = all.iter().find(is_union).expect("the stage of the union");
+    let rows = Arc::clone(stage.children()[0]);
+    assert_eq!(rows.output_partitioning().partition_count(), 2);
+    let task = restrict_plan_to_partitions(rows, &[1])?;
+    let found = task.output_partitioning().partition_count();
+    assert_eq!(found, 2, "right is 1");
+    Ok(())
+}
+
 #[test]
 fn a_table_in_memory_loses_its_limit() -> Result<()> {
     let schema = Arc::new(Schema::empty());

@@ -41,6 +41,7 @@ fn messages() -> Vec<Message> {
         },
         Message::Estimated(Estimate { rows: 1, bytes: 2 }),
         Message::Marked(Mark::Whole),
+        Message::Offset { skip: 2 },
         Message::Sealed { plan: bytes() },
         Message::Recursive {
             name: name(),

@@ -1,12 +1,11 @@
 //! Limits that do not fit into a message.
 //!
-//! A plan on the wire has 32 bits for the limit of a scan, a filter, a merge or a partition, and for an offset;
-//! a larger number is cut to them. For the limit of a whole result and of a sort it has 64.
+//! A plan on the wire has 32 bits for the limit of a scan, a filter, a merge or a partition; a
+//! larger number is cut to them. For the limit of a whole result and of a sort it has 64.
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::error::DataFusionError;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -18,17 +17,8 @@ use crate::wire::MOST_ROWS;
 const MOST: usize = MOST_ROWS as usize;
 
 /// The plan with large limits as nodes that have room for them.
-///
-/// # Errors
-/// An offset of more than 4,294,967,295 rows.
 pub(super) fn as_nodes(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     replaced(plan, |node| {
-        if let Some(limit) = node.downcast_ref::<GlobalLimitExec>() {
-            return match limit.skip() > MOST {
-                true => Err(too_large(limit.skip())),
-                false => Ok(None),
-            };
-        }
         let most = match node.fetch() {
             Some(most) if most > MOST => most,
             _ => return Ok(None),
@@ -51,8 +41,4 @@ pub(super) fn as_nodes(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Execution
 /// Whether a message of the node has 64 bits for its limit.
 fn has_room(node: &Arc<dyn ExecutionPlan>) -> bool {
     node.is::<SortExec>() || node.is::<SortPreservingMergeExec>()
-}
-
-fn too_large(offset: usize) -> DataFusionError {
-    DataFusionError::Plan(format!("OFFSET {offset} is more than {MOST} rows"))
 }

@@ -11,10 +11,13 @@ mod large_limits;
 mod leaves;
 mod limits;
 mod memory;
+mod offsets;
 mod one_task;
 mod orders;
 mod recursion;
 mod sliding;
+mod unions;
+mod unsorted_joins;
 #[cfg(test)]
 mod upstream;
 mod whole_frames;
@@ -50,11 +53,13 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         by_node::rule("one_task", one_task::with_needed_rows),
         by_node::rule("true_keys", keys::without_wrong_keys),
         by_node::rule("sliding", sliding::unordered),
+        by_node::rule("unsorted_joins", unsorted_joins::unordered),
     ];
     insert_after(&mut rules, JOINS, joins);
     insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
     rules.push(by_node::rule("true_keys", keys::without_wrong_keys));
     let first = [
+        by_node::rule("offsets", offsets::as_steps),
         by_node::rule("keep_apart", apart::kept_apart),
         by_node::rule("keep_above_filters", guarded::kept_above_filters),
     ];
@@ -78,7 +83,8 @@ pub(crate) fn cuttable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Execution
     let plan = with_whole_frames(seal_recursion(plan)?)?;
     let plan = memory::with_limits_above(plan)?;
     let plan = limits::with_stages_for_limits(large_limits::as_nodes(plan)?)?;
-    fold_physical(leaves::with_leaves_of_unions(plan)?)
+    let plan = unions::with_sorts_above(leaves::with_leaves_of_unions(plan)?)?;
+    fold_physical(plan)
 }
 
 #[cfg(test)]

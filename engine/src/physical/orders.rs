@@ -2,8 +2,7 @@
 //!
 //! DataFusion leaves out a sort where the rows are in order already. That holds within a stage. Ballista
 //! exchanges rows between stages and takes no order over, even where one sorted partition is dealt out to
-//! many; and it may let the sides of a hash join change places after the plan was made, so that the rows
-//! come in the order of the other side. Where an operator relies on such an order, windows fail and sorted
+//! many. Where an operator relies on such an order, windows fail and sorted
 //! results are not sorted. So each stage is looked at as Ballista will see it, and sorts are added where it
 //! needs them.
 
@@ -14,21 +13,25 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning,
+};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
+use datafusion::physical_optimizer::output_requirements::OutputRequirementExec;
 use datafusion::physical_optimizer::sanity_checker::SanityCheckPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
-use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
-use emporia_connectors::marked::{Mark, MarkedExec};
 use emporia_connectors::nodes::{usual_methods, with_inputs};
+
+use super::by_node::replaced;
 
 /// How often a plan is mended at most: a sort that is added may bring an exchange with it.
 const MAX_PASSES: usize = 4;
@@ -40,13 +43,14 @@ pub(super) struct TrueOrders;
 impl PhysicalOptimizerRule for TrueOrders {
     fn optimize(
         &self,
-        mut plan: Arc<dyn ExecutionPlan>,
+        plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut plan = with_ordered_limits(plan)?;
         for _ in 0..MAX_PASSES {
             let mended = mended(Arc::clone(&plan), config)?;
             if !mended.transformed {
-                return Ok(plan);
+                return without_requirements_of_limits(plan);
             }
             plan = mended.data;
         }
@@ -63,6 +67,42 @@ impl PhysicalOptimizerRule for TrueOrders {
 }
 
 type Plan = Arc<dyn ExecutionPlan>;
+
+fn is_limit(node: &Plan) -> bool {
+    node.is::<GlobalLimitExec>() || node.is::<LocalLimitExec>()
+}
+
+/// The plan with limits that ask for the order that their rows come in. DataFusion takes a sort with a limit for a
+/// limit where the rows are in order.
+fn with_ordered_limits(plan: Plan) -> Result<Plan> {
+    replaced(plan, |node| {
+        let [input] = node.children()[..] else {
+            return Ok(None);
+        };
+        let Some(order) = input.output_ordering().filter(|_| is_limit(node)) else {
+            return Ok(None);
+        };
+        let order = Some(OrderingRequirements::from(order.clone()));
+        let any = Distribution::UnspecifiedDistribution;
+        let ordered = OutputRequirementExec::new(Arc::clone(input), order, any, None);
+        with_inputs(Arc::clone(node), vec![Arc::new(ordered)]).map(Some)
+    })
+}
+
+fn without_requirements_of_limits(plan: Plan) -> Result<Plan> {
+    replaced(plan, |node| {
+        let [input] = node.children()[..] else {
+            return Ok(None);
+        };
+        match (
+            is_limit(node),
+            input.downcast_ref::<OutputRequirementExec>(),
+        ) {
+            (true, Some(ordered)) => with_inputs(Arc::clone(node), vec![ordered.input()]).map(Some),
+            _ => Ok(None),
+        }
+    })
+}
 
 /// The plan with the orders that each of its stages needs.
 fn mended(plan: Plan, config: &ConfigOptions) -> Result<Transformed<Plan>> {
@@ -100,13 +140,6 @@ fn mended(plan: Plan, config: &ConfigOptions) -> Result<Transformed<Plan>> {
                 .collect::<Result<Vec<_>>>()?;
             return with_inputs(node, inputs).map(Transformed::yes);
         }
-        if node.is::<HashJoinExec>() && node.output_ordering().is_some() {
-            let children = node.children().into_iter().map(Arc::clone);
-            let inputs = children
-                .map(|input| mended_stage(input, config, &mut any))
-                .collect::<Result<Vec<_>>>()?;
-            return Ok(Transformed::yes(Cut::unordered(with_inputs(node, inputs)?)));
-        }
         Ok(Transformed::no(node))
     })?;
     let top = mended_stage(top.data, config, &mut any)?;
@@ -123,15 +156,15 @@ fn mended_stage(stage: Plan, config: &ConfigOptions, any: &mut bool) -> Result<P
         check.optimize(Arc::clone(stage), config).is_ok()
     };
     if is_sane(&stage) {
-        return whole(stage, Joins::AsTheyAre);
+        return whole(stage);
     }
     *any = true;
     let sorted = with_sorts(Arc::clone(&stage))?;
     if is_sane(&sorted) {
-        return whole(sorted, Joins::Unordered);
+        return whole(sorted);
     }
     let planned = EnsureRequirements::new().optimize(stage, config)?;
-    whole(with_sorts(planned)?, Joins::Unordered)
+    whole(with_sorts(planned)?)
 }
 
 /// The stage with a sort wherever a node asks for an order that its input has not.
@@ -166,24 +199,13 @@ fn with_sorts(stage: Plan) -> Result<Plan> {
         .data()
 }
 
-/// What is made of hash joins whose order was not looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Joins {
-    AsTheyAre,
-    Unordered,
-}
-
 /// The plan with what was cut off.
-fn whole(plan: Plan, joins: Joins) -> Result<Plan> {
+fn whole(plan: Plan) -> Result<Plan> {
     plan.transform_down(|node| {
         let Some(cut) = node.downcast_ref::<Cut>() else {
             return Ok(Transformed::no(node));
         };
-        let plan = whole(Arc::clone(&cut.plan), joins)?;
-        let plan = match (plan.is::<HashJoinExec>(), joins) {
-            (true, Joins::Unordered) => Arc::new(MarkedExec::new(plan, Mark::Unordered)),
-            _ => plan,
-        };
+        let plan = whole(Arc::clone(&cut.plan))?;
         Ok(Transformed::new(plan, true, TreeNodeRecursion::Jump))
     })
     .data()
@@ -206,13 +228,6 @@ impl Cut {
     /// Rows that come from another stage, in no order but `order`.
     fn exchanged(plan: Plan, order: Option<LexOrdering>) -> Plan {
         let equivalences = EquivalenceProperties::new_with_orderings(plan.schema(), order);
-        Self::with(plan, equivalences)
-    }
-
-    /// Rows that come in whatever order.
-    fn unordered(plan: Plan) -> Plan {
-        let mut equivalences = plan.equivalence_properties().clone();
-        equivalences.clear_orderings();
         Self::with(plan, equivalences)
     }
 }

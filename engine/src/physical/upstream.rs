@@ -36,6 +36,14 @@ fn sent(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     physical_plan_from_bytes(&bytes, &SessionContext::new().task_ctx())
 }
 
+#[tokio::test]
+async fn a_sort_moves_below_an_offset() {
+    let query =
+        "SELECT id, row_number() OVER (ORDER BY id) FROM (SELECT id FROM t LIMIT 2 OFFSET 1)";
+    let rows = shown(&format!("{TABLE}{query}")).await;
+    assert_eq!(rows.as_deref(), Ok("2 1"), "right is 2 1, 3 2");
+}
+
 #[test]
 fn the_wire_cuts_limits_to_32_bits() -> Result<()> {
     let large = (1 << 32) + 1;

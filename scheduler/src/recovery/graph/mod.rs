@@ -5,6 +5,7 @@
 //! has ended.
 
 mod ballista;
+mod cut;
 mod record;
 mod reports;
 mod stages;

@@ -18,6 +18,7 @@ use datafusion::prelude::SessionConfig;
 use super::super::lineage::{StageId, TaskId};
 use super::super::places::{Outputs, moved};
 use super::super::replan::{Place, Replanning, Replans, replanned};
+use super::cut::check_tasks;
 
 /// The stages of a job in Ballista's types.
 #[derive(Clone)]
@@ -63,6 +64,7 @@ impl MadeFor<'_> {
         let resolved = template.to_resolved(self.config.options())?;
         let wish = self.config.get_extension::<Replanning>();
         if wish.is_none_or(|wish| *wish == Replanning::Off) || resolved.inputs.is_empty() {
+            check_tasks(resolved.stage_id, &resolved.plan)?;
             return Ok(resolved);
         }
         let place = Place {
@@ -70,6 +72,7 @@ impl MadeFor<'_> {
             n_slots: self.n_slots.max(1),
         };
         let (plan, changes) = replanned(resolved.plan, place)?;
+        check_tasks(resolved.stage_id, &plan)?;
         self.replans.note(self.job, resolved.stage_id, &changes);
         for change in &changes {
             tracing::info!(job = %self.job, stage = resolved.stage_id, "planned again: {change}");
