@@ -1,7 +1,8 @@
 //! Frames of windows that mean something else than they say.
 //!
 //! DataFusion takes offsets of RANGE that are negative, and rounds them to the type of the key. It passes over those
-//! beside a text. It knows no frame, and so no rank, over differences of times, times of day and structs.
+//! beside a text. It knows no frame, and so no rank, over differences of times, times of day and structs. And it moves the
+//! ends of a frame forward only, although 2023-03-31 05:00 less a month is before 2023-03-28 10:00 less a month.
 
 use datafusion::arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::config::ConfigOptions;
@@ -130,6 +131,12 @@ fn check_interval(offset: &ScalarValue, key: &DataType) -> Result<()> {
         return negative(offset);
     }
     let is_date = matches!(key, DataType::Date32 | DataType::Date64);
+    if !is_date && interval.months != 0 {
+        return not_impl_err!(
+            "the offset {offset} of RANGE over times has months, whose lengths differ: a later time less a month may be \
+             an earlier one; cast the key to a date, or write days"
+        );
+    }
     if is_date && interval.nanoseconds % NANOS_PER_DAY != 0 {
         return not_impl_err!(
             "the offset {offset} of RANGE over dates is not one of whole days; cast the key to a timestamp"

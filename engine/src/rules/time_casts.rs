@@ -2,7 +2,7 @@
 //!
 //! A time of a coarser unit is the last one that is not later; Arrow cuts towards 1970, so that times before it become
 //! later ones. A number is seconds since 1970 as a `TIMESTAMP`, whatever its type is; DataFusion takes a `BIGINT` for
-//! seconds in CAST, and any other number, and all of TRY_CAST, for nanoseconds.
+//! seconds in CAST, and any other number, and all of TRY_CAST, for nanoseconds. A text may end with the minutes.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
@@ -14,7 +14,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::walk;
 use crate::functions::{OPAQUE, opaque};
-use crate::times::{coarser, is_coarser, to_timestamp};
+use crate::times::{WITH_SECONDS, coarser, is_coarser, text_with_seconds, to_timestamp};
 
 /// Casts times and numbers to the times that they are.
 #[derive(Debug)]
@@ -55,6 +55,16 @@ fn recast(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Trans
             _ => cast(time, field.data_type().clone()),
         }));
     }
+    if from.is_string() {
+        return Ok(match is_whole(inner) {
+            true => Transformed::no(expr),
+            false => {
+                let text = text_with_seconds().call(vec![value]);
+                let convert: fn(Expr, DataType) -> Expr = if is_try { try_cast } else { cast };
+                Transformed::yes(convert(text, field.data_type().clone()))
+            }
+        });
+    }
     let is_seconds = from == DataType::Int64 && !is_try;
     if *unit != TimeUnit::Nanosecond || !from.is_numeric() || is_seconds || is_opaque(inner) {
         return Ok(Transformed::no(expr));
@@ -91,6 +101,15 @@ fn kept(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Transformed::yes(expr)
         }
         _ => Transformed::no(expr),
+    }
+}
+
+/// Whether a text is one with seconds already, or a constant, which is a time of the text (`statement/moments.rs`).
+fn is_whole(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(..) => true,
+        Expr::ScalarFunction(call) => call.func.name() == WITH_SECONDS,
+        _ => false,
     }
 }
 

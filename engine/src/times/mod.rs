@@ -7,6 +7,8 @@ mod binned;
 mod coarser;
 mod formats;
 mod instants;
+mod minutes;
+mod parts;
 mod text;
 mod truncated;
 mod units;
@@ -23,6 +25,7 @@ use datafusion::logical_expr::ScalarUDF;
 use crate::functions::wrapped;
 
 pub(crate) use coarser::coarser;
+pub(crate) use minutes::{WITH_SECONDS, text_with_seconds};
 pub(crate) use text::{Moment, moment, with_seconds};
 pub(crate) use units::is_coarser;
 pub(crate) use zone::TIMEZONE;
@@ -40,6 +43,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in coarser::all() {
         state.register_udf(function)?;
     }
+    state.register_udf(text_with_seconds())?;
     let options = Arc::clone(state.config_options());
     let functions = state.scalar_functions().values();
     let zoned: Vec<_> = functions
@@ -51,6 +55,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let unix_time = state.udf(instants::UNIX_TIME)?.as_ref().clone();
     state.register_udf(Arc::new(instants::of_announced_type(unix_time)))?;
     wrapped::register(state, &["date_bin"], |inner| binned::Binned { inner })?;
+    wrapped::register(state, &["date_part"], |inner| parts::Parts { inner })?;
     wrapped::register(state, &["date_trunc"], |inner| truncated::Truncated {
         inner,
     })
