@@ -368,6 +368,25 @@ async fn large_numbers_are_infinite() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "left: 3")]
+async fn a_key_that_is_named_twice_panics() {
+    let query = "SELECT DISTINCT ON (k) k, id FROM t ORDER BY k, id, k";
+    let _rows = shown(&format!("{TABLE}{query}")).await;
+}
+
+#[tokio::test]
+async fn frames_of_months_only_move_forward() {
+    let times = "(timestamp '2023-02-28 06:00:00'), (timestamp '2023-03-28 10:00:00'), (timestamp '2023-03-31 05:00:00')";
+    let frame = "RANGE BETWEEN interval '1 month' PRECEDING AND CURRENT ROW";
+    let query = format!("SELECT count(*) OVER (ORDER BY t {frame}) FROM (VALUES {times}) v(t)");
+    assert_eq!(
+        shown(&query).await.as_deref(),
+        Ok("1, 1, 2"),
+        "right is 1, 1, 3"
+    );
+}
+
+#[tokio::test]
 async fn offsets_of_frames_are_misread() {
     for (keys, start, found) in [
         (
