@@ -188,6 +188,20 @@ fn kept(values: &ArrayRef, stored: &ArrayRef) -> Result<Option<BooleanArray>> {
             let widest = DataType::Decimal256(76, 38);
             not_distinct(&lenient(values, &widest)?, &lenient(stored, &widest)?)?
         }
+        (Family::Text, Family::Number) if is_float(to) => {
+            let texts = lenient(values, &DataType::Utf8)?;
+            let numbers = lenient(stored, &DataType::Float64)?;
+            let numbers = numbers.as_primitive::<Float64Type>();
+            let rows = texts.as_string::<i32>().iter().zip(numbers.iter());
+            // `inf` is a number, `1e400` is none that the column has.
+            let kept = rows.map(|(text, number)| match (text, number) {
+                (Some(text), Some(number)) => {
+                    number.is_finite() || !text.bytes().any(|byte| byte.is_ascii_digit())
+                }
+                (text, number) => text.is_none() && number.is_none(),
+            });
+            kept.map(Some).collect()
+        }
         (Family::Text, Family::Temporal) => {
             // Times out of the range of nanoseconds are compared with nothing.
             let given = lenient(values, &finest)?;

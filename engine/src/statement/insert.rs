@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use emporia_core::error::{Error, ErrorKind, Result, nearest};
 
-use super::{Statement, StatementError, unsupported};
+use super::{Statement, StatementError, long_numbers, unsupported};
 use crate::functions::{assign, assigned_expr, is_assignable, shown};
 use crate::insert::Insertion;
 use crate::session::Session;
@@ -107,12 +107,13 @@ impl Target<'_> {
     pub(super) async fn rows_of(
         &self,
         session: &Session,
-        query: Box<Query>,
+        mut query: Box<Query>,
     ) -> Result<DataFrame, StatementError> {
         let sources = self.sources(session)?;
         if let Some(rows) = self.constants(session, &query, &sources).await? {
             return Ok(session.frame(rows));
         }
+        long_numbers::in_query(&mut query)?;
         let rows = session.plan_sql(Sql::Query(query)).await?;
         self.check_count(rows.schema().fields().len(), "the query has")?;
         let columns = rows.schema().columns();
@@ -303,9 +304,16 @@ impl Target<'_> {
         // A row is planned alone, so that its values do not take the types of other rows.
         let mut alone = query.clone();
         let mut content = row.content.clone();
-        for cell in &mut content {
+        for (index, cell) in content.iter_mut().enumerate() {
             if is_default(cell) {
                 *cell = ast::Expr::value(Value::Null);
+            }
+            let column = sources.iter().position(|source| *source == Some(index));
+            let field = column.and_then(|column| self.schema.fields().get(column));
+            let is_float = field.is_some_and(|field| field.data_type().is_floating());
+            // A number that goes to a floating column may have any number of digits.
+            if !(is_float && is_number(cell)) {
+                long_numbers::in_expr(cell)?;
             }
         }
         let planned = ast::Parens {
@@ -401,6 +409,15 @@ fn is_default(cell: &ast::Expr) -> bool {
         ast::Expr::Identifier(ident) => {
             ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
         }
+        _ => false,
+    }
+}
+
+/// Whether a cell is a number and nothing else.
+fn is_number(cell: &ast::Expr) -> bool {
+    match cell {
+        ast::Expr::Nested(inner) | ast::Expr::UnaryOp { expr: inner, .. } => is_number(inner),
+        ast::Expr::Value(value) => matches!(value.value, Value::Number(..)),
         _ => false,
     }
 }

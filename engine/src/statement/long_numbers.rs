@@ -7,8 +7,8 @@ use datafusion::common::{Result, plan_datafusion_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{CopyToSource, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, SetExpr, Statement as Sql, UnaryOperator, Value,
-    VisitMut, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, Statement as Sql, UnaryOperator,
+    Value, VisitMut, VisitorMut,
 };
 
 /// Most digits of a decimal.
@@ -31,6 +31,26 @@ pub(super) fn as_decimals(parsed: &mut Parsed) -> Result<()> {
         },
         Parsed::CreateExternalTable(_) | Parsed::Reset(_) => ControlFlow::Continue(()),
     };
+    ended(flow)
+}
+
+/// Makes decimals of the long numbers of an expression.
+///
+/// # Errors
+/// As of [`as_decimals`].
+pub(super) fn in_expr(expr: &mut Expr) -> Result<()> {
+    ended(expr.visit(&mut LongNumbers))
+}
+
+/// Makes decimals of the long numbers of a query.
+///
+/// # Errors
+/// As of [`as_decimals`].
+pub(super) fn in_query(query: &mut Query) -> Result<()> {
+    ended(query.visit(&mut LongNumbers))
+}
+
+fn ended(flow: ControlFlow<DataFusionError>) -> Result<()> {
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
