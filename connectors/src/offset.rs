@@ -37,7 +37,12 @@ impl OffsetExec {
         Self::in_order(input, skip, order)
     }
 
-    fn in_order(input: Arc<dyn ExecutionPlan>, skip: usize, order: Option<LexOrdering>) -> Self {
+    /// Leaves out the first `skip` rows of `input` in this order; without one, any rows.
+    pub fn in_order(
+        input: Arc<dyn ExecutionPlan>,
+        skip: usize,
+        order: Option<LexOrdering>,
+    ) -> Self {
         Self {
             input,
             skip,

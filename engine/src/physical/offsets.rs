@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use emporia_connectors::nodes::with_inputs;
 use emporia_connectors::offset::OffsetExec;
 
@@ -35,9 +36,14 @@ fn without_first(
         let input = without_first(Arc::clone(projection.input()), skip, n_rows)?;
         return with_inputs(rows, vec![input]);
     }
+    // A planner that takes a key for constant, which it is not in all grouping sets, leaves it out of the order of rows.
+    let order = match rows.downcast_ref::<SortExec>() {
+        Some(sort) => Some(sort.expr().clone()),
+        None => rows.output_ordering().cloned(),
+    };
     let rows = match n_rows {
         Some(_) => Arc::new(GlobalLimitExec::new(rows, 0, n_rows)),
         None => rows,
     };
-    Ok(Arc::new(OffsetExec::new(rows, skip)))
+    Ok(Arc::new(OffsetExec::in_order(rows, skip, order)))
 }

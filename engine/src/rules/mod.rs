@@ -20,7 +20,6 @@ mod keys;
 mod like_escapes;
 mod limits;
 mod lossy_casts;
-mod medians;
 mod misread;
 mod nearest_floats;
 mod number;
@@ -60,7 +59,6 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(times::CastByInstant));
     rules.push(Arc::new(volatile::ComputeOnce));
     rules.push(Arc::new(misread::SaysWhatItMeans));
-    rules.push(Arc::new(medians::WholeMedians));
     rules.push(Arc::new(repeated_keys::KeysOnce));
     rules.push(Arc::new(interval_keys::OneLength));
     rules.push(Arc::new(like_escapes::EscapeByBackslash));
