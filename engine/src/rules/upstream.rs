@@ -371,7 +371,7 @@ async fn large_numbers_are_infinite() {
 #[should_panic(expected = "left: 3")]
 async fn a_key_that_is_named_twice_panics() {
     let query = "SELECT DISTINCT ON (k) k, id FROM t ORDER BY k, id, k";
-    let _rows = shown(&format!("{TABLE}{query}")).await;
+    let _rows = shown(&format!("{TABLES}{query}")).await;
 }
 
 #[tokio::test]
