@@ -1,57 +1,82 @@
-//! `percentile_cont` to the last digit: DataFusion cuts the weight between two values after six digits.
+//! `percentile_cont` and `median` to the last digit: DataFusion cuts the weight between two values after six digits, halves of
+//! the last digit of decimals, and makes an infinity of the middle of large numbers.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_empty_array,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Schema};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, ColumnarValue, EmitTo, GroupsAccumulator};
 
-/// The name of the function.
-pub(super) const PERCENTILE: &str = "percentile_cont";
+use super::median::{self, MEDIAN};
 
-/// DataFusion's accumulator, of which the values are taken and the result is not.
+/// The name of the function.
+const PERCENTILE: &str = "percentile_cont";
+
+/// DataFusion's accumulator of the function `name`. Of `percentile_cont` and `median`, its values are taken and its
+/// result is not.
 pub(super) fn accumulator(
+    name: &str,
     inner: Box<dyn Accumulator>,
     args: &AccumulatorArgs,
 ) -> Result<Box<dyn Accumulator>> {
-    Ok(match of(args)? {
-        Some(percentile) => Box::new(Exact { inner, percentile }),
+    Ok(match of(name, args)? {
+        Some(middle) => Box::new(Exact { inner, middle }),
         None => inner,
     })
 }
 
 /// As [`accumulator`], for many groups.
 pub(super) fn groups_accumulator(
+    name: &str,
     inner: Box<dyn GroupsAccumulator>,
     args: &AccumulatorArgs,
 ) -> Result<Box<dyn GroupsAccumulator>> {
-    Ok(match of(args)? {
-        Some(percentile) => Box::new(ExactOfGroups { inner, percentile }),
+    Ok(match of(name, args)? {
+        Some(middle) => Box::new(ExactOfGroups { inner, middle }),
         None => inner,
     })
 }
 
 /// What is asked of the values.
 #[derive(Debug, Clone)]
-struct Percentile {
+struct Middle {
     /// From 0 to 1, in ascending order.
     share: f64,
+    /// Of the result.
     data_type: DataType,
     is_distinct: bool,
 }
 
-/// `None` where there are no values.
-fn of(args: &AccumulatorArgs) -> Result<Option<Percentile>> {
-    let data_type = args.return_type().clone();
-    let ([field, ..], [_, share, ..]) = (args.expr_fields, args.exprs) else {
-        return internal_err!("{PERCENTILE} takes two arguments");
+/// `None` for other functions, and where there are no values.
+fn of(name: &str, args: &AccumulatorArgs) -> Result<Option<Middle>> {
+    let Some(field) = args.expr_fields.first() else {
+        return Ok(None);
     };
     if field.data_type().is_null() {
         return Ok(None);
     }
+    let share = match name {
+        MEDIAN => 0.5,
+        PERCENTILE => share(args)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(Middle {
+        share,
+        data_type: args.return_type().clone(),
+        is_distinct: args.is_distinct,
+    }))
+}
+
+/// The second argument of `percentile_cont`.
+fn share(args: &AccumulatorArgs) -> Result<f64> {
+    let [_, share, ..] = args.exprs else {
+        return internal_err!("{PERCENTILE} takes two arguments");
+    };
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
     let ColumnarValue::Scalar(share) = share.evaluate(&nothing)? else {
         return internal_err!("the share of {PERCENTILE} is no constant");
@@ -63,19 +88,19 @@ fn of(args: &AccumulatorArgs) -> Result<Option<Percentile>> {
         .order_bys
         .first()
         .is_some_and(|key| key.options.descending);
-    Ok(Some(Percentile {
-        share: if is_descending { 1.0 - share } else { share },
-        data_type,
-        is_distinct: args.is_distinct,
-    }))
+    Ok(if is_descending { 1.0 - share } else { share })
 }
 
-impl Percentile {
+impl Middle {
     /// Of the values of a list; NULL of none.
-    fn of_list(&self, list: &ArrayRef) -> Result<Option<f64>> {
+    fn of_list(&self, list: &ArrayRef) -> Result<ScalarValue> {
+        if self.data_type.is_decimal() {
+            return median::of_decimals(list, &self.data_type);
+        }
         let values = cast(list, &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();
-        Ok(self.of_values(&mut values.iter().flatten().collect::<Vec<_>>()))
+        let found = self.of_values(&mut values.iter().flatten().collect::<Vec<_>>());
+        ScalarValue::Float64(found).cast_to(&self.data_type)
     }
 
     fn of_values(&self, values: &mut [f64]) -> Option<f64> {
@@ -87,7 +112,11 @@ impl Percentile {
         let upper = above.iter().copied().min_by(f64::total_cmp);
         match upper {
             Some(upper) if weight > 0.0 && lower != upper && lower.is_finite() => {
-                Some(lower + (upper - lower) * weight)
+                let width = upper - lower;
+                Some(match width.is_finite() || !upper.is_finite() {
+                    true => lower + width * weight,
+                    false => lower * (1.0 - weight) + upper * weight,
+                })
             }
             _ => Some(lower),
         }
@@ -97,7 +126,7 @@ impl Percentile {
 #[derive(Debug)]
 struct Exact {
     inner: Box<dyn Accumulator>,
-    percentile: Percentile,
+    middle: Middle,
 }
 
 impl Accumulator for Exact {
@@ -108,18 +137,18 @@ impl Accumulator for Exact {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let state = self.inner.state()?;
         let [ScalarValue::List(lists)] = state.as_slice() else {
-            return internal_err!("{PERCENTILE} keeps one list");
+            return internal_err!("a percentile keeps one list");
         };
         let found = match lists.is_empty() || lists.is_null(0) {
-            true => None,
-            false => self.percentile.of_list(&lists.value(0))?,
+            true => ScalarValue::try_new_null(&self.middle.data_type)?,
+            false => self.middle.of_list(&lists.value(0))?,
         };
         // The values are gone, and a frame that moves needs them again.
-        if !self.percentile.is_distinct {
+        if !self.middle.is_distinct {
             let lists: ArrayRef = Arc::clone(lists) as ArrayRef;
             self.inner.merge_batch(&[lists])?;
         }
-        ScalarValue::Float64(found).cast_to(&self.percentile.data_type)
+        Ok(found)
     }
 
     fn size(&self) -> usize {
@@ -145,7 +174,7 @@ impl Accumulator for Exact {
 
 struct ExactOfGroups {
     inner: Box<dyn GroupsAccumulator>,
-    percentile: Percentile,
+    middle: Middle,
 }
 
 impl GroupsAccumulator for ExactOfGroups {
@@ -162,15 +191,17 @@ impl GroupsAccumulator for ExactOfGroups {
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let state = self.inner.state(emit_to)?;
         let [lists] = state.as_slice() else {
-            return internal_err!("{PERCENTILE} keeps one list");
+            return internal_err!("a percentile keeps one list");
         };
         let lists = lists.as_list::<i32>();
+        if lists.is_empty() {
+            return Ok(new_empty_array(&self.middle.data_type));
+        }
         let found = (0..lists.len()).map(|group| match lists.is_null(group) {
-            true => Ok(None),
-            false => self.percentile.of_list(&lists.value(group)),
+            true => ScalarValue::try_new_null(&self.middle.data_type),
+            false => self.middle.of_list(&lists.value(group)),
         });
-        let found: Float64Array = found.collect::<Result<_>>()?;
-        Ok(cast(&found, &self.percentile.data_type)?)
+        ScalarValue::iter_to_array(found.collect::<Result<Vec<_>>>()?)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -216,18 +247,17 @@ mod tests {
                 Some(f64::NEG_INFINITY),
             ),
             (0.5, vec![], None),
+            (0.5, vec![1e308, 1.2e308], Some(1.1e308)),
+            (0.5, vec![-1.5e308, 1.5e308], Some(0.0)),
+            (0.5, vec![-1.0, f64::INFINITY], Some(f64::INFINITY)),
         ] {
-            let percentile = Percentile {
+            let middle = Middle {
                 share,
                 data_type: DataType::Float64,
                 is_distinct: false,
             };
             let mut own = values.clone();
-            assert_eq!(
-                percentile.of_values(&mut own),
-                expected,
-                "{share} {values:?}"
-            );
+            assert_eq!(middle.of_values(&mut own), expected, "{share} {values:?}");
         }
     }
 }

@@ -6,20 +6,18 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::expr_fn::coalesce;
-use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, Limit, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
-    SubqueryAlias, cast, lit,
+    SubqueryAlias, lit,
 };
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
 use super::subqueries::{fresh, has_subquery};
-use crate::functions::row_count;
+use crate::functions::{row_count, row_number};
 use crate::wire::MOST_ROWS;
 
 /// Turns limits that are subqueries into conditions.
@@ -122,7 +120,7 @@ fn first_rows(input: &Arc<LogicalPlan>, order: &[SortExpr], limit: &Limit) -> Re
         ]),
         None => lit(default),
     };
-    let after = cast(number.clone(), DataType::Int64) - counted(&limit.skip, 0);
+    let after = number.clone() - counted(&limit.skip, 0);
     let wanted = after
         .clone()
         .gt(lit(0_i64))

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result};
-use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     Distinct, Expr, ExprFunctionExt, Join, LogicalPlan, LogicalPlanBuilder, Projection,
 };
 use datafusion::optimizer::analyzer::AnalyzerRule;
+
+use crate::functions::row_number;
 
 /// The column that numbers the copies of a row.
 const COPY: &str = "__emporia_copy";

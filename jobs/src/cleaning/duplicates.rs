@@ -19,14 +19,13 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions::string::expr_fn::concat;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprFunctionExt, ScalarFunctionArgs, cast, lit, when,
 };
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::{Error, Result};
 use emporia_core::key_hash::KeySet;
-use emporia_engine::functions::in_key_set;
+use emporia_engine::functions::{in_key_set, row_number};
 use emporia_engine::session::Session;
 
 use super::judge::{CODE, Judge};
@@ -268,7 +267,7 @@ pub(super) fn numbered(
             .alias("_copy");
         let candidates = judged.clone().filter(is_candidate)?.window(vec![copy])?;
         let is_copy = match active.exact_code {
-            Some(_) => ident("_copy").gt(lit(1_u64)),
+            Some(_) => ident("_copy").gt(lit(1_i64)),
             None => lit(false),
         };
         let candidates = candidates.with_column("_is_copy", is_copy)?;
@@ -283,7 +282,7 @@ pub(super) fn numbered(
             .alias("_rank");
         let code = when(ident("_is_copy"), lit(active.exact_code.unwrap_or(0)))
             .when(
-                ident("_rank").gt(lit(1_u64)),
+                ident("_rank").gt(lit(1_i64)),
                 lit(active.key_code.unwrap_or(0)),
             )
             .otherwise(lit(0_i32))?;

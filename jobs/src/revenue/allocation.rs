@@ -4,16 +4,15 @@
 //! go, one each, to the lines with the largest remainders, ties to the smaller line number. Orders
 //! whose lines add up to zero share equally. All arithmetic is on integers.
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::Result as PlanResult;
 use datafusion::functions::math::expr_fn::abs;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
-use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit, when};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, lit, when};
 use datafusion::prelude::{DataFrame, ident};
 use emporia_core::error::Result;
+use emporia_engine::functions::row_number;
 
 use super::lines::Lines;
 use crate::money;
@@ -71,8 +70,7 @@ pub(super) fn allocate(lines: DataFrame) -> PlanResult<DataFrame> {
     let spread = per_order(sum(ident("floor_share")))?.alias("spread");
     // Two steps, because the two windows are sorted differently.
     let lines = lines.window(vec![spread])?.window(vec![rank])?;
-    let rank = cast(ident("rank"), DataType::Int64);
-    let gets_one = rank.lt_eq(ident("discount") - ident("spread"));
+    let gets_one = ident("rank").lt_eq(ident("discount") - ident("spread"));
     let share =
         when(gets_one, ident("floor_share") + lit(1_i64)).otherwise(ident("floor_share"))?;
     lines.with_column("share", share)

@@ -26,7 +26,8 @@ use datafusion::logical_expr::{
     ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
 };
 
-use super::percentile::{self, PERCENTILE};
+use super::median::{self, MEDIAN};
+use super::percentile;
 use frames::FrameByFrame;
 
 pub(super) use numbers::{average, total};
@@ -99,10 +100,8 @@ impl AggregateUDFImpl for Moving {
             return Ok(accumulator);
         }
         let sliding = self.inner.create_sliding_accumulator(args.clone());
-        let sliding = sliding.and_then(|sliding| match self.inner.name() {
-            PERCENTILE => percentile::accumulator(sliding, &args),
-            _ => Ok(sliding),
-        });
+        let name = self.inner.name();
+        let sliding = sliding.and_then(|inner| percentile::accumulator(name, inner, &args));
         let anew = Self::of(&self.inner, Place::Window);
         moving_accumulator(sliding, || AggregateUDF::from(anew), &args)
     }
@@ -167,11 +166,19 @@ impl AggregateUDFImpl for Moving {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arguments)
+        let data_type = self.inner.return_type(arguments)?;
+        Ok(match self.inner.name() {
+            MEDIAN => median::type_of(&data_type),
+            _ => data_type,
+        })
     }
 
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
-        self.inner.return_field(arguments)
+        let field = self.inner.return_field(arguments)?;
+        Ok(match self.inner.name() {
+            MEDIAN => median::field_of(&field),
+            _ => field,
+        })
     }
 
     fn is_nullable(&self) -> bool {
@@ -180,10 +187,7 @@ impl AggregateUDFImpl for Moving {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let accumulator = self.inner.accumulator(args.clone())?;
-        match self.inner.name() {
-            PERCENTILE => percentile::accumulator(accumulator, &args),
-            _ => Ok(accumulator),
-        }
+        percentile::accumulator(self.inner.name(), accumulator, &args)
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -199,10 +203,7 @@ impl AggregateUDFImpl for Moving {
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
         let accumulator = self.inner.create_groups_accumulator(args.clone())?;
-        match self.inner.name() {
-            PERCENTILE => percentile::groups_accumulator(accumulator, &args),
-            _ => Ok(accumulator),
-        }
+        percentile::groups_accumulator(self.inner.name(), accumulator, &args)
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

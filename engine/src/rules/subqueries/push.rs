@@ -10,7 +10,6 @@ use datafusion::common::{
     Column, DFSchema, JoinConstraint, JoinType, NullEquality, Result, not_impl_err,
 };
 use datafusion::functions::expr_fn::coalesce;
-use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
@@ -20,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::{fresh, outer_columns};
+use crate::functions::row_number;
 
 /// The distinct values of the outer columns.
 pub(super) struct Domain {
@@ -416,8 +416,9 @@ fn first_rows(
     let number = number.build()?.alias(&name);
     let numbered = Window::try_new(vec![number], Arc::new(input.plan))?;
     let number = || Expr::Column(Column::from_name(&name));
-    let last = fetch.map(|fetch| number().lt_eq(lit((skip + fetch) as u64)));
-    let wanted = number().gt(lit(skip as u64));
+    let rows = |n: usize| lit(i64::try_from(n).unwrap_or(i64::MAX));
+    let last = fetch.map(|fetch| number().lt_eq(rows(skip.saturating_add(fetch))));
+    let wanted = number().gt(rows(skip));
     let wanted = conjunction(std::iter::once(wanted).chain(last)).unwrap_or_else(|| lit(true));
     let rows = Filter::try_new(wanted, Arc::new(LogicalPlan::Window(numbered)))?;
     let plan = Projection::try_new(columns, Arc::new(LogicalPlan::Filter(rows)))?;
