@@ -216,20 +216,53 @@ class Generator:
         """A table, or a derived one of the same columns."""
         alias = self.alias()
         scope = Scope.of(alias)
-        if self.chance(0.75):
+        if self.chance(0.7):
             return Node("relation", f"{self.source()} {alias}"), scope
+        make = self.dice.choices([self.part, self.union, self.groups, self.ranked], [12, 6, 5, 4])[0]
+        return Node("relation", "(", make(), f") {alias}"), scope
+
+    def rows(self, columns, share=0.6):
+        """Some rows of a table."""
         inner = self.alias()
-        inside = Scope.of(inner)
-        tail = Node("where", " WHERE ", self.predicate(inside, 1)) if self.chance(0.6) else Node("where")
-        if self.chance(0.4):
-            order = f" ORDER BY {inner}.{self.pick(list(COLUMNS))} {self.pick(NULLS)}, {inner}.id"
-            limit = self.dice.randint(0, 9)
-            offset = self.dice.randint(0, 3) if self.chance(0.3) else None
-            # An offset alone in place of one of no rows.
-            order += f" LIMIT {limit}" if limit or offset is None else ""
-            order += f" OFFSET {offset}" if offset is not None else ""
-            tail = Node("where", tail, order)
-        return Node("relation", f"(SELECT * FROM {self.source()} {inner}", tail, f") {alias}"), scope
+        tail = Node("where", " WHERE ", self.predicate(Scope.of(inner), 1)) if self.chance(share) else Node("where")
+        return inner, Node("rows", f"SELECT {columns} FROM {self.source()} {inner}", tail)
+
+    def part(self):
+        """Rows of a table, perhaps the first ones."""
+        inner, rows = self.rows("*")
+        if self.chance(0.6):
+            return rows
+        order = f" ORDER BY {inner}.{self.pick(list(COLUMNS))} {self.pick(NULLS)}, {inner}.id"
+        limit = self.dice.randint(0, 9)
+        offset = self.dice.randint(0, 3) if self.chance(0.3) else None
+        # An offset alone in place of one of no rows.
+        order += f" LIMIT {limit}" if limit or offset is None else ""
+        order += f" OFFSET {offset}" if offset is not None else ""
+        return Node("rows", rows, order)
+
+    def union(self):
+        """Rows of several tables; each `id` is there once."""
+        branches = []
+        for index in range(self.dice.choices([2, 3], [4, 1])[0]):
+            shifted = ", ".join(f"id + {1000 * index} AS id" if index and column == "id" else column for column in COLUMNS)
+            branches.append(self.rows(shifted)[1])
+        return Many("rows", branches, " UNION ALL ", least=2)
+
+    def groups(self):
+        """A row for each value of a column, with its least `id`."""
+        key = self.pick(["k", "s", "b", "day", "d"])
+        word = lambda column: "bool_or" if column == "b" else "min" if column == "id" else self.pick(["min", "max"])
+        columns = [column if column == key else f"{word(column)}({column}) AS {column}" for column in COLUMNS]
+        return Node("rows", self.rows(", ".join(columns))[1], f" GROUP BY {key}")
+
+    def ranked(self):
+        """The first rows of each value of a column."""
+        key, order = self.pick(["k", "s", "b", "day"]), self.pick(list(COLUMNS))
+        call = self.pick(["row_number()", "rank()", "dense_rank()"])
+        rank = f"{call} OVER (PARTITION BY {key} ORDER BY {order} {self.pick(NULLS)}, id) AS place"
+        rows = self.rows(f"*, {rank}", 0.4)[1]
+        wanted = self.pick(["place <= 2", "place = 1", "place BETWEEN 2 AND 3", "place - 1 < 3"])
+        return Node("rows", f"SELECT {', '.join(COLUMNS)} FROM (", rows, f") {self.alias()} WHERE {wanted}")
 
     def join(self, depth):
         left, scope = self.relation()
@@ -284,6 +317,8 @@ class Generator:
             item = self.small_int(scope) if kind == "int" else self.column(scope, kind)
             word = self.pick(["sum", "sum", "avg"]) if kind != "decimal" else "sum"
             return Node("number", f"{word}({distinct}", item, ")", filtered)
+        if choice < 0.64:
+            return Node("float", f"median({distinct}", self.small_int(scope), ")", filtered)
         if choice < 0.85:
             kind = self.pick(["int", "decimal", "float", "text", "date", "time"])
             return Node(kind, f"{self.pick(['min', 'max'])}(", self.expression(scope, kind, 1), ")", filtered)
@@ -304,7 +339,8 @@ class Generator:
         choice = self.dice.random()
         if choice < 0.25:
             word = self.pick(["row_number()", f"ntile({self.pick([2, 3])})", "row_number()"])
-            return Node("int", f"{word} OVER (", partition, total, ")")
+            before, after = self.pick([("", ""), ("", ""), ("", " - 5"), ("-", ""), ("(", " - 1) % 3")])
+            return Node("int", f"{before}{word} OVER (", partition, total, f"){after}")
         if choice < 0.4:
             word = self.pick(["rank()", "dense_rank()", "percent_rank()", "cume_dist()"])
             kind = "float" if word in ("percent_rank()", "cume_dist()") else "int"
@@ -312,18 +348,20 @@ class Generator:
         kind = self.pick(list(SQL_TYPES))
         item = self.column(scope, kind)
         if choice < 0.55:
-            return Node(kind, f"{self.pick(['lag', 'lead'])}(", item, f", {self.pick([0, 1, 2])}) OVER (", partition, total, ")")
+            default = Node("default", ", ", self.literal(kind)) if self.chance(0.3) else Node("default")
+            call = f"{self.pick(['lag', 'lead'])}("
+            return Node(kind, call, item, f", {self.pick([0, 1, 2])}", default, ") OVER (", partition, total, ")")
         if choice < 0.7:
             word = self.pick(["first_value", "last_value", "nth_value"])
             extra = f", {self.pick([1, 2])}" if word == "nth_value" else ""
             return Node(kind, f"{word}(", item, f"{extra}) OVER (", partition, total, self.frame("ROWS"), ")")
-        word = self.pick(["sum", "count", "min", "max", "avg"])
-        if word in ("sum", "avg"):
+        word = self.pick(["sum", "count", "min", "max", "avg", "median"])
+        if word in ("sum", "avg", "median"):
             kind = self.pick([k for k in ["int", "float"] if k != "float" or not self.tables.has_special_floats])
             item = self.small_int(scope) if kind == "int" else self.column(scope, "float")
         elif word != "count" and kind == "bool":
             kind, item = "int", self.column(scope, "int")
-        result = "int" if word == "count" else "number" if word in ("sum", "avg") else kind
+        result = "int" if word == "count" else "number" if word in ("sum", "avg", "median") else kind
         filtered = Node("filter", " FILTER (WHERE ", self.predicate(scope, 0), ")") if self.chance(0.15) else Node("filter")
         framed = self.dice.random()
         if framed < 0.4:
