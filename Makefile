@@ -12,10 +12,14 @@ build: ## build the three programs (optimised)
 demo: ## generate a small shop, run every job on a local cluster, show and write the results
 	cargo run --release --bin emporia -- demo
 
+# The comparisons wait for programs most of the time, the unit tests for the compiler.
 test: build ## run all tests, against real servers (the programs are built first: tests run them)
-	cargo test --profile bench --workspace
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target units rows
 	tests/services/with cargo test --release --workspace --test it
-	$(MAKE) --no-print-directory test-rows
+
+.PHONY: units
+units:
+	MAKEFLAGS= cargo test --profile bench --workspace
 
 test-faults: build ## break stores, executors and jobs ten times in each way, and print what came of it
 	EMPORIA_FAULT_RUNS=10 tests/services/with cargo test --release --workspace --test it -- --nocapture --include-ignored faults::executor faults::sick faults::clients faults::result storage::faults storage::hdfs_faults storage::mongodb_faults
@@ -67,8 +71,11 @@ test-helm: ## check the Helm chart, with a real API server (needs Go and Python 
 programs = $(or $(CARGO_TARGET_DIR),target)/release
 peers = $(or $(EMPORIA_PEERS_DIR),$(HOME)/.cache/emporia/peers)
 
-.PHONY: test-rows conformance differential tpc files
+.PHONY: test-rows rows conformance differential tpc files
 test-rows: build ## the small comparisons with DuckDB, and with files of other programs, that are part of the tests
+	$(MAKE) --no-print-directory rows
+
+rows:
 	tests/peers/python tests/differential/compare.py --program $(programs)/emporia --sets 10 --queries 25 --no-shrink
 	tests/peers/python tests/tpc/compare.py --program $(programs)/emporia --scale 0.01 --data $(peers)/data
 	tests/peers/python tests/files/compare.py --program $(programs)/emporia
