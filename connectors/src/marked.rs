@@ -154,6 +154,18 @@ impl ExecutionPlan for MarkedExec {
         vec![false]
     }
 
+    fn repartitioned(
+        &self,
+        target_partitions: usize,
+        config: &ConfigOptions,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if self.mark == Mark::Whole {
+            return Ok(None);
+        }
+        let input = self.input.repartitioned(target_partitions, config)?;
+        Ok(input.map(|input| -> Arc<dyn ExecutionPlan> { Arc::new(Self::new(input, self.mark)) }))
+    }
+
     fn replace_children(
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,

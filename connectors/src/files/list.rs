@@ -10,11 +10,12 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use super::result::parts;
 use super::special;
 use super::version::settled;
 use crate::hdfs::Fault;
 use crate::location::Location;
-use crate::published::{COMMITS, POINTER, is_run_folder, storage_error};
+use crate::published::{COMMITS, Head, POINTER, is_run_folder, storage_error};
 
 /// Endings of compressed text.
 const COMPRESSED: [&str; 4] = ["gz", "zst", "bz2", "xz"];
@@ -62,6 +63,10 @@ impl FileNames {
     /// Whether a file of this name belongs to a table. A name without an ending does: so programs
     /// write parts (`part-00000`, `000000_0`).
     pub fn fit(&self, file: &str) -> bool {
+        // Copies that editors keep.
+        if file.ends_with(['~', '#']) {
+            return false;
+        }
         let lower = file.to_ascii_lowercase();
         let mut stem = lower.as_str();
         if self.compression == Compression::Around
@@ -111,7 +116,7 @@ pub fn is_hidden(part: &str) -> bool {
 ///
 /// # Errors
 /// `NotFound` where there are none, `InvalidInput` where a file has a name that does not fit or belongs to a
-/// published result or to a run that never was, and for local links that lead nowhere, pipes and the like, `Failed` where a local file
+/// published result in text or to a run that never was published, and for local links that lead nowhere, pipes and the like, `Failed` where a local file
 /// never stays as it is.
 pub async fn list(
     name: &str,
@@ -155,11 +160,9 @@ async fn files_at(
         if below.iter().any(|part| is_hidden(part)) {
             continue;
         }
-        match run_of(&below, &results) {
-            // The folder had a result, and none lists this file.
-            Some(0) => continue,
-            Some(depth) => return Err(of_result(name, path, &below[..depth])),
-            None => {}
+        // A result says itself which files it has.
+        if is_of_run(&below, &results) {
+            continue;
         }
         if let Some(depth) = below.iter().position(|part| is_run_folder(part)) {
             return Err(unpublished(name, path, &below[..=depth]));
@@ -178,6 +181,10 @@ async fn files_at(
             )));
         }
         files.push(file);
+    }
+    // What lies in the folder of the table itself is of a result that was dropped.
+    for folder in results.iter().filter(|folder| !folder.is_empty()) {
+        files.extend(of_result(name, store, path, folder, names).await?);
     }
     files.sort_by(|a, b| a.location.cmp(&b.location));
     if files.is_empty() {
@@ -199,24 +206,47 @@ fn results(found: &[ObjectMeta], folder: &Path) -> HashSet<Vec<String>> {
     files
         .filter_map(|mut names| {
             names.truncate(names.iter().position(of_result)?);
-            Some(names)
+            names.iter().all(|name| !is_hidden(name)).then_some(names)
         })
         .collect()
 }
 
-/// How deep the folder of the result is that a file is of: it lies in the folder of one of its runs.
-fn run_of(below: &[String], results: &HashSet<Vec<String>>) -> Option<usize> {
+/// Whether a file lies in the folder of a run of one of the results.
+fn is_of_run(below: &[String], results: &HashSet<Vec<String>>) -> bool {
     let folders = below.len().saturating_sub(1);
-    (0..folders).find(|depth| is_run_folder(&below[*depth]) && results.contains(&below[..*depth]))
+    (0..folders).any(|depth| is_run_folder(&below[depth]) && results.contains(&below[..depth]))
 }
 
-/// The error for a folder that has a published result in it.
-fn of_result(name: &str, path: &Path, below: &[String]) -> Error {
-    let folder = format!("/{path}/{}", below.join("/"));
-    let text = format!("table `{name}`: `{folder}` holds a published result");
-    Error::invalid(text).with_hint(
-        "make the location that folder; in a folder above it, the files of old runs lie as well",
-    )
+/// The files of the result in a folder below that of the table. In Parquet they say themselves what their columns are; in
+/// text only the result does.
+async fn of_result(
+    name: &str,
+    store: &dyn ObjectStore,
+    path: &Path,
+    below: &[String],
+    names: &FileNames,
+) -> Result<Vec<ObjectMeta>> {
+    let base = below
+        .iter()
+        .fold(path.clone(), |base, name| base.join(name.as_str()));
+    let refused = || {
+        let text = format!("table `{name}`: `/{base}` holds a published result");
+        let hint = "make the location that folder; in a folder above it, only a result of one output in Parquet is read";
+        Err(Error::invalid(text).with_hint(hint))
+    };
+    if *names != FileNames::PARQUET {
+        return refused();
+    }
+    let Some(result) = Head::load(store, &base).await?.into_result() else {
+        return Ok(Vec::new());
+    };
+    let mut outputs = result.outputs.values();
+    match (outputs.next(), outputs.next()) {
+        (Some(output), None) if output.format == names.connector => {
+            parts(store, &base, output).await
+        }
+        _ => refused(),
+    }
 }
 
 /// The error for files of a run that no result lists.
@@ -257,6 +287,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::format::MANIFEST;
 
     async fn listed(names: &FileNames, files: &[&str]) -> Result<Vec<String>> {
         let store = InMemory::new();
@@ -301,6 +332,7 @@ mod tests {
 
     #[tokio::test]
     async fn hidden_names_are_left_out() {
+        assert!(!FileNames::CSV.fit("#a.csv#") && !FileNames::CSV.fit("a.csv~"));
         let files = [
             ".a.parquet.crc",
             "_SUCCESS",
@@ -316,16 +348,58 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_above_a_result_is_refused() {
-        let run = "run-0195d9a2000170008000000000000002";
-        let of_run = format!("a/b/{run}/rows/part-0.parquet");
-        for mark in ["a/b/_commits/1.json", "a/b/_current"] {
-            let files = [mark, &of_run, "a/c.parquet"];
-            let error = listed(&FileNames::PARQUET, &files).await.unwrap_err();
+    async fn a_result_below_has_the_files_that_it_lists() {
+        let files_of = async |format: &str, outputs: &[&str], dropped: bool, names: &FileNames| {
+            let store = InMemory::new();
+            let put = async |path: &str, text: String| {
+                let path = Path::from(format!("shop/t/{path}"));
+                store.put(&path, text.into()).await.unwrap();
+            };
+            let run = |n: u32| format!("run-0195d9a200017000800000000000000{n}/rows/part-0");
+            for n in [1, 2] {
+                put(&format!("a=1/sums.parquet/{}", run(n)), "x".to_owned()).await;
+            }
+            put("a=1/c", "x".to_owned()).await;
+            let output = format!(
+                r#"{{"format":"{format}","columns":[["n","Int64"]],"files":[{{"path":"{}","rows":1,"bytes":1}}]}}"#,
+                run(2)
+            );
+            let outputs = outputs.iter().map(|name| format!(r#""{name}":{output}"#));
+            let outputs = outputs.collect::<Vec<_>>().join(",");
+            let manifest = format!(
+                r#"{{"version":{},"commit":1,"dropped":{dropped},"run_id":"0195d9a2000170008000000000000002","previous":null,"main":"rows","outputs":{{{outputs}}}}}"#,
+                MANIFEST.newest
+            );
+            put("a=1/sums.parquet/_commits/1.json", manifest).await;
+            let found = files_at("t", &store, &Path::from("shop/t"), names).await?;
+            let short = |file: ObjectMeta| file.location.as_ref().replacen("shop/t/a=1/", "", 1);
+            Ok::<_, Error>(found.into_iter().map(short).collect::<Vec<_>>())
+        };
+        let newest = "sums.parquet/run-0195d9a2000170008000000000000002/rows/part-0";
+        let parquet = &FileNames::PARQUET;
+        let found = files_of("parquet", &["rows"], false, parquet).await;
+        assert_eq!(found.unwrap(), ["c", newest]);
+        let found = files_of("parquet", &["rows"], true, parquet).await;
+        assert_eq!(found.unwrap(), ["c"]);
+        for (format, outputs, names) in [
+            ("csv", &["rows"][..], &FileNames::CSV),
+            ("csv", &["rows"], parquet),
+            ("parquet", &["rows", "more"], parquet),
+        ] {
+            let error = files_of(format, outputs, false, names).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let text = error.to_string();
-            assert!(text.contains("`/shop/t/a/b` holds a published"), "{text}");
+            assert!(
+                text.contains("`/shop/t/a=1/sums.parquet` holds a published"),
+                "{text}"
+            );
         }
+    }
+
+    #[tokio::test]
+    async fn files_of_runs_that_no_result_lists_are_refused() {
+        let run = "run-0195d9a2000170008000000000000002";
+        let of_run = format!("a/b/{run}/rows/part-0.parquet");
         // What a run left behind after its result was dropped does not count.
         let own = format!("{run}/rows/part-0.parquet");
         let files = ["_commits/1.json", "a", &own];
@@ -340,9 +414,13 @@ mod tests {
             assert!(error.to_string().contains("never published"), "{error}");
         }
         // Folders of other programs, and hidden ones, are not of results.
-        let files = ["a/_commits/1.json", "a/run-7/c.parquet"];
+        let files = ["a/run-7/c.parquet"];
         let found = listed(&FileNames::PARQUET, &files).await.unwrap();
-        assert_eq!(found, files[1..]);
+        assert_eq!(found, files);
+        // A list that is not readable is not passed over.
+        let files = ["a/_commits/1.json", "a/c.parquet"];
+        let error = listed(&FileNames::PARQUET, &files).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         let hidden = format!("_old/{run}/rows/part-0.parquet");
         let files = ["_old/_commits/1.json", &hidden, "c.parquet"];
         let found = listed(&FileNames::PARQUET, &files).await.unwrap();

@@ -4,6 +4,7 @@ mod adapter;
 mod ahead;
 mod exact_cast;
 mod footers;
+mod intervals;
 mod julian;
 pub mod list;
 mod parquet;

@@ -16,13 +16,14 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::explained;
 use super::footers::{Footers, schema_of};
+use super::intervals;
 use super::julian;
 use super::partitions::FolderValues;
 use super::pinned::PinnedFile;
 use super::repeated;
 use super::statistics;
 use super::table::{FilesTable, ListedFile};
-use super::types::{fit, in_utc, plain, widen};
+use super::types::{fit, in_utc, is_binary, is_text, plain, widen};
 use super::version::FileVersion;
 
 /// Footers that are read at a time.
@@ -117,6 +118,7 @@ async fn read(
     let footer = footers.read(url, &file, &meta, PageIndexPolicy::Skip).await;
     let footer = footer.map_err(|e| unreadable(name, &meta.location, e))?;
     julian::check(name, &format!("/{}", meta.location), &footer)?;
+    intervals::check(name, &format!("/{}", meta.location), &footer)?;
     let schema = schema_of(&footer).map_err(|e| unreadable(name, &meta.location, e))?;
     if let Some(twice) = repeated(&schema) {
         let text = format!(
@@ -146,6 +148,9 @@ fn declared_columns(
                 continue;
             };
             is_missing = false;
+            if is_binary(found.data_type()) && is_text(column.data_type()) {
+                return Err(bytes_as_text(name, column, file));
+            }
             if fit(found.data_type(), column.data_type()).is_none() {
                 let text = format!(
                     "table `{name}`: column `{}` is declared as {} and is {} in `/{}`",
@@ -180,6 +185,18 @@ fn declared_columns(
         field.as_ref().clone().with_nullable(!is_required)
     });
     Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The error for bytes that are declared as text: the reader would take them for text whatever they are.
+fn bytes_as_text(name: &str, column: &Field, file: &OpenFile) -> Error {
+    let column = column.name();
+    let text = format!(
+        "table `{name}`: column `{column}` is declared as text, and `/{}` has bytes that are not marked as text",
+        file.meta.location
+    );
+    Error::invalid(text).with_hint(format!(
+        "declare it as binary, and CAST({column} AS VARCHAR) in the query or a view"
+    ))
 }
 
 /// The columns of all files, each in the narrowest type that holds the values of all of them. Folders

@@ -63,14 +63,7 @@ pub(super) async fn open(
         return Ok(Arc::new(EmptyTable::new(schema)));
     }
     let opened = place.open(state)?;
-    let looks = output.files.iter();
-    let looks: Vec<_> = looks
-        .map(|file| part(opened.as_ref(), base, file).boxed())
-        .collect();
-    let mut files: Vec<_> = futures::stream::iter(looks)
-        .buffered(LOOKS_AT_ONCE)
-        .try_collect()
-        .await?;
+    let mut files = parts(opened.as_ref(), base, output).await?;
     if place.is_local() {
         files = settled(files).await?;
     }
@@ -98,6 +91,23 @@ pub(super) async fn open(
             Ok(Arc::new(table))
         }
     }
+}
+
+/// The files of an output of the result `base`.
+///
+/// # Errors
+/// Where one is not there as it was published.
+pub(super) async fn parts(
+    store: &dyn ObjectStore,
+    base: &Path,
+    output: &PublishedOutput,
+) -> Result<Vec<ObjectMeta>> {
+    let looks = output.files.iter();
+    let looks: Vec<_> = looks.map(|file| part(store, base, file).boxed()).collect();
+    futures::stream::iter(looks)
+        .buffered(LOOKS_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// Checks that the result has the declared columns, in types that become the declared ones.
