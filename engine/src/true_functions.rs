@@ -13,7 +13,6 @@ use datafusion::functions::math::expr_fn::nanvl;
 use datafusion::logical_expr::expr::{
     AggregateFunctionParams, NullTreatment, ScalarFunction, WindowFunction,
 };
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition,
@@ -26,7 +25,7 @@ use emporia_connectors::windows::{Nulls, WireWindow};
 use crate::functions::{
     checked_average, checked_sum, ordered_max, ordered_min, over_window, quotient,
 };
-use crate::rules::{Risk, risk};
+use crate::rules::{Risk, risk, with_outputs};
 
 /// Analyzes a plan of which the types are known.
 #[derive(Debug)]
@@ -56,12 +55,11 @@ impl AnalyzerRule for TrueFunctions {
                 return Ok(Transformed::no(node));
             }
             let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let expr = expr.transform_up(|expr| self.checked(expr, &schema))?;
-                Ok(expr.update_data(|expr| name.restore(expr)))
-            })
+            with_outputs(
+                node,
+                |_| Ok(true),
+                |expr| expr.transform_up(|expr| self.checked(expr, &schema)),
+            )
         })
         .data()
     }

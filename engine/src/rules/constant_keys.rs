@@ -4,11 +4,11 @@
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
 use super::subqueries::has_subquery;
+use super::with_outputs;
 
 /// Leaves out constants of `PARTITION BY`.
 #[derive(Debug)]
@@ -24,12 +24,11 @@ impl AnalyzerRule for DropConstantKeys {
             if !matches!(plan, LogicalPlan::Window(_)) {
                 return Ok(Transformed::no(plan));
             }
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let changed = expr.transform_up(|expr| Ok(without_constants(expr)))?;
-                Ok(changed.update_data(|expr| name.restore(expr)))
-            })
+            with_outputs(
+                plan,
+                |_| Ok(true),
+                |expr| expr.transform_up(|expr| Ok(without_constants(expr))),
+            )
         })
         .data()
     }

@@ -7,11 +7,11 @@
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, disjunction, merge_schema};
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 
 use super::fallible::{Risk, risk};
+use super::with_outputs;
 
 /// The plan with what may fail guarded by the conditions beside it.
 pub(crate) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -19,22 +19,20 @@ pub(crate) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
         if matches!(plan, LogicalPlan::TableScan(_)) {
             return Ok(Transformed::no(plan));
         }
-        let names = NamePreserver::new(&plan);
         let schema = merge_schema(&plan.inputs());
         let condition = match &plan {
             LogicalPlan::Filter(filter) => Some(filter.predicate.clone()),
             LogicalPlan::Join(join) => join.filter.clone(),
             _ => None,
         };
-        plan.map_expressions(|expr| {
-            if !may_be_guarded(&expr)? || risk(&expr, &schema)? == Risk::Never {
-                return Ok(Transformed::no(expr));
-            }
-            let name = names.save(&expr);
-            let is_condition = condition.as_ref() == Some(&expr);
-            let expr = guard(expr, &schema, is_condition)?;
-            Ok(Transformed::yes(name.restore(expr)))
-        })
+        with_outputs(
+            plan,
+            |expr| Ok(may_be_guarded(expr)? && risk(expr, &schema)? > Risk::Never),
+            |expr| {
+                let is_condition = condition.as_ref() == Some(&expr);
+                guard(expr, &schema, is_condition).map(Transformed::yes)
+            },
+        )
     })
     .data()
 }

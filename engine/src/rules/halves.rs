@@ -4,28 +4,27 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, cast, lit};
+
+use super::with_outputs;
 
 /// The plan with constants that keep their type in a message. This comes last, because the planner would
 /// make a constant of the cast.
 pub(crate) fn with_halves(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|plan| {
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let is_half = |expr: &Expr| Ok(half(expr).is_some());
-            if !expr.exists(is_half)? {
-                return Ok(Transformed::no(expr));
-            }
-            let name = names.save(&expr);
-            let expr = expr.transform_up(|expr| {
-                Ok(match half(&expr) {
-                    Some(value) => Transformed::yes(cast(lit(value), DataType::Float16)),
-                    None => Transformed::no(expr),
+        let is_half = |expr: &Expr| Ok(half(expr).is_some());
+        with_outputs(
+            plan,
+            |expr| expr.exists(is_half),
+            |expr| {
+                expr.transform_up(|expr| {
+                    Ok(match half(&expr) {
+                        Some(value) => Transformed::yes(cast(lit(value), DataType::Float16)),
+                        None => Transformed::no(expr),
+                    })
                 })
-            });
-            Ok(Transformed::yes(name.restore(expr.data()?)))
-        })
+            },
+        )
     })
     .data()
 }

@@ -8,13 +8,14 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{
     conjunction, disjunction, merge_schema, split_conjunction_owned,
 };
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
+
+use super::with_outputs;
 
 /// Guards conditions that DataFusion would merge wrongly.
 #[derive(Debug)]
@@ -29,24 +30,23 @@ impl AnalyzerRule for KeepUnknown {
         plan.transform_up_with_subqueries(|plan| {
             let mut schema = merge_schema(&plan.inputs());
             schema.merge(plan.schema());
-            let names = NamePreserver::new(&plan);
             let is_filter = matches!(plan, LogicalPlan::Filter(_));
-            plan.map_expressions(|expr| {
-                if count_lists(&expr)? < 2 {
-                    return Ok(Transformed::no(expr));
-                }
-                let name = names.save(&expr);
-                let guarded = if is_filter {
-                    // A filter takes unknown for false: what its conditions are together does not
-                    // matter, and a plain condition is one that a store can answer.
-                    let parts = split_conjunction_owned(expr);
-                    let parts = parts.into_iter().map(|part| guarded(part, &schema));
-                    conjunction(parts.collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true))
-                } else {
-                    guarded(expr, &schema)?
-                };
-                Ok(Transformed::yes(name.restore(guarded)))
-            })
+            with_outputs(
+                plan,
+                |expr| Ok(count_lists(expr)? > 1),
+                |expr| {
+                    let guarded = if is_filter {
+                        // A filter takes unknown for false: what its conditions are together does not
+                        // matter, and a plain condition is one that a store can answer.
+                        let parts = split_conjunction_owned(expr);
+                        let parts = parts.into_iter().map(|part| guarded(part, &schema));
+                        conjunction(parts.collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true))
+                    } else {
+                        guarded(expr, &schema)?
+                    };
+                    Ok(Transformed::yes(guarded))
+                },
+            )
         })
         .data()
     }

@@ -3,10 +3,10 @@
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::with_outputs;
 use crate::functions::{like_pattern, with_backslashes};
 
 /// The only escape character that is computed.
@@ -19,12 +19,11 @@ pub(super) struct EscapeByBackslash;
 impl AnalyzerRule for EscapeByBackslash {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|plan| {
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let expr = expr.transform_up(|expr| Ok(by_backslash(expr)))?;
-                Ok(expr.update_data(|expr| name.restore(expr)))
-            })
+            with_outputs(
+                plan,
+                |_| Ok(true),
+                |expr| expr.transform_up(|expr| Ok(by_backslash(expr))),
+            )
         })
         .data()
     }

@@ -23,6 +23,7 @@ mod lossy_casts;
 mod misread;
 mod nearest_floats;
 mod number;
+mod places;
 mod repeated_keys;
 mod risky_filters;
 mod row_values;
@@ -46,11 +47,13 @@ pub(crate) use guards::guarded;
 pub(crate) use halves::with_halves;
 pub(crate) use row_values::ROWS;
 pub(crate) use subqueries::fresh;
+pub(crate) use walk::with_outputs;
 
 /// DataFusion's analyzer rules with ours before and behind them.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(row_values::RowsAsExists),
+        Arc::new(places::KnownPlaces),
         Arc::new(exact_numbers::ExactNumbers),
         Arc::new(times::CompareTimes),
         Arc::new(frames::PlainFrames),

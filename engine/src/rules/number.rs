@@ -33,6 +33,14 @@ impl Number {
         }
     }
 
+    /// The number, if it is a whole one of 32 bits.
+    pub(super) fn as_whole(self) -> Option<i32> {
+        match self.scale {
+            0 => self.value.try_into().ok(),
+            _ => None,
+        }
+    }
+
     /// The shortest decimal that is read as the floating number: what was written, up to 15 digits.
     fn shortest(number: f64) -> Option<Self> {
         if !number.is_finite() {

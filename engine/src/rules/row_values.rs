@@ -10,7 +10,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Filter, LogicalPlan, Projection, SubqueryAlias, lit, when,
@@ -19,6 +18,7 @@ use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
 use super::subqueries::{as_outer, exists};
+use super::with_outputs;
 
 /// The name of the rows of such a subquery; with a number behind it, of their fields.
 pub(crate) const ROWS: &str = "__emporia_row";
@@ -36,25 +36,24 @@ impl AnalyzerRule for RowsAsExists {
         plan.transform_up_with_subqueries(|plan| {
             let is_row = |expr: &Expr| Ok(membership(expr)?.is_some());
             let schema = merge_schema(&plan.inputs());
-            let names = NamePreserver::new(&plan);
             let is_filter = matches!(plan, LogicalPlan::Filter(_));
-            plan.map_expressions(|expr| {
-                if !expr.exists(is_row)? {
-                    return Ok(Transformed::no(expr));
-                }
-                let name = names.save(&expr);
-                let parts = match is_filter {
-                    true => split_conjunction_owned(expr),
-                    false => vec![expr],
-                };
-                let parts = parts.into_iter().map(|part| match is_filter {
-                    true => condition(part, &schema),
-                    false => value(part, &schema),
-                });
-                let parts = parts.collect::<Result<Vec<_>>>()?;
-                let whole = conjunction(parts).unwrap_or_else(|| lit(true));
-                Ok(Transformed::yes(name.restore(whole)))
-            })
+            with_outputs(
+                plan,
+                |expr| expr.exists(is_row),
+                |expr| {
+                    let parts = match is_filter {
+                        true => split_conjunction_owned(expr),
+                        false => vec![expr],
+                    };
+                    let parts = parts.into_iter().map(|part| match is_filter {
+                        true => condition(part, &schema),
+                        false => value(part, &schema),
+                    });
+                    let parts = parts.collect::<Result<Vec<_>>>()?;
+                    let whole = conjunction(parts).unwrap_or_else(|| lit(true));
+                    Ok(Transformed::yes(whole))
+                },
+            )
         })
         .data()
     }

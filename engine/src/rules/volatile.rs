@@ -8,11 +8,11 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, not_impl_err};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, LogicalPlan, Operator, Projection};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::subqueries::fresh;
+use super::with_outputs;
 
 /// Functions that are simplified to a CASE with their arguments in two places.
 const REPEATING: [&str; 4] = ["coalesce", "ifnull", "nvl", "nvl2"];
@@ -53,13 +53,12 @@ fn once(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if matches!(plan, LogicalPlan::TableScan(_)) {
         return Ok(Transformed::no(plan));
     }
-    let names = NamePreserver::new(&plan);
     let mut moved = Vec::new();
-    let changed = plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let changed = expr.transform_down(|expr| split(expr, &mut moved))?;
-        Ok(changed.update_data(|expr| name.restore(expr)))
-    })?;
+    let changed = with_outputs(
+        plan,
+        |_| Ok(true),
+        |expr| expr.transform_down(|expr| split(expr, &mut moved)),
+    )?;
     if moved.is_empty() {
         return Ok(changed);
     }

@@ -17,21 +17,36 @@ pub(super) fn rewritten(
         if matches!(plan, LogicalPlan::TableScan(_)) {
             return Ok(Transformed::no(plan));
         }
-        let names = NamePreserver::new(&plan);
         let schema = merge_schema(&plan.inputs());
-        let named = |expr: Expr| {
-            let name = names.save(&expr);
-            let expr = expr.transform_up(|expr| expression(expr, &schema))?;
-            Ok(expr.update_data(|expr| name.restore(expr)))
-        };
-        let plan = plan.map_expressions(|expr| match expr {
-            // Its parts are the outputs.
-            Expr::GroupingSet(_) => expr.map_children(named),
-            expr => named(expr),
-        })?;
+        let plan = with_outputs(
+            plan,
+            |_| Ok(true),
+            |expr| expr.transform_up(|expr| expression(expr, &schema)),
+        )?;
         plan.transform_data(|plan| step(plan, &schema))
     })
     .data()
+}
+
+/// The step with its expressions changed, of those that are wanted. Outputs keep their names.
+pub(crate) fn with_outputs(
+    plan: LogicalPlan,
+    is_wanted: impl Fn(&Expr) -> Result<bool>,
+    mut change: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&plan);
+    let mut changed = |expr: Expr| {
+        if !is_wanted(&expr)? {
+            return Ok(Transformed::no(expr));
+        }
+        let name = names.save(&expr);
+        Ok(change(expr)?.update_data(|expr| name.restore(expr)))
+    };
+    plan.map_expressions(|expr| match expr {
+        // Its parts are the outputs.
+        Expr::GroupingSet(_) => expr.map_children(&mut changed),
+        expr => changed(expr),
+    })
 }
 
 /// A step that stays as it is.

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, not_impl_err};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Distinct, Expr, Limit, LogicalPlan, Projection, Sort, SortExpr, SubqueryAlias, WindowFrameUnits,
 };
 
 use super::shared::Step;
+use crate::rules::with_outputs;
 
 /// Window functions whose value depends on the place of a row among equal ones.
 const OF_PLACES: [&str; 4] = ["lag", "lead", "ntile", "row_number"];
@@ -118,16 +118,15 @@ fn in_whole_order(node: LogicalPlan) -> Result<LogicalPlan> {
             Ok(LogicalPlan::Distinct(Distinct::On(on)))
         }
         node => {
-            let names = NamePreserver::new(&node);
             let inputs = node.inputs();
             let Some(schema) = inputs.first().map(|input| Arc::clone(input.schema())) else {
                 return Ok(node);
             };
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let expr = expr.transform_up(|expr| with_keys(expr, &schema))?;
-                Ok(expr.update_data(|expr| name.restore(expr)))
-            })
+            with_outputs(
+                node,
+                |_| Ok(true),
+                |expr| expr.transform_up(|expr| with_keys(expr, &schema)),
+            )
             .data()
         }
     }

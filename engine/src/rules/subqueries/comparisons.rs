@@ -5,7 +5,6 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result, Spans};
 use datafusion::logical_expr::expr::{Exists, SetComparison, SetQuantifier};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, Filter, LogicalPlan, Subquery, SubqueryAlias, lit, when,
@@ -13,26 +12,25 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::fresh;
+use crate::rules::with_outputs;
 
 /// The plan without `ANY` and `ALL`.
 pub(super) fn as_exists(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|plan| {
-        let names = NamePreserver::new(&plan);
         let schema = merge_schema(&plan.inputs());
-        plan.map_expressions(|expr| {
-            let is_comparison = |e: &Expr| Ok(matches!(e, Expr::SetComparison(_)));
-            if !expr.exists(is_comparison)? {
-                return Ok(Transformed::no(expr));
-            }
-            let name = names.save(&expr);
-            let changed = expr.transform_up(|expr| match expr {
-                Expr::SetComparison(comparison) => {
-                    compared(comparison, &schema).map(Transformed::yes)
-                }
-                other => Ok(Transformed::no(other)),
-            })?;
-            Ok(changed.update_data(|expr| name.restore(expr)))
-        })
+        let is_comparison = |e: &Expr| Ok(matches!(e, Expr::SetComparison(_)));
+        with_outputs(
+            plan,
+            |expr| expr.exists(is_comparison),
+            |expr| {
+                expr.transform_up(|expr| match expr {
+                    Expr::SetComparison(comparison) => {
+                        compared(comparison, &schema).map(Transformed::yes)
+                    }
+                    other => Ok(Transformed::no(other)),
+                })
+            },
+        )
     })
     .data()
 }
