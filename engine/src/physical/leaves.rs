@@ -54,7 +54,9 @@ pub(crate) fn with_leaves_of_unions(
 fn pinned(join: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let mut sides: Vec<_> = join.children().into_iter().map(Arc::clone).collect();
     if let Some(left) = sides.first_mut()
-        && !left.is::<MarkedExec>()
+        && !left
+            .downcast_ref::<MarkedExec>()
+            .is_some_and(|marked| marked.mark() == Mark::Unsized)
     {
         *left = Arc::new(MarkedExec::new(Arc::clone(left), Mark::Unsized));
     }

@@ -4,8 +4,12 @@
 mod alike;
 mod apart;
 mod by_node;
+mod constant_parts;
+mod embedded;
+mod exchanged;
 mod guarded;
 mod hash_joins;
+mod kept_limits;
 mod keys;
 mod large_limits;
 mod leaves;
@@ -43,6 +47,8 @@ type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 const JOINS: &str = "join_selection";
 /// The rule of DataFusion that adds exchanges and sorts, and takes away what it takes for superfluous.
 const REQUIREMENTS: &str = "EnsureRequirements";
+/// The rule of DataFusion that moves projections down.
+const PROJECTIONS: &str = "ProjectionPushdown";
 
 /// DataFusion's optimizer rules with ours among them.
 pub(crate) fn optimizer_rules() -> Vec<Rule> {
@@ -54,9 +60,17 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         by_node::rule("true_keys", keys::without_wrong_keys),
         by_node::rule("sliding", sliding::unordered),
         by_node::rule("unsorted_joins", unsorted_joins::unordered),
+        by_node::rule("constant_parts", constant_parts::sorted),
+        by_node::rule("exchanged_joins", exchanged::from_the_start),
+        by_node::rule("kept_limits", kept_limits::above_sorts),
     ];
     insert_after(&mut rules, JOINS, joins);
-    insert_after(&mut rules, REQUIREMENTS, vec![Arc::new(orders::TrueOrders)]);
+    let placed: Vec<Rule> = vec![
+        Arc::new(orders::TrueOrders),
+        by_node::rule("shown_sizes", exchanged::with_sizes),
+    ];
+    insert_after(&mut rules, REQUIREMENTS, placed);
+    rules = rules.into_iter().flat_map(after_embedded).collect();
     rules.push(by_node::rule("true_keys", keys::without_wrong_keys));
     let first = [
         by_node::rule("offsets", offsets::as_steps),
@@ -65,6 +79,14 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     ];
     rules.splice(0..0, first);
     rules
+}
+
+/// The rule, after filters have been made ready for it.
+fn after_embedded(rule: Rule) -> Vec<Rule> {
+    match rule.name() == PROJECTIONS {
+        true => vec![by_node::rule("whole_filters", embedded::apart), rule],
+        false => vec![rule],
+    }
 }
 
 fn insert_after(rules: &mut Vec<Rule>, name: &str, ours: Vec<Rule>) {
@@ -97,5 +119,6 @@ mod tests {
         let at = |name: &str| rules.iter().position(|rule| rule.name() == name);
         assert_eq!(at("small_hash_joins"), at(JOINS).map(|at| at + 1));
         assert_eq!(at("true_orders"), at(REQUIREMENTS).map(|at| at + 1));
+        assert_eq!(at("whole_filters").map(|at| at + 1), at(PROJECTIONS));
     }
 }

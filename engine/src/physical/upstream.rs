@@ -173,3 +173,44 @@ async fn a_constant_of_some_sets_counts_as_one() {
     let rows = shown(&sql).await.expect("rows");
     assert_ne!(rows, "8, 8, 8, 8, NULL, NULL, NULL, NULL");
 }
+
+#[tokio::test]
+async fn a_projection_moves_below_a_filter_that_leaves_out_columns() {
+    let query = "CREATE TABLE a AS SELECT * FROM (VALUES (1, 2, 'b')) AS v(id, k, s); \
+                 CREATE TABLE b AS SELECT * FROM (VALUES (1, 2, 'a')) AS v(id, n, s); \
+                 SELECT coalesce(b.n, a.k), a.id FROM a LEFT JOIN b ON a.s <> b.s WHERE b.id = b.id";
+    let said = said(query).await;
+    assert!(
+        said.contains("does not match with the projection expression"),
+        "right is 2, 1: {said}"
+    );
+}
+
+/// The first row of a query over `TABLE`, with the orders of subqueries.
+async fn first_row(query: &str) -> String {
+    let settings = [
+        ("datafusion.execution.target_partitions", "1"),
+        (
+            "datafusion.sql_parser.enable_subquery_sort_elimination",
+            "false",
+        ),
+    ];
+    let rows = batches(&session(&settings), &format!("{TABLE}{query}")).await;
+    text(&rows.unwrap())
+}
+
+#[tokio::test]
+async fn a_limit_goes_with_its_sort() {
+    let query = "SELECT r FROM (SELECT row_number() OVER (ORDER BY id) AS r FROM t ORDER BY r DESC) \
+                 ORDER BY r LIMIT 1";
+    assert_eq!(first_row(query).await, "1, 2, 3, 4", "right is 1");
+}
+
+#[tokio::test]
+async fn distinct_values_come_in_another_order() {
+    let query = "SELECT array_agg(id ORDER BY k DESC, id), array_agg(DISTINCT k ORDER BY k) FROM t WHERE k > 0";
+    assert!(
+        first_row(query).await.contains("[20, 10]"),
+        "right is 10, 20"
+    );
+}

@@ -9,24 +9,34 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-/// Makes sure that each branch of a union can be left out of a task: all tasks would yield its rows.
+/// Makes sure that each branch of a union can be left out of a task, for all tasks would yield its rows, and that rows
+/// which are exchanged within the stage are all in one task.
 ///
 /// # Errors
-/// Where one cannot.
+/// Where that is not so.
 pub(super) fn check_tasks(stage: usize, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
-    let mut is_right = true;
+    let mut fault = None;
     plan.apply(|node| {
         if node.is::<UnionExec>() {
             for branch in node.children() {
-                is_right &= can_be_left_out(branch)?;
+                if !can_be_left_out(branch)? {
+                    fault = Some("yield all rows of a branch of a union");
+                }
+            }
+        }
+        if let Some(exchange) = node.downcast_ref::<RepartitionExec>() {
+            let input = exchange.input();
+            let is_one = input.output_partitioning().partition_count() == 1 || has_exchange(input)?;
+            if !is_one || !can_be_left_out(input)? {
+                fault = Some("exchange rows for itself");
             }
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    match is_right {
-        true => Ok(()),
-        false => Err(BallistaError::Internal(format!(
-            "each task of stage {stage} would yield all rows of a branch of a union"
+    match fault {
+        None => Ok(()),
+        Some(fault) => Err(BallistaError::Internal(format!(
+            "each task of stage {stage} would {fault}"
         ))),
     }
 }
@@ -34,8 +44,11 @@ pub(super) fn check_tasks(stage: usize, plan: &Arc<dyn ExecutionPlan>) -> Result
 fn can_be_left_out(branch: &Arc<dyn ExecutionPlan>) -> datafusion::error::Result<bool> {
     let left = restrict_plan_to_partitions(Arc::clone(branch), &[])?;
     // An exchange within the stage deals out no rows then, to as many partitions as ever.
-    let has_exchange = branch.exists(|node| Ok(node.is::<RepartitionExec>()))?;
-    Ok(has_exchange || left.output_partitioning().partition_count() == 0)
+    Ok(has_exchange(branch)? || left.output_partitioning().partition_count() == 0)
+}
+
+fn has_exchange(plan: &Arc<dyn ExecutionPlan>) -> datafusion::error::Result<bool> {
+    plan.exists(|node| Ok(node.is::<RepartitionExec>()))
 }
 
 #[cfg(test)]
@@ -43,6 +56,7 @@ mod tests {
     use datafusion::arrow::datatypes::{DataType, Field, Schema};
     use datafusion::physical_expr::expressions::col;
     use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+    use datafusion::physical_plan::Partitioning;
     use datafusion::physical_plan::empty::EmptyExec;
     use datafusion::physical_plan::sorts::sort::SortExec;
 
@@ -70,5 +84,20 @@ mod tests {
             assert_eq!(check_tasks(1, &plan).is_ok(), is_right, "{plan:?}");
         }
         assert!(check_tasks(1, &sorted(false, 1)).is_ok());
+        for (input, is_right) in [
+            (table(1), true),
+            (table(2), false),
+            (sorted(true, 1), true),
+            (sorted(false, 1), false),
+        ] {
+            let exchange = |plan| -> Arc<dyn ExecutionPlan> {
+                let by = Partitioning::Hash(vec![col("a", &schema).unwrap()], 3);
+                Arc::new(RepartitionExec::try_new(plan, by).unwrap())
+            };
+            let plan = exchange(input);
+            assert_eq!(check_tasks(1, &plan).is_ok(), is_right, "{plan:?}");
+            let twice = exchange(plan);
+            assert_eq!(check_tasks(1, &twice).is_ok(), is_right, "{twice:?}");
+        }
     }
 }
