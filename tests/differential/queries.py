@@ -378,7 +378,8 @@ class Generator:
         return Node(result, f"{word}(", item, ")", filtered, " OVER (", partition, order, ")")
 
     def frame(self, unit):
-        n = lambda: self.pick([0, 1, 2, 5])
+        # DuckDB leaves the peers out where a RANGE frame begins at 0 FOLLOWING or ends at 0 PRECEDING.
+        n = lambda: self.pick([1, 2, 5] if unit == "RANGE" else [0, 1, 2, 5])
         start, end = self.pick(
             [
                 ("UNBOUNDED PRECEDING", "CURRENT ROW"),
