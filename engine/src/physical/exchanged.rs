@@ -1,8 +1,9 @@
-//! Joins whose sides are exchanged from the start.
+//! Joins and windows whose rows are exchanged from the start.
 //!
-//! A join by keys of two sides of one partition, which are known to be small, needs no exchange. But Ballista plans the stage
-//! once more where another exchange follows. It knows no sizes then, and puts exchanges into the stage itself: each of its tasks
-//! reads both sides whole and joins them, and the rows come once for each task. So sizes are hidden while exchanges are placed.
+//! A join by keys of two sides of one partition, which are known to be small, needs no exchange, and neither does a window over
+//! parts of such rows. But Ballista plans the stage once more where another exchange follows. It knows no sizes then, and puts
+//! exchanges into the stage itself: each of its tasks reads all rows, and they come once for each task. So sizes are hidden while
+//! exchanges are placed.
 
 use std::sync::Arc;
 
@@ -13,23 +14,28 @@ use emporia_connectors::marked::{Mark, MarkedExec};
 use emporia_connectors::nodes::with_inputs;
 
 use super::by_node::Replacement;
+use super::window_exprs;
 
-/// Hides the sizes of the sides of such a join, so that the planner exchanges both.
+/// Hides the sizes of the inputs of such a node, so that the planner exchanges all of them.
 pub(super) fn from_the_start(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
-    let is_by_keys = match node.downcast_ref::<HashJoinExec>() {
-        Some(join) => *join.partition_mode() == PartitionMode::Partitioned,
-        None => node.is::<SortMergeJoinExec>(),
-    };
-    if !is_by_keys {
+    if !is_by_keys(node) {
         return Ok(None);
     }
-    let sides = node
+    let inputs = node
         .children()
         .into_iter()
-        .map(|side| -> Arc<dyn ExecutionPlan> {
-            Arc::new(MarkedExec::new(Arc::clone(side), Mark::Unsized))
+        .map(|input| -> Arc<dyn ExecutionPlan> {
+            Arc::new(MarkedExec::new(Arc::clone(input), Mark::Unsized))
         });
-    with_inputs(Arc::clone(node), sides.collect()).map(Some)
+    with_inputs(Arc::clone(node), inputs.collect()).map(Some)
+}
+
+fn is_by_keys(node: &Arc<dyn ExecutionPlan>) -> bool {
+    if let Some(join) = node.downcast_ref::<HashJoinExec>() {
+        return *join.partition_mode() == PartitionMode::Partitioned;
+    }
+    let mut windows = window_exprs(node).into_iter().flatten();
+    windows.any(|expr| !expr.partition_by().is_empty()) || node.is::<SortMergeJoinExec>()
 }
 
 /// Shows the sizes again, by which Ballista decides about the joins above. The join of a `NOT IN` hides its own.

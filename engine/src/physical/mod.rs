@@ -4,7 +4,6 @@
 mod alike;
 mod apart;
 mod by_node;
-mod constant_parts;
 mod embedded;
 mod exchanged;
 mod guarded;
@@ -19,6 +18,7 @@ mod offsets;
 mod one_task;
 mod orders;
 mod recursion;
+mod related_keys;
 mod sliding;
 mod unions;
 mod unsorted_joins;
@@ -29,9 +29,11 @@ mod whole_frames;
 use std::sync::Arc;
 
 use datafusion::common::Result;
+use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use emporia_connectors::estimated::EstimatedExec;
 use emporia_connectors::folded::fold_physical;
 use emporia_connectors::marked::MarkedExec;
@@ -60,8 +62,8 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
         by_node::rule("true_keys", keys::without_wrong_keys),
         by_node::rule("sliding", sliding::unordered),
         by_node::rule("unsorted_joins", unsorted_joins::unordered),
-        by_node::rule("constant_parts", constant_parts::sorted),
-        by_node::rule("exchanged_joins", exchanged::from_the_start),
+        by_node::rule("related_keys", related_keys::sorted),
+        by_node::rule("exchanged", exchanged::from_the_start),
         by_node::rule("kept_limits", kept_limits::above_sorts),
     ];
     insert_after(&mut rules, JOINS, joins);
@@ -98,6 +100,14 @@ fn insert_after(rules: &mut Vec<Rule>, name: &str, ours: Vec<Rule>) {
 /// Whether a node yields its input as it is, and only says something about it.
 pub fn is_estimate_or_mark(node: &Arc<dyn ExecutionPlan>) -> bool {
     node.is::<EstimatedExec>() || node.is::<MarkedExec>()
+}
+
+/// The functions of a window; `None` for another node.
+fn window_exprs(node: &Arc<dyn ExecutionPlan>) -> Option<&[Arc<dyn WindowExpr>]> {
+    match node.downcast_ref::<BoundedWindowAggExec>() {
+        Some(window) => Some(window.window_expr()),
+        None => Some(node.downcast_ref::<WindowAggExec>()?.window_expr()),
+    }
 }
 
 /// The plan in a form that can be cut into stages.

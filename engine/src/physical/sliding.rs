@@ -10,21 +10,15 @@ use datafusion::common::Result;
 use datafusion::logical_expr::SetMonotonicity;
 use datafusion::physical_expr::window::{SlidingAggregateWindowExpr, WindowExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use emporia_connectors::marked::{Mark, MarkedExec};
 
 use super::by_node::Replacement;
+use super::window_exprs;
 
 /// Has rows of sliding frames sorted where an order is asked for.
 pub(super) fn unordered(node: &Arc<dyn ExecutionPlan>) -> Result<Replacement> {
-    let exprs = match node.downcast_ref::<BoundedWindowAggExec>() {
-        Some(window) => window.window_expr(),
-        None => match node.downcast_ref::<WindowAggExec>() {
-            Some(window) => window.window_expr(),
-            None => return Ok(None),
-        },
-    };
-    Ok(match exprs.iter().any(is_taken_for_rising) {
+    let mut exprs = window_exprs(node).into_iter().flatten();
+    Ok(match exprs.any(is_taken_for_rising) {
         true => Some(Arc::new(MarkedExec::new(Arc::clone(node), Mark::Unordered))),
         false => None,
     })
