@@ -115,10 +115,10 @@ fn read(file: &FilePath) -> Result<Orders> {
     let source = text::read(file, "CDNOW file")?;
     let text = String::from_utf8_lossy(&source.bytes);
     let name = source.name;
-    // A header begins with a letter and rows begin with the number of a customer.
+    // The fields of a header are names; a row whose customer is damaged still has numbers.
     let is_header = |line: &str| {
-        let line = line.trim_start_matches([' ', '"']);
-        line.starts_with(|c: char| c.is_ascii_alphabetic())
+        let mut fields = fields(line);
+        fields.all(|field| field.starts_with(|c: char| c.is_ascii_alphabetic()))
     };
     let mut lines = (1..)
         .zip(text.lines())

@@ -381,6 +381,44 @@ async fn copies_of_online_retail_are_read_however_they_were_exported() -> TestRe
 }
 
 #[tokio::test]
+async fn values_that_could_mean_something_else_are_rejected() -> TestResult {
+    let header =
+        "InvoiceNo;StockCode;Description;Quantity;InvoiceDate;UnitPrice;CustomerID;Country";
+    let row = |description: &str, price: &str| {
+        format!("1;A;{description};1;2010-12-03 09:00:00;{price};7;France\n")
+    };
+    let text = [
+        row("CUP", "2,5"),
+        row("BOX", "1.234"),
+        row("\"5\" PLATE\"", "2"),
+        row("\"5\"\" PLATE\"", "3"),
+        row("6\" PLATE", "4"),
+    ];
+    let text = format!("{header}\n{}", text.concat());
+    let dir = folder(&[("a.csv", text.as_bytes())])?;
+    let (store, _) = retail(dir.path()).await?;
+    let lines = table(&store, "online_retail").await?;
+    assert_eq!(lines.numbers("unit_price")?, [2_500, 3_000, 4_000]);
+    assert_eq!(lines.text("description"), ["CUP", "5\" PLATE", "6\" PLATE"]);
+    let rejects = table(&store, "rejects").await?;
+    assert_eq!(
+        rejects.text("rule_id"),
+        ["unit_price_unparsable", "quotes_unparsable"]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_first_row_of_cdnow_is_no_header() -> TestResult {
+    let dir = folder(&[("a.txt", b"O0001 19970201 1 11.77\n00002 19970112 1 12.00\n")])?;
+    let (store, _) = cdnow(&dir.path().join("a.txt")).await?;
+    assert_eq!(table(&store, "transactions").await?.len(), 1);
+    let rejects = table(&store, "rejects").await?;
+    assert_eq!(rejects.text("rule_id"), ["customer_id_unparsable"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn dates_from_excel_in_the_united_states_are_read() -> TestResult {
     let text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n\
                 1,A,x,1,12/1/2010 8:26,1.00,7,France\n\

@@ -115,6 +115,9 @@ fn to_utf8(bytes: Vec<u8>) -> (Vec<u8>, bool) {
         [0xef, 0xbb, 0xbf, text @ ..] => return (text.to_vec(), false),
         [0xff, 0xfe, text @ ..] => return (utf16(text, u16::from_le_bytes), false),
         [0xfe, 0xff, text @ ..] => return (utf16(text, u16::from_be_bytes), false),
+        // Without a mark, the zeros of two letters tell: other texts have none.
+        [1..=0xff, 0, 1..=0xff, 0, ..] => return (utf16(&bytes, u16::from_le_bytes), false),
+        [0, 1..=0xff, 0, 1..=0xff, ..] => return (utf16(&bytes, u16::from_be_bytes), false),
         _ => {}
     }
     let chunks = || bytes.utf8_chunks();
@@ -165,6 +168,8 @@ mod tests {
         assert_eq!(text(b"caf\xe9 \x80\xa3"), ("café €£".into(), true));
         assert_eq!(text(b"\xff\xfea\0\xe9\0"), ("aé".into(), false));
         assert_eq!(text(b"\xfe\xff\0a\0\xe9"), ("aé".into(), false));
+        assert_eq!(text(b"a\0b\0\xe9\0"), ("abé".into(), false));
+        assert_eq!(text(b"\0a\0b\0\xe9"), ("abé".into(), false));
         // Both encodings in one file: the bad byte stays bad.
         assert_eq!(
             text(b"caf\xc3\xa9 caf\xe9"),

@@ -22,6 +22,7 @@ pub(super) const N_COLUMNS: usize = 8;
 pub(super) const INVOICE: usize = 0;
 pub(super) const STOCK_CODE: usize = 1;
 pub(super) const DATE: usize = 4;
+pub(super) const PRICE: usize = 5;
 
 /// Where the columns are under a header; `place` names the file, or the sheet of a file.
 ///

@@ -6,7 +6,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use emporia_core::{Error, ErrorKind, Result};
 
 use super::SCALE;
-use super::columns::{DATE, N_COLUMNS, columns_of};
+use super::columns::{DATE, N_COLUMNS, PRICE, columns_of};
 use super::read::{Line, Source, raw_text};
 use crate::import::dates::{self, DayOrder, Evidence};
 use crate::import::parse;
@@ -23,6 +23,8 @@ pub(super) struct Delimited {
     /// Number of fields of the header.
     width: usize,
     columns: [usize; N_COLUMNS],
+    /// Prices have a comma before their cents, as in exports of a European Excel, and a point means something else.
+    has_decimal_commas: bool,
 }
 
 impl Delimited {
@@ -42,12 +44,15 @@ impl Delimited {
                 .unwrap_or_default();
             match columns_of(&header, &format!("file `{}`", file.name)) {
                 Ok(columns) => {
-                    return Ok(Self {
+                    let mut opened = Self {
                         file,
                         delimiter,
                         width: header.len(),
                         columns,
-                    });
+                        has_decimal_commas: false,
+                    };
+                    opened.has_decimal_commas = opened.any_price_has_a_comma();
+                    return Ok(opened);
                 }
                 // The delimiter that splits the header best has the error that helps.
                 Err(error) => match &failure {
@@ -122,7 +127,13 @@ impl Delimited {
             .read_byte_record(&mut record)
             .map_err(|e| self.corrupt(e))?
         {
-            match self.typed(&record, order, source) {
+            let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+            let raw = self.file.bytes.get(start_of(&record)..end);
+            let line = match has_text_behind_quotes(raw.unwrap_or_default(), self.delimiter) {
+                true => Err("quotes_unparsable"),
+                false => self.typed(&record, order, source),
+            };
+            match line {
                 Ok(line) => source.lines.push(line),
                 Err(rule) => source.rejects.push(Reject {
                     table: "online_retail",
@@ -163,12 +174,29 @@ impl Delimited {
         source.line(fields, dates::timestamp(time, order), self.price(price))
     }
 
-    /// A price in thousandths. Where fields are not separated by commas, a comma may be the decimal
-    /// point, as in exports of a European Excel.
+    /// Whether a price has a comma, in a file whose fields are not separated by commas.
+    fn any_price_has_a_comma(&self) -> bool {
+        let has_comma = |record: ByteRecord| {
+            let price = record.get(self.columns[PRICE]).unwrap_or_default();
+            price.contains(&b',')
+        };
+        self.delimiter != b','
+            && self
+                .reader()
+                .byte_records()
+                .map_while(csv::Result::ok)
+                .any(has_comma)
+    }
+
+    /// A price in thousandths.
     fn price(&self, text: &str) -> Option<i64> {
-        match self.delimiter {
-            b',' => parse::decimal(text, SCALE as usize),
-            _ => parse::decimal(&text.replacen(',', ".", 1), SCALE as usize),
+        if !self.has_decimal_commas {
+            return parse::decimal(text, SCALE as usize);
+        }
+        // What a point means there cannot be told: `1.234` may be thousands.
+        match text.contains('.') {
+            true => None,
+            false => parse::decimal(&text.replacen(',', ".", 1), SCALE as usize),
         }
     }
 
@@ -192,6 +220,32 @@ impl Delimited {
 fn start_of(record: &ByteRecord) -> usize {
     let start = record.position().map_or(0, csv::Position::byte);
     usize::try_from(start).unwrap_or(usize::MAX)
+}
+
+/// Whether text follows the quote that closes a field, as in `"5" PLATE`: the quotes within were not doubled.
+fn has_text_behind_quotes(record: &[u8], delimiter: u8) -> bool {
+    let is_break = |byte: &&u8| [b'\r', b'\n'].contains(byte);
+    let mut rest = &record[record.iter().take_while(is_break).count()..];
+    loop {
+        if let Some(quoted) = rest.strip_prefix(b"\"") {
+            rest = quoted;
+            while let Some(at) = rest.iter().position(|byte| *byte == b'"') {
+                rest = &rest[at + 1..];
+                match rest.strip_prefix(b"\"") {
+                    Some(behind) => rest = behind,
+                    None => break,
+                }
+            }
+            let is_end = |byte: &u8| [delimiter, b'\r', b'\n'].contains(byte);
+            if !rest.first().is_none_or(is_end) {
+                return true;
+            }
+        }
+        match rest.iter().position(|byte| *byte == delimiter) {
+            Some(at) => rest = &rest[at + 1..],
+            None => return false,
+        }
+    }
 }
 
 fn line_breaks(text: &[u8]) -> usize {
