@@ -150,6 +150,12 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
     if !is_file_table(&table) {
         return Ok(Destination::Table { table, mode });
     }
+    if table.options.contains_key("partitions") {
+        return Err(Error::invalid(format!(
+            "rows cannot be written to table `{name}`, whose folders have values of columns"
+        ))
+        .with_hint("CREATE TABLE … AS and COPY … TO write rows with all of their columns"));
+    }
     if op == InsertOp::Replace {
         return Err(no_keys(name));
     }
@@ -182,9 +188,6 @@ async fn table_destination(session: &Session, name: &str, op: InsertOp) -> Resul
 
 /// Whether the first rows of a table may become a result: its folder holds nothing.
 async fn has_no_files(session: &Session, name: &str, table: &TableDef) -> Result<bool> {
-    if table.options.contains_key("partitions") {
-        return Ok(false);
-    }
     match provider::open(name, table, &session.context().state()).await {
         Ok(_) => Ok(false),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
