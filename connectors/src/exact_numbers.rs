@@ -1,4 +1,4 @@
-//! Numbers of JSON as values of a type: exactly, or not at all.
+//! Numbers in text as values of a type: exactly, or not at all.
 
 use datafusion::arrow::datatypes::i256;
 
@@ -11,7 +11,7 @@ const MAX_DIGITS: i64 = 76;
 
 /// A number as digits, the first and last of which are not 0, times a power of ten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exact {
+pub(crate) struct Exact {
     is_negative: bool,
     digits: String,
     exponent: i64,
@@ -19,7 +19,7 @@ pub(super) struct Exact {
 
 impl Exact {
     /// The value of a JSON number.
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -42,7 +42,7 @@ impl Exact {
     }
 
     /// Digits before the point and behind it, without zeros at the ends.
-    pub(super) fn widths(&self) -> (i64, i64) {
+    pub(crate) fn widths(&self) -> (i64, i64) {
         let n_digits = self.digits.len() as i64;
         let whole = n_digits.saturating_add(self.exponent).max(0);
         (whole, self.exponent.saturating_neg().max(0))
@@ -63,15 +63,19 @@ impl Exact {
         Some(format!("{sign}{}{zeros}", self.digits))
     }
 
-    /// Whether the float that is nearest to the number is written as this number, in its shortest
-    /// form or with 17 digits.
+    /// Whether the float that is nearest to the number is written as this number: in its shortest form, with
+    /// 17 digits, or with all that it has before the point.
     fn is_kept(&self, float: f64) -> bool {
         let n_digits = self.digits.len();
         let top = self.exponent.saturating_add(n_digits as i64);
         if n_digits <= SAFE_DIGITS && top.abs() < SAFE_EXPONENT {
             return true;
         }
-        let forms = [format!("{float:e}"), format!("{float:.16e}")];
+        let forms = [
+            format!("{float:e}"),
+            format!("{float:.16e}"),
+            format!("{float:.0}"),
+        ];
         float.is_finite() && forms.iter().any(|form| Self::of(form) == *self)
     }
 }
@@ -90,12 +94,12 @@ fn clamped(exponent: &str) -> i64 {
 }
 
 /// Whether the number is written without a point and an exponent.
-pub(super) fn is_whole(text: &str) -> bool {
+pub(crate) fn is_whole(text: &str) -> bool {
     !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 /// Whether a float64 has the number with all its digits.
-pub(super) fn fits_float(text: &str) -> bool {
+pub(crate) fn fits_float(text: &str) -> bool {
     text.parse::<f64>()
         .is_ok_and(|float| float.is_finite() && Exact::of(text).is_kept(float))
 }
@@ -126,7 +130,7 @@ fn short(text: &str) -> Option<(i64, u8)> {
 
 /// The whole number; `1e3` and `10.0` are whole.
 #[inline]
-pub(super) fn integer(text: &str) -> Option<i64> {
+pub(crate) fn integer(text: &str) -> Option<i64> {
     match short(text) {
         Some((value, 0)) => Some(value),
         _ => Exact::of(text).scaled(0)?.parse().ok(),
@@ -134,7 +138,7 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 }
 
 /// The whole number that is not negative.
-pub(super) fn unsigned(text: &str) -> Option<u64> {
+pub(crate) fn unsigned(text: &str) -> Option<u64> {
     match short(text) {
         Some((value, 0)) => u64::try_from(value).ok(),
         _ => Exact::of(text).scaled(0)?.parse().ok(),
@@ -143,7 +147,7 @@ pub(super) fn unsigned(text: &str) -> Option<u64> {
 
 /// The unscaled value of a decimal of up to 38 digits.
 #[inline]
-pub(super) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let limit = 10_i128.checked_pow(u32::from(precision))?;
     let value = match (short(text), u8::try_from(scale)) {
         (Some((value, decimals)), Ok(scale)) if decimals <= scale => {
@@ -155,7 +159,7 @@ pub(super) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
 }
 
 /// The unscaled value of a decimal of up to 76 digits.
-pub(super) fn wide_decimal(text: &str, precision: u8, scale: i8) -> Option<i256> {
+pub(crate) fn wide_decimal(text: &str, precision: u8, scale: i8) -> Option<i256> {
     let digits = Exact::of(text).scaled(scale)?;
     let n_digits = digits.trim_start_matches('-').len();
     let value = i256::from_string(&digits)?;
@@ -165,7 +169,7 @@ pub(super) fn wide_decimal(text: &str, precision: u8, scale: i8) -> Option<i256>
 /// The nearest float64. A whole number is kept with all its digits or refused; so is a number that
 /// is too large, or too small to be told from 0.
 #[inline]
-pub(super) fn float(text: &str) -> Option<f64> {
+pub(crate) fn float(text: &str) -> Option<f64> {
     let float: f64 = text.parse().ok()?;
     let is_safe = text.len() <= SAFE_DIGITS && is_whole(text);
     if is_safe {
@@ -183,7 +187,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
 }
 
 /// The nearest float32, by the same rules.
-pub(super) fn single(text: &str) -> Option<f32> {
+pub(crate) fn single(text: &str) -> Option<f32> {
     let single: f32 = text.parse().ok()?;
     let exact = Exact::of(text);
     let forms = [format!("{single:e}"), format!("{single:.8e}")];
@@ -263,6 +267,8 @@ mod tests {
             ("9007199254740992", Some(9_007_199_254_740_992.0)),
             ("9007199254740993", None),
             ("100000000000000000000", Some(1e20)),
+            ("18446744073709551616", Some(18_446_744_073_709_551_616.0)),
+            ("18446744073709551617", None),
             ("0.1000000000000000055511151231257827", Some(0.1)),
             ("1e308", Some(1e308)),
             ("1e309", None),

@@ -12,6 +12,7 @@ pub mod compression;
 pub mod delimited;
 pub mod error;
 pub mod estimated;
+mod exact_numbers;
 mod exact_times;
 pub mod files;
 pub mod folded;

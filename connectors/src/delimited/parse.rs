@@ -9,7 +9,8 @@ use datafusion::arrow::datatypes::{
     Date32Type, Decimal256Type, Float32Type, Float64Type, Time64NanosecondType, TimeUnit, i256,
 };
 
-use crate::exact_times::{NANOS_DIGITS, has_lost_digits, is_leap_second};
+use crate::exact_numbers;
+use crate::exact_times::{NANOS_DIGITS, has_lost_digits, has_odd_offset, is_leap_second};
 
 const SECONDS_OF_DAY: i64 = 86_400;
 /// 1970-01-01 in days of the common era.
@@ -41,14 +42,22 @@ pub(super) fn number<T: FromStr>(bytes: &[u8]) -> Option<T> {
     text(bytes)?.parse().ok()
 }
 
-/// A number; infinite only if the text says so in letters.
+/// The nearest double, as [`exact_numbers::float`] has it; infinite or no number only if the text says so in letters.
 pub(super) fn float(bytes: &[u8]) -> Option<f64> {
-    Float64Type::parse(text(bytes)?).filter(|v| v.is_finite() || is_word(bytes))
+    let text = text(bytes)?;
+    match is_word(bytes) {
+        true => Float64Type::parse(text),
+        false => exact_numbers::float(text.strip_prefix('+').unwrap_or(text)),
+    }
 }
 
 /// A number of single precision, as [`float`].
 pub(super) fn short_float(bytes: &[u8]) -> Option<f32> {
-    Float32Type::parse(text(bytes)?).filter(|v| v.is_finite() || is_word(bytes))
+    let text = text(bytes)?;
+    match is_word(bytes) {
+        true => Float32Type::parse(text),
+        false => exact_numbers::single(text.strip_prefix('+').unwrap_or(text)),
+    }
 }
 
 fn is_word(bytes: &[u8]) -> bool {
@@ -126,7 +135,7 @@ pub(super) fn timestamp_in(bytes: &[u8], unit: TimeUnit) -> Option<i64> {
 /// of ours keeps them.
 fn instant(bytes: &[u8]) -> Option<(i64, i64)> {
     let text = text(bytes)?;
-    if has_lost_digits(text, NANOS_DIGITS) {
+    if has_lost_digits(text, NANOS_DIGITS) || has_odd_offset(text) {
         return None;
     }
     let (day, time) = match bytes.first()? {
@@ -340,6 +349,10 @@ mod tests {
         assert!(float(b"NaN").is_some_and(f64::is_nan));
         assert_eq!(float(b"-inf"), Some(f64::NEG_INFINITY));
         assert_eq!(float(b"1e999"), None);
+        assert_eq!(float(b"1e-400"), None);
+        assert_eq!(float(b"9007199254740993"), None);
+        assert_eq!(float(b"+9007199254740992"), Some(9_007_199_254_740_992.0));
+        assert_eq!(float(b".5"), Some(0.5));
         assert_eq!(short_float(b"1e99"), None);
         assert!(float(b"-0.0").is_some_and(|v| v == 0.0 && v.is_sign_negative()));
     }

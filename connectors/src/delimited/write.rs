@@ -10,8 +10,11 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
+use emporia_core::error::Error;
 
 use super::column::Column;
+use super::lines::MAX_RECORD;
+use crate::error::to_datafusion;
 
 /// What may begin a comment in the text formats that have them, and a byte order mark.
 const COMMENTS: [char; 5] = ['#', ';', '%', '!', '\u{feff}'];
@@ -98,7 +101,8 @@ pub fn check_columns(schema: &Schema) -> Result<()> {
 /// Appends the rows of `batch` to `text`.
 ///
 /// # Errors
-/// Where a value has no form as text, such as a time in a year that no calendar has.
+/// Where a value has no form as text, such as a time in a year that no calendar has, or a row is longer than what
+/// is read.
 pub fn encode(batch: &RecordBatch, style: &Style, text: &mut String) -> Result<()> {
     const FORMAT: FormatOptions<'_> = FormatOptions::new().with_display_error(false);
     let columns = batch
@@ -108,6 +112,7 @@ pub fn encode(batch: &RecordBatch, style: &Style, text: &mut String) -> Result<(
         .collect::<Result<Vec<_>>>()?;
     let mut value = String::new();
     for row in 0..batch.num_rows() {
+        let start = text.len();
         for (index, (array, formatter)) in columns.iter().enumerate() {
             let is_null = array.is_null(row) || *array.data_type() == DataType::Null;
             if is_null || is_null_in_dictionary(array.as_ref(), row) {
@@ -122,6 +127,11 @@ pub fn encode(batch: &RecordBatch, style: &Style, text: &mut String) -> Result<(
                 ))
             })?;
             style.field(text, index, Some(&value));
+        }
+        if text.len() - start > MAX_RECORD {
+            let text = format!("a row takes more than {MAX_RECORD} bytes as delimited text");
+            let error = Error::invalid(text).with_hint("write parquet, which has no such limit");
+            return Err(to_datafusion(error));
         }
         text.push('\n');
     }
@@ -164,6 +174,18 @@ mod tests {
         text.clear();
         encode(&texts(), &style, &mut text).unwrap();
         assert_eq!(text, "\"\"\n#x\n\"#x\"\n\"b c\"\n");
+    }
+
+    #[test]
+    fn a_row_that_could_not_be_read_is_not_written() {
+        let field = Field::new("a", DataType::Utf8, true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        for (length, is_written) in [(MAX_RECORD, true), (MAX_RECORD + 1, false)] {
+            let column = StringArray::from(vec!["x".repeat(length)]);
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(column)]).unwrap();
+            let written = encode(&batch, &Style::default(), &mut String::new());
+            assert_eq!(written.is_ok(), is_written, "{length}");
+        }
     }
 
     /// Once this fails, see `docs/upstream.md`.

@@ -22,7 +22,8 @@ use emporia_core::catalog::type_name;
 
 use super::record::Record;
 use super::syntax::{Cursor, SyntaxError, Value, is_number};
-use super::{number, temporal};
+use super::temporal;
+use crate::exact_numbers as number;
 
 /// Casts fail where they would lose a value.
 pub(super) const STRICT: CastOptions<'static> = CastOptions {

@@ -13,12 +13,16 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::json::writer::{NullableEncoder, WriterBuilder};
+use datafusion::arrow::json::writer::{LineDelimited, NullableEncoder, WriterBuilder};
 use datafusion::arrow::json::{Encoder, EncoderFactory, EncoderOptions};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
+use emporia_core::error::Error;
 
 use super::column::STRICT;
+use super::lines::MAX_LINE;
 use super::schema::Columns;
+use crate::error::to_datafusion;
 
 /// The settings of all JSON that Emporia writes: nulls are written out, so that every object has the
 /// same keys, and a null in a map is kept.
@@ -26,6 +30,27 @@ pub fn writer_builder() -> WriterBuilder {
     WriterBuilder::new()
         .with_explicit_nulls(true)
         .with_encoder_factory(Arc::new(Lossless))
+}
+
+/// The rows of `batch`, one object per line.
+///
+/// # Errors
+/// Where a value has no JSON, or a row is longer than what is read.
+pub fn to_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut writer = writer_builder().build::<_, LineDelimited>(&mut text);
+    writer.write(batch)?;
+    writer.finish()?;
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', &text) {
+        if end - start > MAX_LINE {
+            let text = format!("a row takes more than {MAX_LINE} bytes as JSON");
+            let error = Error::invalid(text).with_hint("write parquet, which has no such limit");
+            return Err(to_datafusion(error));
+        }
+        start = end + 1;
+    }
+    Ok(text)
 }
 
 /// The settings of [`writer_builder`] for single values.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 
 use super::column::{Fault, special};
-use super::number::{self, Exact};
 use super::syntax::{Cursor, Value};
+use crate::exact_numbers::{self as number, Exact};
 
 /// Lists and structs in each other that become a type; what lies deeper is text.
 const MAX_NESTING: usize = 12;

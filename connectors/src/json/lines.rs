@@ -18,7 +18,7 @@ const SLACK: u64 = 64 * 1024;
 /// Blanks before the first object of a file in which its form is looked for.
 const MAX_BLANKS: usize = 64 * 1024;
 /// A line may not be longer than this; it bounds the memory that a file without lines could take.
-const MAX_LINE: usize = 16 * 1024 * 1024;
+pub(super) const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// What the lines of a block are in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! ```text
 //!   lines     blocks of whole lines of a range, whatever the compression; elements makes lines of arrays
 //!   syntax    the values of a line, checked as RFC 8259 has them
-//!   column    typed columns that take values; number and temporal say which value is one of a type
+//!   column    typed columns that take values; temporal and crate::exact_numbers say which value is one of a type
 //!   survey    the columns of files, by infer, from all their lines
 //!   encode    the other way: rows as JSON
 //! ```
@@ -19,7 +19,6 @@ mod encode;
 mod fuzz;
 mod infer;
 mod lines;
-mod number;
 mod reader;
 mod record;
 mod schema;
@@ -43,7 +42,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use crate::files::partitions::FolderValues;
 use crate::files::{TextFile, unreadable};
 
-pub use encode::{check_writable, encoder_options, writer_builder};
+pub use encode::{check_writable, encoder_options, to_lines, writer_builder};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
 pub use reader::{JsonFile, JsonSource, SOURCE_KIND};

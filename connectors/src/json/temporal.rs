@@ -4,7 +4,7 @@ use chrono::{NaiveDateTime, NaiveTime, Timelike, Utc};
 use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use datafusion::arrow::datatypes::{Date32Type, TimeUnit};
 
-use crate::exact_times::{NANOS_DIGITS, has_lost_digits};
+use crate::exact_times::{NANOS_DIGITS, has_lost_digits, has_odd_offset};
 
 const NANOS: i128 = 1_000_000_000;
 const SECONDS_OF_DAY: i128 = 86_400;
@@ -20,7 +20,7 @@ pub(super) fn date(text: &str) -> Option<i32> {
 
 /// Nanoseconds since the epoch; a text without an offset is UTC.
 fn instant(text: &str) -> Option<i128> {
-    if has_lost_digits(text, NANOS_DIGITS) {
+    if has_lost_digits(text, NANOS_DIGITS) || has_odd_offset(text) {
         return None;
     }
     let time = match string_to_datetime(&Utc, text) {
@@ -66,7 +66,7 @@ pub(super) fn date_millis(text: &str) -> Option<i64> {
 
 /// Units since midnight of `hh:mm:ss[.fraction]`.
 pub(super) fn time_of_day(text: &str, unit: TimeUnit) -> Option<i64> {
-    if has_lost_digits(text, NANOS_DIGITS) {
+    if has_lost_digits(text, NANOS_DIGITS) || has_odd_offset(text) {
         return None;
     }
     let time: NaiveTime = text.parse().ok()?;

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::json::writer::LineDelimited;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use emporia_core::error::{Error, ErrorKind};
@@ -184,11 +183,7 @@ fn encode_text(format: FileFormat, rows: &RecordBatch, with_header: bool) -> Res
         delimited::encode(rows, &style, &mut text)?;
         return Ok(text.into());
     }
-    let mut text = Vec::new();
-    let mut writer = json::writer_builder().build::<_, LineDelimited>(&mut text);
-    writer.write(rows)?;
-    writer.finish()?;
-    Ok(text.into())
+    json::to_lines(rows).map(Bytes::from)
 }
 
 /// A failed write. Where the task may succeed with another file, it is an I/O error: those are the
