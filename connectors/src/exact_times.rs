@@ -12,7 +12,7 @@ pub(crate) fn has_lost_digits(text: &str, n_digits: usize) -> bool {
     digits.skip(n_digits).any(|digit| digit != b'0')
 }
 
-/// Whether the minutes of an offset are none, as in `+14:60`, which parsers take for the next hour.
+/// Whether an offset has more than 59 minutes, as in `+14:60`, which parsers take for the next hour.
 pub(crate) fn has_odd_offset(text: &str) -> bool {
     match text.as_bytes() {
         [.., b'+' | b'-', _, _, b':', tens, _] | [.., b'+' | b'-', _, _, tens, _] => {
