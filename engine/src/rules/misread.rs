@@ -1,16 +1,22 @@
 //! Expressions that mean something else than they say: intervals that are compared, dates beside numbers,
-//! patterns of `to_char`, parts of durations, and decimals of more digits than their type has.
+//! patterns of `to_char`, parts of durations, lists of bytes as text, and decimals of more digits than their type has.
 //!
 //! DataFusion compares months, days and nanoseconds of intervals one after the other, so that 9 days as a
 //! difference of two times are less than `interval '2 days'`. It takes a number beside a date for days
 //! since 1970, and a difference of two dates for an interval where it looks for the bounds of a condition. The rest is what other systems mean by the same words.
 
-use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, FieldRef,
+};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::walk;
@@ -92,11 +98,18 @@ fn reread(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(mut call) if is_twice_within(&call) => {
             Ok(Transformed::yes(call.args.remove(0)))
         }
-        Expr::ScalarFunction(call) => {
+        Expr::ScalarFunction(mut call) => {
             let takes = |at: usize| {
                 let argument = call.args.get(at);
                 argument.and_then(|a| a.get_type(schema).ok())
             };
+            if call.func.name() == "array_to_string"
+                && let Some(texts) = takes(0).as_ref().and_then(list_of_texts)
+            {
+                let bytes = std::mem::take(&mut call.args[0]);
+                call.args[0] = cast(bytes, texts);
+                return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+            }
             match (call.func.name(), call.args.as_slice()) {
                 ("to_char", [_, Expr::Literal(pattern, _)])
                     if pattern
@@ -190,6 +203,23 @@ fn is_interval(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn length(interval: Expr) -> Expr {
     interval_length().call(vec![interval])
+}
+
+/// The type of a list of bytes, with texts in their place: the function that writes lists leaves out bytes that are no text.
+fn list_of_texts(list: &DataType) -> Option<DataType> {
+    let with_texts = |item: &FieldRef| {
+        let texts = match item.data_type() {
+            bytes if bytes.is_binary() => DataType::Utf8,
+            other => list_of_texts(other)?,
+        };
+        Some(Arc::new(item.as_ref().clone().with_data_type(texts)))
+    };
+    Some(match list {
+        DataType::List(item) => DataType::List(with_texts(item)?),
+        DataType::LargeList(item) => DataType::LargeList(with_texts(item)?),
+        DataType::FixedSizeList(item, n) => DataType::FixedSizeList(with_texts(item)?, *n),
+        _ => return None,
+    })
 }
 
 /// A window function in a condition about the rows that it is computed from.

@@ -357,6 +357,12 @@ async fn expressions_mean_something_else() {
 }
 
 #[tokio::test]
+async fn bytes_are_left_out_of_texts() {
+    let found = shown("SELECT array_to_string([X'ff41', X'4142'], ',')").await;
+    assert_eq!(found.as_deref(), Ok("AB"), "right is an error");
+}
+
+#[tokio::test]
 async fn large_numbers_are_infinite() {
     let query = "SELECT round(1e308, 2), trunc(1e308, 1), round(1.5, 400), 1e400";
     let found = shown(query).await;
