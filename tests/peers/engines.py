@@ -78,11 +78,11 @@ class Result:
 class Emporia:
     """The program, which runs many statements in one process.
 
-    In batches of 7 rows, a sort of 70,000 merges 10,000 streams, which takes a minute: nothing hangs before `patience`
-    seconds without a row.
+    In batches of 7 rows, a sort of 70,000 merges 10,000 streams, which takes a minute, and a query may sort several times:
+    nothing hangs before `patience` seconds without a row.
     """
 
-    def __init__(self, program, catalog, setting, patience=180):
+    def __init__(self, program, catalog, setting, patience=600):
         self.program, self.catalog, self.setting, self.patience = program, catalog, setting, patience
 
     def run(self, statements):
