@@ -14,6 +14,10 @@ use crate::hdfs::Fault;
 /// How the operating system says that a disk is full.
 pub const DISK_FULL: &str = "No space left on device";
 
+/// What to do where a file of a table is damaged.
+pub const DAMAGED_FILES: &str =
+    "check that the input files are complete; `emporia tables` shows where they are";
+
 /// Carries an Emporia error through a plan.
 pub fn to_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
@@ -43,6 +47,12 @@ pub fn causes<'a>(
             .or_else(|| parquet.map(|e| e.as_ref() as _))
             .or_else(|| error.source())
     })
+}
+
+/// A row that is longer than what is read of a line.
+pub(crate) fn too_long(limit: usize, form: &str) -> DataFusionError {
+    let error = Error::invalid(format!("a row takes more than {limit} bytes as {form}"));
+    to_datafusion(error.with_hint("write parquet, which has no such limit"))
 }
 
 /// What Emporia knows about an error, by its own errors and those of the stores among the causes; `None` where

@@ -189,12 +189,14 @@ pub(crate) fn float(text: &str) -> Option<f64> {
 /// The nearest float32, by the same rules.
 pub(crate) fn single(text: &str) -> Option<f32> {
     let single: f32 = text.parse().ok()?;
-    let exact = Exact::of(text);
-    let forms = [format!("{single:e}"), format!("{single:.8e}")];
-    let is_kept = || forms.iter().any(|form| Exact::of(form) == exact);
+    let is_shown = || {
+        let forms = [format!("{single:e}"), format!("{single:.8e}")];
+        let exact = Exact::of(text);
+        forms.iter().any(|form| Exact::of(form) == exact)
+    };
     let is_lost = match (is_whole(text), single == 0.0) {
-        (true, _) => !is_kept() && f64::from(single) != text.parse::<f64>().ok()?,
-        (false, true) => !exact.digits.is_empty(),
+        (true, _) => f64::from(single) != text.parse::<f64>().ok()? && !is_shown(),
+        (false, true) => !Exact::of(text).digits.is_empty(),
         (false, false) => false,
     };
     (single.is_finite() && !is_lost).then_some(single)

@@ -10,11 +10,10 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
-use emporia_core::error::Error;
 
 use super::column::Column;
 use super::lines::MAX_RECORD;
-use crate::error::to_datafusion;
+use crate::error::too_long;
 
 /// What may begin a comment in the text formats that have them, and a byte order mark.
 const COMMENTS: [char; 5] = ['#', ';', '%', '!', '\u{feff}'];
@@ -129,9 +128,7 @@ pub fn encode(batch: &RecordBatch, style: &Style, text: &mut String) -> Result<(
             style.field(text, index, Some(&value));
         }
         if text.len() - start > MAX_RECORD {
-            let text = format!("a row takes more than {MAX_RECORD} bytes as delimited text");
-            let error = Error::invalid(text).with_hint("write parquet, which has no such limit");
-            return Err(to_datafusion(error));
+            return Err(too_long(MAX_RECORD, "delimited text"));
         }
         text.push('\n');
     }

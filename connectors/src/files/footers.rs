@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use super::hints::with_plain_types;
 use super::pinned::PinnedFile;
 use super::trusted::trusted;
 
@@ -68,7 +69,7 @@ impl Footers {
             .with_page_index_policy(pages)
             .with_prefetch_hint(Some(FIRST_READ));
         let footer = reader.load_and_finish(Fetch(file), file.size()).await?;
-        let footer = Arc::new(trusted(footer)?);
+        let footer = Arc::new(with_plain_types(trusted(footer)?));
         let kept = CachedParquetMetaData::new(Arc::clone(&footer));
         let entry = CachedFileMetadataEntry::new(meta.clone(), Arc::new(kept));
         self.cache.put(&key, entry);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -23,7 +23,7 @@ use super::pinned::PinnedFile;
 use super::repeated;
 use super::statistics;
 use super::table::{FilesTable, ListedFile};
-use super::types::{fit, in_utc, is_binary, is_text, plain, widen};
+use super::types::{fit, in_table, is_binary, is_text, widen};
 use super::version::FileVersion;
 
 /// Footers that are read at a time.
@@ -249,15 +249,6 @@ fn common_columns(definition: &Definition<'_>, files: &[OpenFile]) -> Result<Sch
         column.field.with_nullable(is_nullable)
     });
     Ok(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// The type of a file's column in the table: rows with views carry whole buffers when they are exchanged,
-/// and times are in UTC.
-fn in_table(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Utf8View | DataType::BinaryView => plain(data_type),
-        other => in_utc(other),
-    }
 }
 
 fn conflict(name: &str, a: &Field, file_a: &OpenFile, b: &Field, file_b: &OpenFile) -> Error {

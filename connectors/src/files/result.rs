@@ -15,7 +15,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::partitions::FolderValues;
 use super::text_file::TextFile;
-use super::types::{Fit, fit, in_utc};
+use super::types::{Fit, fit, in_table};
 use super::version::settled;
 use super::{Location, parquet};
 use crate::delimited::{DelimitedOptions, DelimitedTable};
@@ -210,12 +210,8 @@ fn data_path(base: &Path, file: &DataFile) -> Result<Path> {
 /// times in UTC. A query that wrote a result may have had others.
 fn without_views(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
-        let plain = match field.data_type() {
-            DataType::Utf8View => DataType::Utf8,
-            DataType::BinaryView => DataType::Binary,
-            other => in_utc(other),
-        };
-        field.as_ref().clone().with_data_type(plain)
+        let data_type = in_table(field.data_type());
+        field.as_ref().clone().with_data_type(data_type)
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -43,6 +43,7 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::adapter::ExactAdapters;
 use super::footers::Footers;
+use super::named::NamedFiles;
 use super::pinned::PinnedFile;
 use super::version::FileVersion;
 
@@ -120,10 +121,10 @@ impl FileSource for PinnedSource {
         };
         let mut config = config.clone();
         config.expr_adapter_factory = Some(Arc::new(ExactAdapters));
-        self.inner
-            .clone()
-            .with_parquet_file_reader_factory(Arc::new(readers))
-            .create_morselizer(store, &config, partition)
+        let source = self.inner.clone();
+        let source = source.with_parquet_file_reader_factory(Arc::new(readers));
+        let files = source.create_morselizer(store, &config, partition)?;
+        Ok(Box::new(NamedFiles(files)))
     }
 
     fn table_schema(&self) -> &TableSchema {

@@ -168,19 +168,27 @@ pub(super) fn plain(data_type: &DataType) -> DataType {
     }
 }
 
-/// The type with times in UTC instead of other zones: a time with a zone is an instant, in whatever zone a
-/// file shows it. Times of day have the unit of those in a text, without which DataFusion does not compare them.
-pub(super) fn in_utc(data_type: &DataType) -> DataType {
-    use DataType::{LargeList, List, Map, Struct, Time32, Time64, Timestamp};
+/// The type of a column in a table. Times are in UTC instead of other zones: a time with a zone is an instant, in whatever zone a
+/// file shows it. Times of day have the unit of those in a text, without which DataFusion does not compare them. Dates are days,
+/// and the items of lists have one name, without which lists of two files are of two types.
+pub(super) fn in_table(data_type: &DataType) -> DataType {
+    use DataType::{Date32, Date64, LargeList, List, Map, Struct, Time32, Time64, Timestamp};
     let inside = |field: &FieldRef| {
-        let data_type = in_utc(field.data_type());
+        let data_type = in_table(field.data_type());
         Arc::new(field.as_ref().clone().with_data_type(data_type))
     };
+    let item = |field: &FieldRef| {
+        let field = inside(field).as_ref().clone();
+        Arc::new(field.with_name(Field::LIST_FIELD_DEFAULT_NAME))
+    };
     match data_type {
+        // Rows with views carry whole buffers when they are exchanged.
+        DataType::Utf8View | DataType::BinaryView => plain(data_type),
         Timestamp(unit, Some(_)) => Timestamp(*unit, Some(UTC.into())),
         Time32(_) | Time64(_) => Time64(TimeUnit::Nanosecond),
-        List(item) => List(inside(item)),
-        LargeList(item) => LargeList(inside(item)),
+        Date64 => Date32,
+        List(of) => List(item(of)),
+        LargeList(of) => LargeList(item(of)),
         Map(entries, is_sorted) => Map(inside(entries), *is_sorted),
         Struct(fields) => Struct(fields.iter().map(inside).collect()),
         other => other.clone(),
@@ -395,16 +403,20 @@ mod tests {
     }
 
     #[test]
-    fn other_zones_are_utc() {
+    fn types_have_one_form_in_tables() {
         let oslo = time(TimeUnit::Second, Some("Europe/Oslo"));
         let utc = time(TimeUnit::Second, Some("UTC"));
         let list = |item: &DataType| DataType::new_list(item.clone(), true);
-        assert_eq!(in_utc(&oslo), utc);
-        assert_eq!(in_utc(&list(&oslo)), list(&utc));
+        assert_eq!(in_table(&oslo), utc);
+        assert_eq!(in_table(&list(&oslo)), list(&utc));
         let no_zone = time(TimeUnit::Second, None);
-        assert_eq!(in_utc(&no_zone), no_zone);
+        assert_eq!(in_table(&no_zone), no_zone);
         let of_day = DataType::Time64(TimeUnit::Nanosecond);
-        assert_eq!(in_utc(&DataType::Time32(TimeUnit::Millisecond)), of_day);
+        assert_eq!(in_table(&DataType::Time32(TimeUnit::Millisecond)), of_day);
+        assert_eq!(in_table(&DataType::Date64), Date32);
+        let element = Field::new("element", Int64, true);
+        let foreign = DataType::List(Arc::new(element));
+        assert_eq!(in_table(&foreign), list(&Int64));
     }
 
     #[test]

@@ -17,12 +17,11 @@ use datafusion::arrow::json::writer::{LineDelimited, NullableEncoder, WriterBuil
 use datafusion::arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
-use emporia_core::error::Error;
 
 use super::column::STRICT;
 use super::lines::MAX_LINE;
 use super::schema::Columns;
-use crate::error::to_datafusion;
+use crate::error::too_long;
 
 /// The settings of all JSON that Emporia writes: nulls are written out, so that every object has the
 /// same keys, and a null in a map is kept.
@@ -44,9 +43,7 @@ pub fn to_lines(batch: &RecordBatch) -> Result<Vec<u8>> {
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', &text) {
         if end - start > MAX_LINE {
-            let text = format!("a row takes more than {MAX_LINE} bytes as JSON");
-            let error = Error::invalid(text).with_hint("write parquet, which has no such limit");
-            return Err(to_datafusion(error));
+            return Err(too_long(MAX_LINE, "JSON"));
         }
         start = end + 1;
     }

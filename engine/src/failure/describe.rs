@@ -6,7 +6,7 @@ use ballista_core::error::BallistaError;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
-use emporia_connectors::error::{causes, known};
+use emporia_connectors::error::{DAMAGED_FILES, causes, known};
 use emporia_core::error::{EncodedError, ErrorKind};
 use emporia_core::text::lowercase_first;
 
@@ -21,8 +21,6 @@ pub(crate) enum Work {
     Task,
 }
 
-const DAMAGED: &str =
-    "check that the input files are complete; `emporia tables` shows where they are";
 const NO_MEMORY: &str = "give the executors more memory, or raise client.target_partitions";
 const NO_VALUE: &str =
     "TRY_CAST makes null of a value that cannot be converted, NULLIF(x, 0) of a zero";
@@ -41,7 +39,8 @@ pub(super) fn describe(error: &DataFusionError, work: Work) -> EncodedError {
     match Innermost::of(cause) {
         Innermost::Arrow(arrow) => of_arrow(arrow, kind_of_value(error, work)),
         Innermost::Parquet(parquet) => {
-            EncodedError::new(ErrorKind::Corrupt, reason(&parquet_text(parquet))).with_hint(DAMAGED)
+            EncodedError::new(ErrorKind::Corrupt, reason(&parquet_text(parquet)))
+                .with_hint(DAMAGED_FILES)
         }
         Innermost::Engine(engine) => of_engine(engine, error, work),
         Innermost::Other(text) => EncodedError::new(ErrorKind::Failed, reason(&text)),
@@ -137,7 +136,7 @@ fn of_arrow(error: &ArrowError, kind: ErrorKind) -> EncodedError {
         | ArrowError::ParseError(text)
         | ArrowError::ArithmeticOverflow(text) => text,
         ArrowError::ParquetError(text) => {
-            return EncodedError::new(ErrorKind::Corrupt, reason(text)).with_hint(DAMAGED);
+            return EncodedError::new(ErrorKind::Corrupt, reason(text)).with_hint(DAMAGED_FILES);
         }
         ArrowError::ComputeError(text)
         | ArrowError::InvalidArgumentError(text)

@@ -108,6 +108,8 @@ fn a_parquet_file_with_damaged_pages_fails_the_query() {
     let words = [
         "job ",
         " failed: ",
+        "cannot read the file `/",
+        "t/a.parquet`: ",
         "check that the input files are complete",
     ];
     refused(folder.path(), &ROWS, 1, &words);

@@ -1,0 +1,148 @@
+//! The types in which the columns of a Parquet file are read.
+//!
+//! Writers put their own types beside those of Parquet: dictionaries of numbers, decimals of 32 bits, lists as views. The engine
+//! does not know them well: a decimal of 32 bits beside a whole number loses its digits after the point, floating numbers in
+//! dictionaries have two zeros, and the reader panics at dictionaries of booleans. They are read as the plain types.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, Schema};
+use datafusion::parquet::arrow::{
+    ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema,
+};
+use datafusion::parquet::file::metadata::{
+    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder,
+};
+
+use super::types::is_text;
+
+/// The footer with the plain types instead of those that the engine does not know well.
+pub(super) fn with_plain_types(footer: ParquetMetaData) -> ParquetMetaData {
+    let file = footer.file_metadata();
+    let written = file.key_value_metadata();
+    if written.is_none_or(|pairs| !pairs.iter().any(is_of_types)) {
+        return footer;
+    }
+    // What cannot be read is an error later.
+    let read = || parquet_to_arrow_schema(file.schema_descr(), written);
+    let Ok(Ok(schema)) = catch_unwind(AssertUnwindSafe(read)) else {
+        return footer;
+    };
+    let fields: Fields = schema.fields().iter().map(plain_field).collect();
+    if fields == *schema.fields() {
+        return footer;
+    }
+    let types = encode_arrow_schema(&Schema::new(fields));
+    let mut pairs = written.cloned().unwrap_or_default();
+    for pair in pairs.iter_mut().filter(|pair| is_of_types(pair)) {
+        pair.value = Some(types.clone());
+    }
+    let plain = FileMetaData::new(
+        file.version(),
+        file.num_rows(),
+        file.created_by().map(str::to_owned),
+        Some(pairs),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    let mut builder = footer.into_builder();
+    ParquetMetaDataBuilder::new(plain)
+        .set_row_groups(builder.take_row_groups())
+        .set_column_index(builder.take_column_index())
+        .set_offset_index(builder.take_offset_index())
+        .build()
+}
+
+fn is_of_types(pair: &KeyValue) -> bool {
+    pair.key == ARROW_SCHEMA_META_KEY
+}
+
+fn plain_field(field: &FieldRef) -> FieldRef {
+    let data_type = plain(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
+fn plain(data_type: &DataType) -> DataType {
+    use DataType::{
+        Decimal32, Decimal64, Decimal128, Dictionary, FixedSizeList, LargeList, LargeListView,
+        List, ListView, Map, Struct,
+    };
+    match data_type {
+        Dictionary(_, values) if !is_text(values) => plain(values),
+        Decimal32(digits, scale) | Decimal64(digits, scale) => Decimal128(*digits, *scale),
+        List(item) | ListView(item) | FixedSizeList(item, _) => List(plain_field(item)),
+        LargeList(item) | LargeListView(item) => LargeList(plain_field(item)),
+        Map(entries, is_sorted) => Map(plain_field(entries), *is_sorted),
+        Struct(fields) => Struct(fields.iter().map(plain_field).collect()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use datafusion::arrow::array::{
+        ArrayRef, BooleanArray, DictionaryArray, FixedSizeListArray, Int8Array, RecordBatch,
+    };
+    use datafusion::arrow::datatypes::{Field, Int32Type};
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::arrow::arrow_reader::{
+        ArrowReaderMetadata, ParquetRecordBatchReaderBuilder,
+    };
+    use datafusion::parquet::file::metadata::ParquetMetaDataReader;
+
+    use super::*;
+
+    fn written(column: ArrayRef) -> Bytes {
+        let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        bytes.into()
+    }
+
+    fn rows(bytes: &Bytes) -> RecordBatch {
+        let footer = ParquetMetaDataReader::new().parse_and_finish(bytes);
+        let footer = with_plain_types(footer.unwrap());
+        let metadata = ArrowReaderMetadata::try_new(Arc::new(footer), Default::default());
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.unwrap());
+        builder.build().unwrap().next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn dictionaries_of_booleans_are_booleans() {
+        let values = Arc::new(BooleanArray::from(vec![true, false]));
+        let keys = Int8Array::from(vec![Some(0), None, Some(1)]);
+        let found = rows(&written(Arc::new(DictionaryArray::new(keys, values))));
+        let expected = BooleanArray::from(vec![Some(true), None, Some(false)]);
+        assert_eq!(found.column(0).as_ref(), &expected);
+    }
+
+    #[test]
+    fn lists_of_one_length_are_lists() {
+        let lists = [Some([Some(1), Some(2)]), None, Some([None, Some(3)])];
+        let lists = FixedSizeListArray::from_iter_primitive::<Int32Type, _, _>(lists, 2);
+        let found = rows(&written(Arc::new(lists)));
+        let item = Arc::new(Field::new_list_field(DataType::Int32, true));
+        assert_eq!(found.column(0).data_type(), &DataType::List(item));
+        assert!(found.column(0).is_null(1));
+    }
+
+    #[test]
+    fn types_that_the_engine_knows_stay() {
+        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let list = DataType::new_list(DataType::Decimal32(7, 2), true);
+        let plain_list = DataType::new_list(DataType::Decimal128(7, 2), true);
+        for (written, read) in [
+            (text.clone(), text),
+            (list, plain_list),
+            (DataType::Decimal64(18, 2), DataType::Decimal128(18, 2)),
+            (DataType::Decimal256(50, 2), DataType::Decimal256(50, 2)),
+        ] {
+            assert_eq!(plain(&written), read);
+        }
+    }
+}
