@@ -54,7 +54,9 @@ pub(crate) use comparable::{COMPARABLE, comparable, has_floats};
 use emporia_connectors::checked::named_functions;
 pub use emporia_connectors::key_set::in_key_set;
 pub(crate) use extremes::{ordered_max, ordered_min};
-pub(crate) use finite::{CHECKED_FLOAT, FLOAT_OR_NULL, checked_float, float_or_null};
+pub(crate) use finite::{
+    CHECKED_FLOAT, FLOAT_OR_NULL, checked_float, float_or_null, may_be_infinite,
+};
 pub use hashing::key_hash_function;
 pub(crate) use interval_length::interval_length;
 pub(crate) use like_pattern::{like_pattern, with_backslashes};

@@ -12,8 +12,8 @@ use datafusion::logical_expr::{
 /// The name of [`opaque`].
 pub(crate) const OPAQUE: &str = "opaque";
 
-/// `opaque(value)`: the value. Plans use it where the planner would draw wrong conclusions from what the value is: a
-/// key, or a cast.
+/// `opaque(value)`: the value, one for each row. Plans use it where the planner would draw wrong conclusions from what the
+/// value is: a key, a cast, or an item of a list.
 pub(crate) fn opaque() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(Opaque {
         signature: Signature::any(1, Volatility::Immutable),
@@ -54,7 +54,7 @@ impl ScalarUDFImpl for Opaque {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.into_iter().next() {
-            Some(value) => Ok(value),
+            Some(value) => value.into_array(args.number_rows).map(ColumnarValue::Array),
             None => exec_err!("opaque takes a value"),
         }
     }

@@ -1,8 +1,8 @@
 //! Casts to floating numbers that make infinities of finite values.
 //!
 //! `CAST('1e309' AS DOUBLE)` and `CAST(1e300 AS FLOAT)` are infinite in Arrow. Here they fail, and `TRY_CAST` yields NULL.
+//! Numbers within lists, structs and maps fail in both.
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
@@ -10,7 +10,9 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::walk;
-use crate::functions::{CHECKED_FLOAT, FLOAT_OR_NULL, checked_float, float_or_null};
+use crate::functions::{
+    CHECKED_FLOAT, FLOAT_OR_NULL, checked_float, float_or_null, may_be_infinite,
+};
 
 /// Checks casts to floating types.
 #[derive(Debug)]
@@ -31,15 +33,23 @@ impl AnalyzerRule for FiniteFloats {
 }
 
 fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let (inner, field, function) = match &expr {
-        Expr::Cast(Cast { expr, field }) => (expr, field, checked_float()),
-        Expr::TryCast(TryCast { expr, field }) => (expr, field, float_or_null()),
-        _ => return once(expr),
+    let (inner, function) = match &expr {
+        Expr::Cast(Cast { expr, .. }) => (expr.as_ref(), checked_float()),
+        Expr::TryCast(TryCast { expr, .. }) => (expr.as_ref(), float_or_null()),
+        // They become casts when the plan is simplified.
+        Expr::ScalarFunction(call) => match (call.name(), call.args.first()) {
+            ("arrow_cast" | "cast_to_type", Some(inner)) => (inner, checked_float()),
+            ("arrow_try_cast" | "try_cast_to_type", Some(inner)) => (inner, float_or_null()),
+            _ => return once(expr),
+        },
+        _ => return Transformed::no(expr),
     };
-    let from = inner.get_type(schema);
-    match from.is_ok_and(|from| may_be_infinite(&from, field.data_type())) {
+    let (Ok(from), Ok(to)) = (inner.get_type(schema), expr.get_type(schema)) else {
+        return Transformed::no(expr);
+    };
+    match may_be_infinite(&from, &to) {
         true => {
-            let from = inner.as_ref().clone();
+            let from = inner.clone();
             Transformed::yes(function.call(vec![expr, from]))
         }
         false => Transformed::no(expr),
@@ -59,41 +69,5 @@ fn once(expr: Expr) -> Transformed<Expr> {
             Transformed::yes(Expr::ScalarFunction(inner.clone()))
         }
         _ => Transformed::no(expr),
-    }
-}
-
-/// Whether a finite value of one type may be too large for the other, which is a floating one.
-fn may_be_infinite(from: &DataType, to: &DataType) -> bool {
-    let from = match from {
-        DataType::Dictionary(_, values) => values,
-        other => other,
-    };
-    match to {
-        DataType::Float64 => from.is_string(),
-        DataType::Float32 => {
-            from.is_string() || matches!(from, DataType::Float64 | DataType::Decimal256(..))
-        }
-        DataType::Float16 => from.is_string() || from.is_numeric(),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn casts_to_narrow_types_are_checked() {
-        for (from, to, expected) in [
-            (DataType::Utf8, DataType::Float64, true),
-            (DataType::Utf8View, DataType::Float32, true),
-            (DataType::Float64, DataType::Float32, true),
-            (DataType::Float32, DataType::Float64, false),
-            (DataType::Decimal128(38, 0), DataType::Float32, false),
-            (DataType::Int64, DataType::Float64, false),
-            (DataType::Utf8, DataType::Int64, false),
-        ] {
-            assert_eq!(may_be_infinite(&from, &to), expected, "{from} to {to}");
-        }
     }
 }

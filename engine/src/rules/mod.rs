@@ -15,6 +15,7 @@ mod guards;
 mod halves;
 mod in_lists;
 mod interval_keys;
+mod kept_unknown;
 mod key_ranges;
 mod keys;
 mod like_escapes;
@@ -71,7 +72,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.push(Arc::new(subqueries::Unnest));
     rules.push(Arc::new(floats::OneForm));
     rules.push(Arc::new(keys::HideKeys));
-    rules.push(Arc::new(in_lists::KeepUnknown));
+    rules.push(Arc::new(in_lists::PlainLists));
     rules.push(Arc::new(time_casts::CastToTimes));
     rules.push(Arc::new(lossy_casts::KeepCasts));
     rules.push(Arc::new(finite_floats::FiniteFloats));
@@ -92,6 +93,7 @@ pub(crate) fn optimizer_rules() -> Vec<bounds::Rule> {
     rules
         .filter(|rule| !FIELDS.contains(&rule.name()))
         .map(equal_nulls::bounded)
+        .map(kept_unknown::bounded)
         .map(risky_filters::bounded)
         .collect()
 }

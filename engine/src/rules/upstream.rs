@@ -26,6 +26,18 @@ async fn lists_are_merged_as_if_null_were_a_value() {
 }
 
 #[tokio::test]
+async fn what_is_xored_twice_is_gone() {
+    let query = "SELECT id FROM t WHERE (id ^ k) ^ k = id";
+    assert_eq!(rows(query).await, Ok(4), "right are 3");
+}
+
+#[tokio::test]
+async fn an_item_is_computed_without_rows() {
+    let query = "SELECT id FROM t WHERE k IN (1, 2, 3, 4, CASE WHEN id = k THEN 1 ELSE k END)";
+    assert_eq!(rows(query).await, Ok(0), "right are 3");
+}
+
+#[tokio::test]
 async fn a_cast_that_rounds_is_taken_off() {
     let query = "SELECT 1 FROM (SELECT CAST(k AS DECIMAL(10, 2)) - 0.01 AS p FROM t) \
                  WHERE CAST(CAST(p AS DECIMAL(10, 2)) AS DECIMAL(10, 0)) = 10";
@@ -354,6 +366,12 @@ async fn expressions_mean_something_else() {
             "right is another value, or an error: {expr}"
         );
     }
+}
+
+#[tokio::test]
+async fn short_decimals_lose_their_digits() {
+    let found = shown("SELECT arrow_cast('1.50', 'Decimal32(7, 2)') * 2").await;
+    assert_eq!(found.as_deref(), Ok("2"), "right is 3.00");
 }
 
 #[tokio::test]
