@@ -9,7 +9,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::syntax::visit_mut;
-use super::{grouping_sets, moments, other_names, pivot, positions, quantified, rows, tables};
+use super::{
+    grouping_sets, lag_defaults, listed_names, moments, other_names, pivot, positions, quantified,
+    rows, tables,
+};
 
 /// Rewrites the queries of a statement.
 pub(super) fn translate(parsed: &mut Parsed) {
@@ -25,6 +28,7 @@ impl VisitorMut for Forms {
         fetch_as_limit(query);
         all_as_places(query);
         positions::write_out(query);
+        listed_names::tell_apart(query);
         tables::rewrite_body(&mut query.body);
         joins(&mut query.body);
         ControlFlow::Continue(())
@@ -36,6 +40,7 @@ impl VisitorMut for Forms {
     }
 
     fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        listed_names::tell_apart_table(table);
         if let Some(query) = pivot::as_query(table) {
             *table = query;
         }
@@ -47,7 +52,8 @@ impl VisitorMut for Forms {
         let spelled_out = rows::by_fields(expr)
             .or_else(|| grouping_sets::spelled_out(expr))
             .or_else(|| quantified::as_call(expr))
-            .or_else(|| other_names::as_ours(expr));
+            .or_else(|| other_names::as_ours(expr))
+            .or_else(|| lag_defaults::written_out(expr));
         if let Some(other) = spelled_out {
             *expr = other;
         }

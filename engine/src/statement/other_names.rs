@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, OrderByExpr, OrderByOptions, Value, VisitMut,
-    VisitorMut,
+    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions,
+    Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -16,6 +16,11 @@ pub(super) fn as_ours(expr: &Expr) -> Option<Expr> {
     let Expr::Function(call) = expr else {
         return None;
     };
+    if plain_name(call)? == "every" {
+        let mut call = call.clone();
+        call.name = ObjectName::from(vec![Ident::new("bool_and")]);
+        return Some(Expr::Function(call));
+    }
     if call.over.is_some() || call.null_treatment.is_some() || !call.within_group.is_empty() {
         return None;
     }
@@ -55,7 +60,7 @@ pub(super) fn as_ours(expr: &Expr) -> Option<Expr> {
 }
 
 /// The name of a function that is written without quotes.
-fn plain_name(call: &Function) -> Option<String> {
+pub(super) fn plain_name(call: &Function) -> Option<String> {
     match call.name.0.as_slice() {
         [part] => {
             let ident = part.as_ident()?;
@@ -66,7 +71,7 @@ fn plain_name(call: &Function) -> Option<String> {
 }
 
 /// The arguments of a call that has nothing else in its parentheses.
-fn arguments(call: &Function) -> Option<Vec<&Expr>> {
+pub(super) fn arguments(call: &Function) -> Option<Vec<&Expr>> {
     let FunctionArguments::List(list) = &call.args else {
         return None;
     };
@@ -139,12 +144,12 @@ fn days(start: &Expr, end: &Expr) -> Expr {
     })
 }
 
-fn nested(expr: Expr) -> Expr {
+pub(super) fn nested(expr: Expr) -> Expr {
     Expr::Nested(Box::new(expr))
 }
 
 /// The expression of the text, in which names stand for others.
-fn formed(text: &str, values: &[(&str, &Expr)]) -> Option<Expr> {
+pub(super) fn formed(text: &str, values: &[(&str, &Expr)]) -> Option<Expr> {
     let parser = Parser::new(&EmporiaDialect).try_with_sql(text);
     let mut expr = parser.and_then(|mut parser| parser.parse_expr()).ok()?;
     let _ = expr.visit(&mut Named(values));
