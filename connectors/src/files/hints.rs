@@ -5,9 +5,8 @@
 //! dictionaries have two zeros, and the reader panics at dictionaries of booleans. They are read as the plain types.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, Schema};
+use datafusion::arrow::datatypes::{Fields, Schema};
 use datafusion::parquet::arrow::{
     ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema,
 };
@@ -15,7 +14,7 @@ use datafusion::parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder,
 };
 
-use super::types::is_text;
+use super::types::simple_field;
 
 /// The footer with the plain types instead of those that the engine does not know well.
 pub(super) fn with_plain_types(footer: ParquetMetaData) -> ParquetMetaData {
@@ -29,7 +28,7 @@ pub(super) fn with_plain_types(footer: ParquetMetaData) -> ParquetMetaData {
     let Ok(Ok(schema)) = catch_unwind(AssertUnwindSafe(read)) else {
         return footer;
     };
-    let fields: Fields = schema.fields().iter().map(plain_field).collect();
+    let fields: Fields = schema.fields().iter().map(simple_field).collect();
     if fields == *schema.fields() {
         return footer;
     }
@@ -58,34 +57,15 @@ fn is_of_types(pair: &KeyValue) -> bool {
     pair.key == ARROW_SCHEMA_META_KEY
 }
 
-fn plain_field(field: &FieldRef) -> FieldRef {
-    let data_type = plain(field.data_type());
-    Arc::new(field.as_ref().clone().with_data_type(data_type))
-}
-
-fn plain(data_type: &DataType) -> DataType {
-    use DataType::{
-        Decimal32, Decimal64, Decimal128, Dictionary, FixedSizeList, LargeList, LargeListView,
-        List, ListView, Map, Struct,
-    };
-    match data_type {
-        Dictionary(_, values) if !is_text(values) => plain(values),
-        Decimal32(digits, scale) | Decimal64(digits, scale) => Decimal128(*digits, *scale),
-        List(item) | ListView(item) | FixedSizeList(item, _) => List(plain_field(item)),
-        LargeList(item) | LargeListView(item) => LargeList(plain_field(item)),
-        Map(entries, is_sorted) => Map(plain_field(entries), *is_sorted),
-        Struct(fields) => Struct(fields.iter().map(plain_field).collect()),
-        other => other.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
     use datafusion::arrow::array::{
         ArrayRef, BooleanArray, DictionaryArray, FixedSizeListArray, Int8Array, RecordBatch,
     };
-    use datafusion::arrow::datatypes::{Field, Int32Type};
+    use datafusion::arrow::datatypes::{DataType, Field, Int32Type};
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::arrow::arrow_reader::{
         ArrowReaderMetadata, ParquetRecordBatchReaderBuilder,
@@ -129,20 +109,5 @@ mod tests {
         let item = Arc::new(Field::new_list_field(DataType::Int32, true));
         assert_eq!(found.column(0).data_type(), &DataType::List(item));
         assert!(found.column(0).is_null(1));
-    }
-
-    #[test]
-    fn types_that_the_engine_knows_stay() {
-        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        let list = DataType::new_list(DataType::Decimal32(7, 2), true);
-        let plain_list = DataType::new_list(DataType::Decimal128(7, 2), true);
-        for (written, read) in [
-            (text.clone(), text),
-            (list, plain_list),
-            (DataType::Decimal64(18, 2), DataType::Decimal128(18, 2)),
-            (DataType::Decimal256(50, 2), DataType::Decimal256(50, 2)),
-        ] {
-            assert_eq!(plain(&written), read);
-        }
     }
 }

@@ -87,12 +87,17 @@ fn in_file(path: &str, error: DataFusionError) -> DataFusionError {
 /// What a reader of Parquet says.
 fn reason(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(ArrowError::ParquetError(text)) = cause.downcast_ref() {
-        return Some(text.clone());
+        return Some(without_class(text).to_owned());
     }
     Some(match cause.downcast_ref()? {
         ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::NYI(text) => {
             text.clone()
         }
-        other => other.to_string(),
+        other => without_class(&other.to_string()).to_owned(),
     })
+}
+
+fn without_class(text: &str) -> &str {
+    let text = text.strip_prefix("Parquet error: ").unwrap_or(text);
+    text.strip_prefix("External: ").unwrap_or(text)
 }

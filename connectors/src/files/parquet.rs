@@ -23,7 +23,7 @@ use super::pinned::PinnedFile;
 use super::repeated;
 use super::statistics;
 use super::table::{FilesTable, ListedFile};
-use super::types::{fit, in_table, is_binary, is_text, widen};
+use super::types::{fit, in_table, is_binary, is_text, simple, widen};
 use super::version::FileVersion;
 
 /// Footers that are read at a time.
@@ -151,7 +151,8 @@ fn declared_columns(
             if is_binary(found.data_type()) && is_text(column.data_type()) {
                 return Err(bytes_as_text(name, column, file));
             }
-            if fit(found.data_type(), column.data_type()).is_none() {
+            let wanted = simple(column.data_type());
+            if fit(found.data_type(), &wanted).is_none() {
                 let text = format!(
                     "table `{name}`: column `{}` is declared as {} and is {} in `/{}`",
                     column.name(),
@@ -182,7 +183,9 @@ fn declared_columns(
     }
     let fields = declared.fields().iter().map(|field| {
         let is_required = definition.required.contains(field.name());
-        field.as_ref().clone().with_nullable(!is_required)
+        let field = field.as_ref().clone().with_nullable(!is_required);
+        let data_type = simple(field.data_type());
+        field.with_data_type(data_type)
     });
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -15,7 +15,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::partitions::FolderValues;
 use super::text_file::TextFile;
-use super::types::{Fit, fit, in_table};
+use super::types::{Fit, fit, in_table, simple, simple_field};
 use super::version::settled;
 use super::{Location, parquet};
 use crate::delimited::{DelimitedOptions, DelimitedTable};
@@ -134,7 +134,8 @@ fn check_declared(
             };
             return Err(Error::invalid(text).with_hint(hint));
         };
-        let (from, to) = (found.data_type(), column.data_type());
+        let from = found.data_type();
+        let to = &simple(column.data_type());
         let is_fit = match output.format.as_str() {
             "csv" | "json" => is_read_as(from, to),
             _ => fit(from, to).is_some(),
@@ -216,11 +217,12 @@ fn without_views(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The schema in which the columns named in `required` have no nulls.
+/// The schema of what is read, in which the columns named in `required` have no nulls.
 fn with_required(schema: &Schema, required: &[String]) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         let is_required = required.contains(field.name());
-        field.as_ref().clone().with_nullable(!is_required)
+        let field = simple_field(field).as_ref().clone();
+        field.with_nullable(!is_required)
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -168,11 +168,34 @@ pub(super) fn plain(data_type: &DataType) -> DataType {
     }
 }
 
+/// The type in the place of those that the engine does not know well.
+pub(super) fn simple(data_type: &DataType) -> DataType {
+    use DataType::{
+        Decimal32, Decimal64, Decimal128, Dictionary, FixedSizeList, LargeList, LargeListView,
+        List, ListView, Map, Struct,
+    };
+    match data_type {
+        Dictionary(_, values) if !is_text(values) => simple(values),
+        Decimal32(digits, scale) | Decimal64(digits, scale) => Decimal128(*digits, *scale),
+        List(item) | ListView(item) | FixedSizeList(item, _) => List(simple_field(item)),
+        LargeList(item) | LargeListView(item) => LargeList(simple_field(item)),
+        Map(entries, is_sorted) => Map(simple_field(entries), *is_sorted),
+        Struct(fields) => Struct(fields.iter().map(simple_field).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The field with the type that [`simple`] gives.
+pub(super) fn simple_field(field: &FieldRef) -> FieldRef {
+    let data_type = simple(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
 /// The type of a column in a table. Times are in UTC instead of other zones: a time with a zone is an instant, in whatever zone a
-/// file shows it. Times of day have the unit of those in a text, without which DataFusion does not compare them. Dates are days,
-/// and the items of lists have one name, without which lists of two files are of two types.
+/// file shows it. Times of day have the unit of those in a text, without which DataFusion does not compare them. The items
+/// of lists have one name, without which lists of two files are of two types.
 pub(super) fn in_table(data_type: &DataType) -> DataType {
-    use DataType::{Date32, Date64, LargeList, List, Map, Struct, Time32, Time64, Timestamp};
+    use DataType::{LargeList, List, Map, Struct, Time32, Time64, Timestamp};
     let inside = |field: &FieldRef| {
         let data_type = in_table(field.data_type());
         Arc::new(field.as_ref().clone().with_data_type(data_type))
@@ -186,12 +209,14 @@ pub(super) fn in_table(data_type: &DataType) -> DataType {
         DataType::Utf8View | DataType::BinaryView => plain(data_type),
         Timestamp(unit, Some(_)) => Timestamp(*unit, Some(UTC.into())),
         Time32(_) | Time64(_) => Time64(TimeUnit::Nanosecond),
-        Date64 => Date32,
         List(of) => List(item(of)),
         LargeList(of) => LargeList(item(of)),
         Map(entries, is_sorted) => Map(inside(entries), *is_sorted),
         Struct(fields) => Struct(fields.iter().map(inside).collect()),
-        other => other.clone(),
+        other => match simple(other) {
+            same if same == *other => same,
+            simple => in_table(&simple),
+        },
     }
 }
 
@@ -413,7 +438,6 @@ mod tests {
         assert_eq!(in_table(&no_zone), no_zone);
         let of_day = DataType::Time64(TimeUnit::Nanosecond);
         assert_eq!(in_table(&DataType::Time32(TimeUnit::Millisecond)), of_day);
-        assert_eq!(in_table(&DataType::Date64), Date32);
         let element = Field::new("element", Int64, true);
         let foreign = DataType::List(Arc::new(element));
         assert_eq!(in_table(&foreign), list(&Int64));
@@ -431,5 +455,20 @@ mod tests {
             field("only_b", Boolean),
         ];
         assert_eq!(widen(&a, &b), Some(fields(both)));
+    }
+
+    #[test]
+    fn types_that_the_engine_knows_stay() {
+        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let list = DataType::new_list(DataType::Decimal32(7, 2), true);
+        let list_of_wide = DataType::new_list(Decimal128(7, 2), true);
+        for (written, read) in [
+            (text.clone(), text),
+            (list, list_of_wide),
+            (DataType::Decimal64(18, 2), Decimal128(18, 2)),
+            (Decimal256(50, 2), Decimal256(50, 2)),
+        ] {
+            assert_eq!(simple(&written), read);
+        }
     }
 }
