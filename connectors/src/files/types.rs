@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn types_that_the_engine_knows_stay() {
-        let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let text = DataType::Dictionary(Box::new(Int32), Box::new(Utf8));
         let list = DataType::new_list(DataType::Decimal32(7, 2), true);
         let list_of_wide = DataType::new_list(Decimal128(7, 2), true);
         for (written, read) in [
