@@ -1,7 +1,6 @@
 //! Footers of Parquet files: read once per version of a file, and kept for a while.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +9,6 @@ use datafusion::datasource::physical_plan::parquet::{CachedParquetMetaData, Int9
 use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::parquet::arrow::async_reader::MetadataFetch;
-use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
@@ -20,7 +18,7 @@ use futures::future::BoxFuture;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use super::hints::with_plain_types;
+use super::hints::{arrow_schema, with_plain_types};
 use super::pinned::PinnedFile;
 use super::trusted::trusted;
 
@@ -92,11 +90,7 @@ fn key(store: &ObjectStoreUrl, meta: &ObjectMeta) -> Path {
 /// The columns of a file.
 pub(super) fn schema_of(footer: &ParquetMetaData) -> Result<Schema> {
     let file = footer.file_metadata();
-    // A type that Arrow does not know in the schema that a writer has put beside that of Parquet: the reader panics.
-    let read = || parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata());
-    let schema = catch_unwind(AssertUnwindSafe(read)).map_err(|_| {
-        ParquetError::ArrowError("the Arrow schema in the footer has an unknown type".to_owned())
-    })??;
+    let schema = arrow_schema(file)?;
     let coerced = Int96Coercer::new(file.schema_descr(), &schema, &OLD_TIMESTAMP_UNIT).coerce();
     Ok(coerced.unwrap_or(schema))
 }
@@ -117,13 +111,15 @@ impl MetadataFetch for Fetch<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use arrow::ipc::convert::{IpcSchemaEncoder, fb_to_schema};
     use arrow::ipc::root_as_schema;
     use datafusion::arrow::datatypes::{DataType, Field};
 
     use super::*;
 
-    /// Fails once such a type is an error; then `schema_of` need not catch a panic.
+    /// Fails once such a type is an error; then `arrow_schema` need not catch a panic.
     #[test]
     fn arrow_panics_at_integers_of_128_bits() {
         let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);

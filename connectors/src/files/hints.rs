@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::{Fields, Schema};
 use datafusion::parquet::arrow::{
     ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema,
 };
+use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::{
     FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder,
 };
@@ -24,8 +25,7 @@ pub(super) fn with_plain_types(footer: ParquetMetaData) -> ParquetMetaData {
         return footer;
     }
     // What cannot be read is an error later.
-    let read = || parquet_to_arrow_schema(file.schema_descr(), written);
-    let Ok(Ok(schema)) = catch_unwind(AssertUnwindSafe(read)) else {
+    let Ok(schema) = arrow_schema(file) else {
         return footer;
     };
     let fields: Fields = schema.fields().iter().map(simple_field).collect();
@@ -51,6 +51,15 @@ pub(super) fn with_plain_types(footer: ParquetMetaData) -> ParquetMetaData {
         .set_column_index(builder.take_column_index())
         .set_offset_index(builder.take_offset_index())
         .build()
+}
+
+/// The columns of a file in the types of Arrow.
+pub(super) fn arrow_schema(file: &FileMetaData) -> Result<Schema> {
+    // A type that Arrow does not know in the schema that a writer has put beside that of Parquet: the reader panics.
+    let read = || parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata());
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| {
+        ParquetError::ArrowError("the Arrow schema in the footer has an unknown type".to_owned())
+    })?
 }
 
 fn is_of_types(pair: &KeyValue) -> bool {

@@ -204,19 +204,16 @@ pub(super) fn in_table(data_type: &DataType) -> DataType {
         let field = inside(field).as_ref().clone();
         Arc::new(field.with_name(Field::LIST_FIELD_DEFAULT_NAME))
     };
-    match data_type {
+    match simple(data_type) {
         // Rows with views carry whole buffers when they are exchanged.
-        DataType::Utf8View | DataType::BinaryView => plain(data_type),
-        Timestamp(unit, Some(_)) => Timestamp(*unit, Some(UTC.into())),
+        view @ (DataType::Utf8View | DataType::BinaryView) => plain(&view),
+        Timestamp(unit, Some(_)) => Timestamp(unit, Some(UTC.into())),
         Time32(_) | Time64(_) => Time64(TimeUnit::Nanosecond),
-        List(of) => List(item(of)),
-        LargeList(of) => LargeList(item(of)),
-        Map(entries, is_sorted) => Map(inside(entries), *is_sorted),
+        List(of) => List(item(&of)),
+        LargeList(of) => LargeList(item(&of)),
+        Map(entries, is_sorted) => Map(inside(&entries), is_sorted),
         Struct(fields) => Struct(fields.iter().map(inside).collect()),
-        other => match simple(other) {
-            same if same == *other => same,
-            simple => in_table(&simple),
-        },
+        other => other,
     }
 }
 
