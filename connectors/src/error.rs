@@ -49,6 +49,16 @@ pub fn causes<'a>(
     })
 }
 
+/// What a reader of Parquet says, without the kind of its error where it says enough.
+pub fn parquet_text(error: &ParquetError) -> String {
+    match error {
+        ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::NYI(text) => {
+            text.clone()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A row that is longer than what is read of a line.
 pub(crate) fn too_long(limit: usize, form: &str) -> DataFusionError {
     let error = Error::invalid(format!("a row takes more than {limit} bytes as {form}"));

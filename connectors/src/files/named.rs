@@ -8,13 +8,12 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::DataFusionError;
-use datafusion::parquet::errors::ParquetError;
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
 use emporia_core::error::{Error, ErrorKind};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::error::{DAMAGED_FILES, causes, known, to_datafusion};
+use crate::error::{DAMAGED_FILES, causes, known, parquet_text, to_datafusion};
 
 /// Reads files as the one within does.
 #[derive(Debug)]
@@ -89,12 +88,8 @@ fn reason(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(ArrowError::ParquetError(text)) = cause.downcast_ref() {
         return Some(without_class(text).to_owned());
     }
-    Some(match cause.downcast_ref()? {
-        ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::NYI(text) => {
-            text.clone()
-        }
-        other => without_class(&other.to_string()).to_owned(),
-    })
+    let text = parquet_text(cause.downcast_ref()?);
+    Some(without_class(&text).to_owned())
 }
 
 fn without_class(text: &str) -> &str {

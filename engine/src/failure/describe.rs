@@ -6,7 +6,7 @@ use ballista_core::error::BallistaError;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
-use emporia_connectors::error::{DAMAGED_FILES, causes, known};
+use emporia_connectors::error::{DAMAGED_FILES, causes, known, parquet_text};
 use emporia_core::error::{EncodedError, ErrorKind};
 use emporia_core::text::lowercase_first;
 
@@ -144,15 +144,6 @@ fn of_arrow(error: &ArrowError, kind: ErrorKind) -> EncodedError {
         other => return EncodedError::new(kind, reason(&other.to_string())),
     };
     EncodedError::new(kind, reason(text)).with_hint(NO_VALUE)
-}
-
-fn parquet_text(error: &ParquetError) -> String {
-    match error {
-        ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::NYI(text) => {
-            text.clone()
-        }
-        other => other.to_string(),
-    }
 }
 
 /// A constant of the query that has no value, for example `CAST('abc' AS INT)`, is found while planning.
