@@ -75,7 +75,7 @@ pub(crate) use single_row::single_row;
 pub(crate) use sum::checked_sum;
 pub(crate) use told_apart::{TOLD_APART, told_apart, without_marks};
 pub(crate) use within_precision::{WITHIN_PRECISION, within_precision};
-pub(crate) use wrapped::{named_as_inner, typed_as_inner};
+pub(crate) use wrapped::{named_as_inner, typed_as_argument, typed_as_inner};
 
 use crate::rules::ExactOperands;
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::typed_as_argument;
 
 /// The name of [`opaque`].
 pub(crate) const OPAQUE: &str = "opaque";
@@ -30,27 +30,7 @@ impl ScalarUDFImpl for Opaque {
         OPAQUE
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.first() {
-            Some(value) => Ok(value.clone()),
-            None => exec_err!("opaque takes a value"),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        match args.arg_fields.first() {
-            Some(field) => Ok(Arc::new(Field::new(
-                self.name(),
-                field.data_type().clone(),
-                field.is_nullable(),
-            ))),
-            None => exec_err!("opaque takes a value"),
-        }
-    }
+    typed_as_argument!();
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.into_iter().next() {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use super::typed_as_argument;
 
 /// The name of [`told_apart`].
 pub(crate) const TOLD_APART: &str = "told_apart";
@@ -56,27 +56,7 @@ impl ScalarUDFImpl for ToldApart {
         Ok(format!("{name}{OPEN}{mark}{CLOSE}"))
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.first() {
-            Some(value) => Ok(value.clone()),
-            None => exec_err!("told_apart takes a value"),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        match args.arg_fields.first() {
-            Some(field) => Ok(Arc::new(Field::new(
-                self.name(),
-                field.data_type().clone(),
-                field.is_nullable(),
-            ))),
-            None => exec_err!("told_apart takes a value"),
-        }
-    }
+    typed_as_argument!();
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.into_iter().next() {
@@ -88,6 +68,7 @@ impl ScalarUDFImpl for ToldApart {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::DataType;
     use datafusion::logical_expr::{cast, col, lit};
 
     use super::*;

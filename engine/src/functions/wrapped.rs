@@ -1,4 +1,4 @@
-//! Scalar functions of ours around those of DataFusion, in their places.
+//! Scalar functions of ours around those of DataFusion, in their places, and methods that many have.
 
 use std::sync::Arc;
 
@@ -66,4 +66,39 @@ macro_rules! typed_as_inner {
     };
 }
 
-pub(crate) use {named_as_inner, typed_as_inner};
+/// The methods of a function that has a field `signature`, and whose values have the type of its first argument.
+macro_rules! typed_as_argument {
+    () => {
+        fn signature(&self) -> &::datafusion::logical_expr::Signature {
+            &self.signature
+        }
+
+        fn return_type(
+            &self,
+            types: &[::datafusion::arrow::datatypes::DataType],
+        ) -> ::datafusion::common::Result<::datafusion::arrow::datatypes::DataType> {
+            match types.first() {
+                Some(value) => Ok(value.clone()),
+                None => ::datafusion::common::exec_err!("{} takes a value", self.name()),
+            }
+        }
+
+        fn return_field_from_args(
+            &self,
+            args: ::datafusion::logical_expr::ReturnFieldArgs,
+        ) -> ::datafusion::common::Result<::datafusion::arrow::datatypes::FieldRef> {
+            match args.arg_fields.first() {
+                Some(field) => Ok(::std::sync::Arc::new(
+                    ::datafusion::arrow::datatypes::Field::new(
+                        self.name(),
+                        field.data_type().clone(),
+                        field.is_nullable(),
+                    ),
+                )),
+                None => ::datafusion::common::exec_err!("{} takes a value", self.name()),
+            }
+        }
+    };
+}
+
+pub(crate) use {named_as_inner, typed_as_argument, typed_as_inner};

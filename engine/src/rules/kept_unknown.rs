@@ -7,18 +7,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, lit,
 };
 use datafusion::optimizer::OptimizerConfig;
 
 use super::bounds::{Rule, with_bounds};
 use super::with_outputs;
+use crate::functions::typed_as_argument;
 
 /// The rule of DataFusion that simplifies expressions.
 const SIMPLIFIES: &str = "simplify_expressions";
@@ -175,12 +175,11 @@ fn members<'a>(expr: &'a Expr, merged: &mut HashSet<Expr>) -> Members<'a> {
                 false => (left, right),
             };
             for (subject, signs) in others {
-                let all = most.entry(subject).or_insert(Signs {
-                    has_plain: false,
-                    has_negated: false,
-                });
-                let is_there = all.has_plain || all.has_negated;
-                if is_there && signs.are_merged(*op, *all) {
+                let Some(all) = most.get_mut(subject) else {
+                    most.insert(subject, signs);
+                    continue;
+                };
+                if signs.are_merged(*op, *all) {
                     merged.insert(subject.clone());
                 }
                 *all = all.with(signs);
@@ -273,23 +272,7 @@ impl ScalarUDFImpl for Marked {
         }
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.first() {
-            Some(value) => Ok(value.clone()),
-            None => exec_err!("marked takes a value"),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        match args.arg_fields.first() {
-            Some(field) => Ok(Arc::clone(field)),
-            None => exec_err!("marked takes a value"),
-        }
-    }
+    typed_as_argument!();
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.into_iter().next() {
