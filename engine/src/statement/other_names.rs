@@ -16,7 +16,8 @@ pub(super) fn as_ours(expr: &Expr) -> Option<Expr> {
     let Expr::Function(call) = expr else {
         return None;
     };
-    if plain_name(call)? == "every" {
+    let name = plain_name(call)?;
+    if name == "every" {
         let mut call = call.clone();
         call.name = ObjectName::from(vec![Ident::new("bool_and")]);
         return Some(Expr::Function(call));
@@ -24,7 +25,6 @@ pub(super) fn as_ours(expr: &Expr) -> Option<Expr> {
     if call.over.is_some() || call.null_treatment.is_some() || !call.within_group.is_empty() {
         return None;
     }
-    let name = plain_name(call)?;
     let arguments = arguments(call)?;
     match (name.as_str(), arguments.as_slice()) {
         ("max_by" | "arg_max", [value, key]) => at_end(call, value, key, false),
