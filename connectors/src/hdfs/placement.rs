@@ -1,16 +1,21 @@
 //! How many copies of a new file are written at once.
 //!
 //! The NameNode goes on handing out a dead DataNode for ten minutes. The client library cannot ask
-//! for another one, so that each block with two copies that includes the dead DataNode fails. After
-//! such a failure new files are written with one copy for a while, which rarely meets the dead one,
-//! and HDFS is asked to make the others from it. Java's client likewise goes on with the copies that
-//! it can write.
+//! for another one, so that each block with two copies that includes the dead DataNode fails. A file
+//! that met one is written again with one copy, which rarely meets the dead one, and HDFS is asked to
+//! make the others from it. Java's client likewise goes on with the copies that it can write.
+//!
+//! The only copy is lost if its DataNode dies before HDFS makes another. So other files still get all
+//! their copies at once, unless the failure took long to show.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long files are written with one copy after a failure.
-const WARY: Duration = Duration::from_secs(60);
+/// New files get one copy for so many times the time that a failed write took: at most a tenth of
+/// the time goes into such failures.
+const WARY_TIMES: u32 = 10;
+/// How long new files get one copy at most.
+const LONGEST_WARY: Duration = Duration::from_secs(60);
 
 /// The copies of new files, and how writing them went.
 #[derive(Debug)]
@@ -18,7 +23,7 @@ pub(super) struct Placement {
     configured: Option<u32>,
     /// The cluster's own number, where none is configured.
     usual: OnceLock<u32>,
-    last_failure: Mutex<Option<Instant>>,
+    wary_until: Mutex<Option<Instant>>,
 }
 
 impl Placement {
@@ -26,20 +31,17 @@ impl Placement {
         Self {
             configured,
             usual: OnceLock::new(),
-            last_failure: Mutex::new(None),
+            wary_until: Mutex::new(None),
         }
     }
 
-    /// How many copies the next file is created with; `None` leaves it to the cluster.
-    pub(super) fn copies(&self) -> Option<u32> {
-        let last = *self
-            .last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match last {
-            Some(when) if when.elapsed() < WARY => Some(1),
-            _ => self.configured,
+    /// How many copies a file is created with; `None` leaves it to the cluster. `has_failed` says
+    /// that DataNodes failed in an earlier try of this file.
+    pub(super) fn copies(&self, has_failed: bool) -> Option<u32> {
+        if has_failed || self.is_wary() {
+            return Some(1);
         }
+        self.configured
     }
 
     /// How many copies a file shall have in the end, as far as known.
@@ -52,15 +54,43 @@ impl Placement {
         self.usual.get_or_init(|| usual);
     }
 
-    /// Notes that the DataNodes of a block failed.
-    pub(super) fn failed(&self) {
-        let mut last = self
-            .last_failure
+    /// Notes that the DataNodes of a block failed, which was known after `time`.
+    pub(super) fn failed(&self, time: Duration) {
+        let wary = time.saturating_mul(WARY_TIMES).min(LONGEST_WARY);
+        tracing::warn!(
+            ?time,
+            "hdfs cannot place all copies of a file, writing one of each block"
+        );
+        let mut until = self.lock();
+        *until = (*until).max(Some(Instant::now() + wary));
+    }
+
+    fn is_wary(&self) -> bool {
+        self.lock().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.wary_until
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|when| when.elapsed() >= WARY) {
-            tracing::warn!("hdfs cannot place all copies, writing one of each block for a while");
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slow_failures_change_how_other_files_are_written() {
+        for configured in [None, Some(2)] {
+            let placement = Placement::new(configured);
+            placement.failed(Duration::ZERO);
+            assert_eq!(placement.copies(true), Some(1));
+            assert_eq!(placement.copies(false), configured);
+            placement.failed(Duration::from_secs(30));
+            assert_eq!(placement.copies(false), Some(1));
+            placement.failed(Duration::ZERO);
+            assert_eq!(placement.copies(false), Some(1));
         }
-        *last = Some(Instant::now());
     }
 }

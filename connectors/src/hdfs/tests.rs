@@ -221,9 +221,10 @@ async fn copies_that_cannot_be_placed_are_made_later() {
     store.put(&Path::from("first"), "1".into()).await.unwrap();
     memory.script("write", vec![fault(FaultKind::DataNodes)]);
     store.put(&Path::from("second"), "2".into()).await.unwrap();
+    store.put(&Path::from("third"), "3".into()).await.unwrap();
     let copies = |line: &String| line.rsplit_once(' ').unwrap().1.to_owned();
     let created: Vec<_> = memory.log("create").iter().map(copies).collect();
-    assert_eq!(created, ["None", "None", "Some(1)"]);
+    assert_eq!(created, ["None", "None", "Some(1)", "None"]);
     assert_eq!(memory.log("set_replication"), ["set_replication /second 3"]);
 }
 

@@ -4,6 +4,7 @@
 //! write that breaks starts again with a new file, which HDFS places on other DataNodes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -38,17 +39,26 @@ impl Cluster {
             return Err(Fault::new(FaultKind::AlreadyExists, text));
         }
         let mut tries = self.patience.tries(target);
+        let mut has_failed = false;
         let draft = loop {
-            match self.write_once(target, payload).await {
+            match self.write_once(target, payload, has_failed).await {
                 Ok(draft) => break draft,
-                Err(fault) => tries.wait_after(fault).await?,
+                Err(fault) => {
+                    has_failed |= fault.kind() == FaultKind::DataNodes;
+                    tries.wait_after(fault).await?;
+                }
             }
         };
         self.publish(draft, target, overwrite).await
     }
 
-    async fn write_once(&self, target: &str, payload: &PutPayload) -> Result<Draft, Fault> {
-        let mut draft = self.begin_once(target, payload).await?;
+    async fn write_once(
+        &self,
+        target: &str,
+        payload: &PutPayload,
+        has_failed: bool,
+    ) -> Result<Draft, Fault> {
+        let mut draft = self.begin_once(target, payload, has_failed).await?;
         match self.close(&mut draft).await {
             Ok(()) => Ok(draft),
             Err(fault) => {
@@ -61,17 +71,27 @@ impl Cluster {
     /// Begins a file for `target` with its first part, again where it breaks.
     async fn begin(&self, target: &str, first: &PutPayload) -> Result<Draft, Fault> {
         let mut tries = self.patience.tries(target);
+        let mut has_failed = false;
         loop {
-            match self.begin_once(target, first).await {
+            match self.begin_once(target, first, has_failed).await {
                 Ok(draft) => return Ok(draft),
-                Err(fault) => tries.wait_after(fault).await?,
+                Err(fault) => {
+                    has_failed |= fault.kind() == FaultKind::DataNodes;
+                    tries.wait_after(fault).await?;
+                }
             }
         }
     }
 
-    async fn begin_once(&self, target: &str, first: &PutPayload) -> Result<Draft, Fault> {
+    /// As [`Self::begin`], once; `has_failed` says that the DataNodes of an earlier try failed.
+    async fn begin_once(
+        &self,
+        target: &str,
+        first: &PutPayload,
+        has_failed: bool,
+    ) -> Result<Draft, Fault> {
         let path = beside(target);
-        let copies = self.placement.copies();
+        let copies = self.placement.copies(has_failed);
         let file = self.once(self.files.create(&path, copies)).await?;
         if copies.is_none()
             && self.placement.wanted().is_none()
@@ -98,22 +118,27 @@ impl Cluster {
     async fn append(&self, draft: &mut Draft, part: &PutPayload) -> Result<(), Fault> {
         for bytes in part {
             draft.length += bytes.len() as u64;
-            let written = draft.file.write(bytes.clone());
-            self.placed(within(self.patience.limit, written).await)?;
+            self.placed(draft.file.write(bytes.clone())).await?;
         }
         Ok(())
     }
 
     async fn close(&self, draft: &mut Draft) -> Result<(), Fault> {
-        self.placed(within(self.patience.limit, draft.file.close()).await)
+        self.placed(draft.file.close()).await
     }
 
-    fn placed(&self, written: Result<(), Fault>) -> Result<(), Fault> {
+    /// Waits for DataNodes to take what is written, and notes where they do not.
+    async fn placed(
+        &self,
+        writing: impl Future<Output = Result<(), Fault>> + Send,
+    ) -> Result<(), Fault> {
+        let start = Instant::now();
+        let written = within(self.patience.limit, writing).await;
         if written
             .as_ref()
-            .is_err_and(|f| f.kind() == FaultKind::DataNodes)
+            .is_err_and(|fault| fault.kind() == FaultKind::DataNodes)
         {
-            self.placement.failed();
+            self.placement.failed(start.elapsed());
         }
         written
     }
