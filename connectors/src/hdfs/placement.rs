@@ -8,14 +8,13 @@
 //! The only copy is lost if its DataNode dies before HDFS makes another. So other files still get all
 //! their copies at once, unless the failure took long to show.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// New files get one copy for so many times the time that a failed write took: at most a tenth of
-/// the time goes into such failures.
-const WARY_TIMES: u32 = 10;
-/// How long new files get one copy at most.
-const LONGEST_WARY: Duration = Duration::from_secs(60);
+/// A failure that shows sooner costs too little to write other files with one copy.
+const SLOW: Duration = Duration::from_secs(1);
+/// How long new files get one copy after a slow failure.
+const WARY: Duration = Duration::from_secs(60);
 
 /// The copies of new files, and how writing them went.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub(super) struct Placement {
     configured: Option<u32>,
     /// The cluster's own number, where none is configured.
     usual: OnceLock<u32>,
-    wary_until: Mutex<Option<Instant>>,
+    last_slow_failure: Mutex<Option<Instant>>,
 }
 
 impl Placement {
@@ -31,7 +30,7 @@ impl Placement {
         Self {
             configured,
             usual: OnceLock::new(),
-            wary_until: Mutex::new(None),
+            last_slow_failure: Mutex::new(None),
         }
     }
 
@@ -54,25 +53,25 @@ impl Placement {
         self.usual.get_or_init(|| usual);
     }
 
-    /// Notes that the DataNodes of a block failed, which was known after `time`.
+    /// Notes that the DataNodes of a block failed, which took `time` to show.
     pub(super) fn failed(&self, time: Duration) {
-        let wary = time.saturating_mul(WARY_TIMES).min(LONGEST_WARY);
-        tracing::warn!(
-            ?time,
-            "hdfs cannot place all copies of a file, writing one of each block"
-        );
-        let mut until = self.lock();
-        *until = (*until).max(Some(Instant::now() + wary));
+        if time < SLOW {
+            return;
+        }
+        if !self.is_wary() {
+            tracing::warn!("hdfs cannot place all copies, writing one of each block for a while");
+        }
+        *self
+            .last_slow_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     fn is_wary(&self) -> bool {
-        self.lock().is_some_and(|until| Instant::now() < until)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.wary_until
+        self.last_slow_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|when| when.elapsed() < WARY)
     }
 }
 

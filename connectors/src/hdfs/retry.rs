@@ -35,6 +35,7 @@ impl Patience {
             path: path.to_owned(),
             last_progress: Instant::now(),
             failed: 0,
+            met_dead_data_nodes: false,
         }
     }
 
@@ -64,6 +65,7 @@ pub(super) struct Tries {
     path: String,
     last_progress: Instant,
     failed: u32,
+    met_dead_data_nodes: bool,
 }
 
 impl Tries {
@@ -73,11 +75,17 @@ impl Tries {
         self.failed = 0;
     }
 
+    /// Whether one of them failed because of DataNodes.
+    pub(super) fn met_dead_data_nodes(&self) -> bool {
+        self.met_dead_data_nodes
+    }
+
     /// Waits until the next try; an error where there is none.
     pub(super) async fn wait_after(&mut self, fault: Fault) -> Result<(), Fault> {
         if !fault.is_transient() {
             return Err(fault);
         }
+        self.met_dead_data_nodes |= fault.kind() == FaultKind::DataNodes;
         let Patience { cluster, limit } = &self.patience;
         let waited = self.last_progress.elapsed();
         if waited >= *limit {

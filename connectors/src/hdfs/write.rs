@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cluster::Cluster;
 use super::fault::{Fault, FaultKind};
 use super::filesystem::NewFile;
-use super::retry::within;
+use super::retry::{Tries, within};
 
 /// A file that is not in its place yet.
 struct Draft {
@@ -39,14 +39,10 @@ impl Cluster {
             return Err(Fault::new(FaultKind::AlreadyExists, text));
         }
         let mut tries = self.patience.tries(target);
-        let mut has_failed = false;
         let draft = loop {
-            match self.write_once(target, payload, has_failed).await {
+            match self.write_once(target, payload, &tries).await {
                 Ok(draft) => break draft,
-                Err(fault) => {
-                    has_failed |= fault.kind() == FaultKind::DataNodes;
-                    tries.wait_after(fault).await?;
-                }
+                Err(fault) => tries.wait_after(fault).await?,
             }
         };
         self.publish(draft, target, overwrite).await
@@ -56,9 +52,9 @@ impl Cluster {
         &self,
         target: &str,
         payload: &PutPayload,
-        has_failed: bool,
+        earlier: &Tries,
     ) -> Result<Draft, Fault> {
-        let mut draft = self.begin_once(target, payload, has_failed).await?;
+        let mut draft = self.begin_once(target, payload, earlier).await?;
         match self.close(&mut draft).await {
             Ok(()) => Ok(draft),
             Err(fault) => {
@@ -71,27 +67,23 @@ impl Cluster {
     /// Begins a file for `target` with its first part, again where it breaks.
     async fn begin(&self, target: &str, first: &PutPayload) -> Result<Draft, Fault> {
         let mut tries = self.patience.tries(target);
-        let mut has_failed = false;
         loop {
-            match self.begin_once(target, first, has_failed).await {
+            match self.begin_once(target, first, &tries).await {
                 Ok(draft) => return Ok(draft),
-                Err(fault) => {
-                    has_failed |= fault.kind() == FaultKind::DataNodes;
-                    tries.wait_after(fault).await?;
-                }
+                Err(fault) => tries.wait_after(fault).await?,
             }
         }
     }
 
-    /// As [`Self::begin`], once; `has_failed` says that the DataNodes of an earlier try failed.
+    /// As [`Self::begin`], once, after the `earlier` tries.
     async fn begin_once(
         &self,
         target: &str,
         first: &PutPayload,
-        has_failed: bool,
+        earlier: &Tries,
     ) -> Result<Draft, Fault> {
         let path = beside(target);
-        let copies = self.placement.copies(has_failed);
+        let copies = self.placement.copies(earlier.met_dead_data_nodes());
         let file = self.once(self.files.create(&path, copies)).await?;
         if copies.is_none()
             && self.placement.wanted().is_none()
