@@ -30,7 +30,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use emporia_core::error::{Error, ErrorKind, Result};
-use emporia_core::telemetry;
+use emporia_core::{shutdown, telemetry};
 
 use crate::args::Cli;
 use crate::settings::Context;
@@ -59,8 +59,7 @@ pub fn run(cli: Cli) -> Result<()> {
         .build()
         .map_err(|e| Error::internal("cannot start the runtime").with_source(e))?;
     let result = with_stack(|| runtime.block_on(commands::run(cli.command, &context)));
-    // Work that was cancelled must not hold the process.
-    runtime.shutdown_background();
+    shutdown::end_runtime(runtime);
     result
 }
 

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// Longest time that the threads of a runtime may take to end, so that work that was cancelled does not hold the process.
+const THREADS_END: Duration = Duration::from_millis(500);
 
 /// Tells every part of a process to finish what it does and start nothing new. Clones share one
 /// state.
@@ -97,6 +101,14 @@ where
             Err(Error::new(ErrorKind::Cancelled, format!("drain interrupted by a second {signal}")))
         }
     }
+}
+
+/// Ends the runtime of a process that has done its work.
+///
+/// The threads are joined. Detaching a thread while it ends reads its stack, which may be gone (glibc bug 19951):
+/// programs whose stacks are too large for glibc to keep die of SIGSEGV now and then.
+pub fn end_runtime(runtime: Runtime) {
+    runtime.shutdown_timeout(THREADS_END);
 }
 
 struct Signals {

@@ -54,7 +54,6 @@ fn run(args: &Args) -> Result<()> {
     let drain_timeout = settings.drain_timeout;
     let drain = |token| emporia_executor::serve(settings, loaded.stores.of_service(), token);
     let result = runtime.block_on(shutdown::run_until_signal(drain_timeout, drain));
-    // A task that outlived the drain must not hold the process.
-    runtime.shutdown_background();
+    shutdown::end_runtime(runtime);
     result
 }

@@ -131,7 +131,8 @@ impl Workplace {
     #[track_caller]
     pub(super) fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args, &[]);
-        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        let status = output.status;
+        assert!(status.success(), "{args:?} ({status}): {}", said(&output));
         printed(&output)
     }
 
@@ -175,7 +176,8 @@ impl Workplace {
     #[track_caller]
     pub(super) fn writes(&self, sql: &str) -> String {
         let output = self.run(&["sql", "--no-progress", "-e", sql], &[]);
-        assert!(output.status.success(), "{sql}: {}", said(&output));
+        let status = output.status;
+        assert!(status.success(), "{sql} ({status}): {}", said(&output));
         said(&output)
     }
 
