@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longest time that the threads of a runtime may take to end, so that work that was cancelled does not hold the process.
+/// How long a process waits for the threads of its runtime: work that was cancelled must not hold it.
 const THREADS_END: Duration = Duration::from_millis(500);
 
 /// Tells every part of a process to finish what it does and start nothing new. Clones share one
@@ -105,8 +105,9 @@ where
 
 /// Ends the runtime of a process that has done its work.
 ///
-/// The threads are joined. Detaching a thread while it ends reads its stack, which may be gone (glibc bug 19951):
-/// programs whose stacks are too large for glibc to keep die of SIGSEGV now and then.
+/// Joins the threads, and detaches them only if they do not end within half a second. glibc's `pthread_detach` reads
+/// the stack of the thread. If the thread ends at that moment and its stack is too large for glibc to keep, the
+/// memory is gone and the process dies of SIGSEGV.
 pub fn end_runtime(runtime: Runtime) {
     runtime.shutdown_timeout(THREADS_END);
 }
