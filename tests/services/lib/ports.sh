@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # Ports: one free block for each instance, chosen once, so that a restarted server finds its own again.
-# The blocks lie below 32768, where Linux starts to give ports to outgoing connections.
+# The blocks lie below 20000, where Emporia starts to look for ports: a server that starts late finds its port free.
 
 port_names=(
     namenode namenode_http
@@ -12,7 +12,9 @@ port_names=(
     secure_datanode secure_datanode_http secure_datanode_ipc
     mongo_java
 )
-port_block=25
+port_block=${#port_names[@]}
+first_port=12000
+end_port=20000
 
 choose_ports() {
     (
@@ -36,7 +38,7 @@ free_block() {
     local listening base port try
     listening=$({ cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; } | awk '$4 == "0A" { sub(/.*:/, "", $2); print $2 }')
     for try in {1..200}; do
-        base=$((12000 + RANDOM % 800 * port_block))
+        base=$((first_port + RANDOM % ((end_port - first_port) / port_block) * port_block))
         if [ -f "$cache/ports/$base" ]; then
             [ -d "$(cat "$cache/ports/$base")/run" ] && continue
         fi
