@@ -145,14 +145,37 @@ impl CountedRows {
         BallistaError::FetchFailed(executor, self.stage, self.partition, text).into_datafusion()
     }
 
-    /// A file that cannot be decoded is as good as lost.
+    /// A file that cannot be fetched or decoded is as good as lost.
     fn lost(&self, error: DataFusionError) -> DataFusionError {
-        match error.find_root() {
-            DataFusionError::ArrowError(..) | DataFusionError::IoError(_) => {
-                self.fetch_failed(error.to_string())
-            }
-            _ => error,
+        if is_of_reading(&error) {
+            self.fetch_failed(error.to_string())
+        } else {
+            error
         }
+    }
+}
+
+/// Whether a file or a connection failed.
+fn is_of_reading(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ArrowError(..) | DataFusionError::IoError(_) => true,
+        DataFusionError::External(inner) => inner.downcast_ref().is_some_and(is_of_fetching),
+        _ => false,
+    }
+}
+
+/// Ballista reports only some of the failures of a connection as lost output: not one within the first
+/// message, which it takes for a schema that cannot be read.
+fn is_of_fetching(error: &BallistaError) -> bool {
+    match error {
+        BallistaError::ArrowError(_)
+        | BallistaError::IoError(_)
+        | BallistaError::TonicError(_)
+        | BallistaError::GrpcError(_)
+        | BallistaError::GrpcConnectionError(_)
+        | BallistaError::GrpcActionError(_) => true,
+        BallistaError::DataFusionError(inner) => is_of_reading(inner),
+        _ => false,
     }
 }
 
@@ -229,9 +252,19 @@ mod tests {
             let error = read(n_expected, None).await.unwrap_err();
             assert_eq!(lost_by(&error), Some(EVERY_EXECUTOR), "{error}");
         }
-        let cut = ArrowError::IpcError("cut off".to_owned()).into();
-        let error = read(4, Some(cut)).await.unwrap_err();
-        assert_eq!(lost_by(&error), Some(EVERY_EXECUTOR), "{error}");
+        let cut = || ArrowError::IpcError("cut off".to_owned());
+        let refused = BallistaError::GrpcConnectionError("refused".to_owned());
+        let ends = [
+            cut().into(),
+            // How Ballista tells that the connection broke within the first message.
+            BallistaError::from(DataFusionError::from(cut())).into_datafusion(),
+            BallistaError::DataFusionError(Box::new(cut().into())).into_datafusion(),
+            refused.into_datafusion(),
+        ];
+        for end in ends {
+            let error = read(4, Some(end)).await.unwrap_err();
+            assert_eq!(lost_by(&error), Some(EVERY_EXECUTOR), "{error}");
+        }
     }
 
     #[tokio::test]
