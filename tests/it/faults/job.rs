@@ -206,8 +206,10 @@ impl Submission {
                 .filter(|row| expected.binary_search(row).is_err())
                 .count();
             if found != expected.as_slice() {
+                let differ = found.iter().zip(expected).find(|(row, other)| row != other);
                 return Err(format!(
-                    "wrong rows in {name}: {} instead of {}, {n_wrong} of them unknown",
+                    "wrong rows in {name}: {} instead of {}, {n_wrong} of them unknown; \
+                     the first that differ: {differ:#?}",
                     found.len(),
                     expected.len()
                 ));
