@@ -8,7 +8,7 @@ use ballista_core::serde::protobuf::job_status::Status;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{CancelJobParams, GetJobStatusParams, PartitionLocation};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::exec_err;
+use datafusion::common::{exec_datafusion_err, exec_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
@@ -46,7 +46,7 @@ pub struct Query {
 #[derive(Debug, Default)]
 struct Count {
     n_fetched: u64,
-    /// `None` if nobody can say.
+    /// `None` where this process computes the rows.
     n_reported: Option<u64>,
 }
 
@@ -152,8 +152,9 @@ impl Query {
                 is_all = true;
             }
         }
-        let places = places(&self.session, &self.attempt.plan).await;
-        self.count.n_reported = places.and_then(|places| n_reported(&places));
+        if let Some(places) = places(&self.session, &self.attempt.plan).await? {
+            self.count.n_reported = Some(n_reported(&places)?);
+        }
         if is_all { self.count.check() } else { Ok(()) }
     }
 
@@ -232,26 +233,32 @@ impl Outcome {
     }
 }
 
-/// Where the result of a plan lies that does nothing but fetch it; `None` if the scheduler does not say.
+/// Where the result of a plan lies; `None` where this process computes it.
+///
+/// # Errors
+/// Where the scheduler does not say it.
 async fn places(
     session: &Session,
     plan: &Arc<dyn ExecutionPlan>,
-) -> Option<Vec<PartitionLocation>> {
-    let query: &DistributedQueryExec<LogicalPlanNode> = plan.downcast_ref()?;
-    let job_id = query.job_id()?.to_string();
-    match job_status(session, job_id).await {
-        Some(Status::Successful(job)) => Some(job.partition_location),
-        _ => {
-            tracing::warn!("the scheduler does not say where the result of the query lies");
-            None
-        }
+) -> std::result::Result<Option<Vec<PartitionLocation>>, DataFusionError> {
+    let Some(query) = plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>() else {
+        return Ok(None);
+    };
+    if let Some(job_id) = query.job_id()
+        && let Some(Status::Successful(job)) = job_status(session, job_id.to_string()).await
+    {
+        return Ok(Some(job.partition_location));
     }
+    exec_err!("the scheduler does not say where the rows of the query lie, and how many they are")
 }
 
 /// The rows of a result as executors reported them when they wrote it.
-fn n_reported(places: &[PartitionLocation]) -> Option<u64> {
-    let n_rows =
-        |place: &PartitionLocation| u64::try_from(place.partition_stats.as_ref()?.num_rows).ok();
+fn n_reported(places: &[PartitionLocation]) -> std::result::Result<u64, DataFusionError> {
+    let n_rows = |place: &PartitionLocation| {
+        let stats = place.partition_stats.as_ref();
+        let n_rows = stats.and_then(|stats| u64::try_from(stats.num_rows).ok());
+        n_rows.ok_or_else(|| exec_datafusion_err!("an executor did not say how many rows it wrote"))
+    };
     places.iter().map(n_rows).sum()
 }
 
@@ -261,7 +268,7 @@ async fn unreached(session: &Session, plan: &Arc<dyn ExecutionPlan>) -> Option<E
     let Target::Scheduler(url) = session.target() else {
         return None;
     };
-    let places = places(session, plan).await?.into_iter();
+    let places = places(session, plan).await.ok()??.into_iter();
     let mut holders: Vec<_> = places
         .filter_map(|place| Some(place.executor_meta?.id))
         .collect();

@@ -14,8 +14,8 @@ use ballista_core::serde::protobuf;
 use ballista_core::serde::scheduler::PartitionLocation;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result, internal_datafusion_err, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
@@ -33,8 +33,11 @@ pub(crate) fn checked(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionP
         let stage = reader.stage_id;
         let n_rows = match (reader.broadcast, reader.partition.first()) {
             // Each partition of such a reader reads all.
-            (true, Some(all)) => Expected::Whole(n_rows(all)),
-            _ => Expected::Partitions(reader.partition.iter().map(|p| n_rows(p)).collect()),
+            (true, Some(all)) => Expected::Whole(n_rows(all)?),
+            _ => {
+                let partitions = reader.partition.iter().map(|places| n_rows(places));
+                Expected::Partitions(partitions.collect::<Result<_>>()?)
+            }
         };
         let checked: Arc<dyn ExecutionPlan> = Arc::new(CheckedReadExec {
             reader: node,
@@ -46,11 +49,20 @@ pub(crate) fn checked(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionP
     .data()
 }
 
-/// The rows at these places, where all of them are known.
-fn n_rows(places: &[PartitionLocation]) -> Option<u64> {
+/// The rows at these places.
+///
+/// # Errors
+/// Where the scheduler does not say how many they are.
+fn n_rows(places: &[PartitionLocation]) -> Result<u64> {
     let of = |place: &PartitionLocation| {
         let stats: protobuf::PartitionStats = place.partition_stats.into();
-        u64::try_from(stats.num_rows).ok()
+        u64::try_from(stats.num_rows).map_err(|_| {
+            let part = &place.partition_id;
+            let (stage, partition) = (part.stage_id, part.partition_id);
+            internal_datafusion_err!(
+                "rows of partition {partition} of stage {stage} are not counted"
+            )
+        })
     };
     places.iter().map(of).sum()
 }
@@ -59,8 +71,8 @@ fn n_rows(places: &[PartitionLocation]) -> Option<u64> {
 #[derive(Debug, Clone)]
 enum Expected {
     /// In each partition alike.
-    Whole(Option<u64>),
-    Partitions(Vec<Option<u64>>),
+    Whole(u64),
+    Partitions(Vec<u64>),
 }
 
 /// Yields what `reader` reads, and fails at its end where rows are missing or too many.
@@ -113,21 +125,20 @@ impl ExecutionPlan for CheckedReadExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let rows = self.reader.execute(partition, context)?;
-        let expected = match &self.n_rows {
-            Expected::Whole(n_rows) => *n_rows,
-            Expected::Partitions(n_rows) => n_rows.get(partition).copied().flatten(),
+        let n_expected = match &self.n_rows {
+            Expected::Whole(n_rows) => Some(n_rows),
+            Expected::Partitions(n_rows) => n_rows.get(partition),
         };
-        Ok(match expected {
-            Some(n_expected) => Box::pin(CountedRows {
-                rows,
-                n_expected,
-                n_read: 0,
-                stage: self.stage,
-                partition,
-            }),
-            None => rows,
-        })
+        let Some(&n_expected) = n_expected else {
+            return internal_err!("stage {} has no partition {partition} to read", self.stage);
+        };
+        Ok(Box::pin(CountedRows {
+            rows: self.reader.execute(partition, context)?,
+            n_expected,
+            n_read: 0,
+            stage: self.stage,
+            partition,
+        }))
     }
 }
 
