@@ -343,7 +343,7 @@ fn cut_between(scene: &Scene) -> Vec<&Proxy> {
 
 /// Damages the files below `folder`.
 fn harm(folder: &Path, fault: Fault) {
-    // The executor removes files meanwhile.
+    // The executor removes files at the same time.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {

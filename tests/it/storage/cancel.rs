@@ -70,6 +70,8 @@ enum Stop {
     Timeout,
 }
 
+/// Longest time in which the query of a job gets to the cluster.
+const STARTED: Duration = Duration::from_secs(60);
 /// Time that the job gets before it is stopped.
 const RUN: Duration = Duration::from_secs(3);
 /// How often a job is run until it is met while it reads, which may take less than a second.
@@ -120,8 +122,8 @@ fn is_stopped(
     if silence == Silence::Before {
         workplace.sends(store, "-STOP");
     }
-    let start = Instant::now();
-    let child = workplace
+    let mut start = Instant::now();
+    let mut child = workplace
         .command(&args, &[])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -130,8 +132,12 @@ fn is_stopped(
     let pid = child.id().into();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         if silence != Silence::Before {
-            let is_running = wait_until(RUN, || cluster.n_active_queries().unwrap() > 0);
-            assert!(is_running, "{what} does not start");
+            let has_started = wait_until(STARTED, || {
+                let has_ended = !matches!(child.try_wait(), Ok(None));
+                has_ended || cluster.n_active_queries().unwrap() > 0
+            });
+            assert!(has_started, "{what} does not start");
+            start = Instant::now();
         }
         if silence == Silence::During {
             workplace.sends(store, "-STOP");
@@ -244,7 +250,7 @@ fn a_job_that_reads_or_writes_a_store_can_be_stopped() {
         }
     }
     // ... until a later job succeeds: the server finishes the batches that it has got, and makes the
-    // collection anew for them.
+    // collection again for them.
     let is_clear = wait_until(SERVER_CATCHES_UP, || {
         workplace.writes("INSERT OVERWRITE in_mongodb SELECT user_id AS id, 1 AS n FROM users");
         workplace.staged().is_empty()
